@@ -1,0 +1,161 @@
+// Package export decides who may use a share and as whom: it is asked on
+// every call, with the share, the client's address and its credential. MOUNT
+// is not a gate. The table is replaced as a whole when the configuration
+// changes, so that a lookup is one atomic load.
+package export
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+// Share is one exported tree, resolved from the configuration.
+type Share struct {
+	ID       uint32 // permanent, from the metadata store
+	Name     string
+	Path     string // what clients mount
+	ReadOnly bool
+	clients  []client
+	squash   config.Squash
+	anon     vfs.Cred
+}
+
+type client struct {
+	prefix   netip.Prefix
+	readOnly bool
+}
+
+// Clients lists the allowed prefixes, in order, as MOUNT's EXPORT shows them.
+func (s *Share) Clients() []string {
+	out := make([]string, 0, len(s.clients))
+	for _, c := range s.clients {
+		out = append(out, c.prefix.String())
+	}
+	return out
+}
+
+// Table holds the shares. Safe for concurrent use.
+type Table struct{ current atomic.Pointer[shares] }
+
+type shares struct {
+	list   []*Share
+	byPath map[string]*Share
+	byID   map[uint32]*Share
+}
+
+// NewTable returns a table with the configured shares; ids gives each share
+// name its permanent number.
+func NewTable(cfg []config.Share, ids map[string]uint32) (*Table, error) {
+	t := &Table{}
+	return t, t.Replace(cfg, ids)
+}
+
+// Replace makes the configuration current for all calls from now on.
+func (t *Table) Replace(cfg []config.Share, ids map[string]uint32) error {
+	next := &shares{byPath: map[string]*Share{}, byID: map[uint32]*Share{}}
+	for i := range cfg {
+		s, err := resolve(&cfg[i], ids)
+		if err != nil {
+			return fmt.Errorf("shares[%d]: %w", i, err)
+		}
+		next.list = append(next.list, s)
+		next.byPath[s.Path] = s
+		next.byID[s.ID] = s
+	}
+	t.current.Store(next)
+	return nil
+}
+
+func resolve(c *config.Share, ids map[string]uint32) (*Share, error) {
+	id, ok := ids[c.Name]
+	if !ok {
+		return nil, fmt.Errorf("share %q has no id", c.Name)
+	}
+	s := &Share{ID: id, Name: c.Name, Path: c.Path, ReadOnly: c.ReadOnly, squash: c.Squash,
+		anon: vfs.Cred{UID: c.Anonymous.UID, GID: c.Anonymous.GID}}
+	clients := c.Clients
+	if len(clients) == 0 {
+		clients = []config.Client{{CIDR: "0.0.0.0/0"}, {CIDR: "::/0"}}
+	}
+	for _, cl := range clients {
+		p, err := netip.ParsePrefix(cl.CIDR)
+		if err != nil {
+			return nil, err
+		}
+		s.clients = append(s.clients, client{prefix: p.Masked(), readOnly: cl.Access == config.AccessReadOnly})
+	}
+	return s, nil
+}
+
+// List returns the shares in the order of the configuration.
+func (t *Table) List() []*Share { return t.current.Load().list }
+
+// ByPath finds the share that clients mount as path.
+func (t *Table) ByPath(path string) (*Share, bool) {
+	s, ok := t.current.Load().byPath[path]
+	return s, ok
+}
+
+// Authorize checks that the client at addr may use the share, and returns the
+// operation's environment with the squashed credential. An unknown share is
+// ESTALE (it was removed from the configuration), a refused address EACCES.
+func (t *Table) Authorize(ctx context.Context, share uint32, addr netip.Addr, cred vfs.Cred) (vfs.Request, error) {
+	s, ok := t.current.Load().byID[share]
+	if !ok {
+		return vfs.Request{}, vfs.ESTALE
+	}
+	return s.Authorize(ctx, addr, cred)
+}
+
+// Authorize is Table.Authorize for a share at hand.
+func (s *Share) Authorize(ctx context.Context, addr netip.Addr, cred vfs.Cred) (vfs.Request, error) {
+	addr = addr.Unmap()
+	for i := range s.clients {
+		if s.clients[i].prefix.Contains(addr) {
+			return vfs.Request{Context: ctx, Cred: s.squashed(cred), ReadOnly: s.ReadOnly || s.clients[i].readOnly}, nil
+		}
+	}
+	return vfs.Request{}, vfs.EACCES
+}
+
+func (s *Share) squashed(c vfs.Cred) vfs.Cred {
+	switch {
+	case s.squash == config.SquashAll:
+		return s.anon
+	case s.squash != config.SquashNone && c.UID == 0:
+		return s.anon
+	case s.squash != config.SquashNone && (c.GID == 0 || hasZero(c.Groups)):
+		return s.withoutRootGroup(c)
+	}
+	return c
+}
+
+// withoutRootGroup maps group 0 of an ordinary user as root squash maps user
+// 0: else anyone could claim the root group's rights.
+func (s *Share) withoutRootGroup(c vfs.Cred) vfs.Cred {
+	out := vfs.Cred{UID: c.UID, GID: c.GID, Groups: make([]uint32, len(c.Groups))}
+	if out.GID == 0 {
+		out.GID = s.anon.GID
+	}
+	for i, g := range c.Groups {
+		if g == 0 {
+			g = s.anon.GID
+		}
+		out.Groups[i] = g
+	}
+	return out
+}
+
+func hasZero(gs []uint32) bool {
+	for _, g := range gs {
+		if g == 0 {
+			return true
+		}
+	}
+	return false
+}

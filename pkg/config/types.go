@@ -1,0 +1,182 @@
+package config
+
+import "time"
+
+// Config is the whole of config.yaml. Every key has a default except
+// cache.path; unknown keys are refused by name.
+type Config struct {
+	// Cache holds the journal: the local, synced copy of all data that has
+	// not yet reached the content store, and the read cache above it.
+	Cache Cache `yaml:"cache" json:"cache"`
+	// Metadata is the store of inodes, directories and extents.
+	Metadata Metadata `yaml:"metadata" json:"metadata"`
+	// Content is the store of sealed data segments.
+	Content Content `yaml:"content" json:"content"`
+	// Durability says what an acknowledged stable write means: "local", the
+	// data is synced in the journal and in the metadata store.
+	Durability Durability `yaml:"durability" json:"durability"`
+	// NFS is the protocol listener.
+	NFS NFS `yaml:"nfs" json:"nfs"`
+	// Admin is the HTTP listener of /healthz, /readyz and /metrics.
+	Admin Admin `yaml:"admin" json:"admin"`
+	// Logging is applied while running.
+	Logging Logging `yaml:"logging" json:"logging"`
+	// ShutdownTimeout bounds a graceful stop: requests in flight are finished
+	// and everything is synced within it.
+	ShutdownTimeout Duration `yaml:"shutdown_timeout" json:"shutdown_timeout"`
+	// Shares are the exported directory trees. Changes are applied while
+	// running, except the removal of the last one.
+	Shares []Share `yaml:"shares" json:"shares"`
+}
+
+// Cache configures the journal and the local read cache.
+type Cache struct {
+	// Path is a directory that this server alone uses. Required.
+	Path string `yaml:"path" json:"path"`
+	// Size is a hard limit in bytes for everything under Path. At least 64MiB.
+	Size Size `yaml:"size" json:"size"`
+}
+
+// MetadataType names a metadata store.
+type MetadataType string
+
+// Metadata stores of this version.
+const (
+	MetadataMemory MetadataType = "memory"
+	MetadataPebble MetadataType = "pebble"
+)
+
+// Metadata configures the metadata store.
+type Metadata struct {
+	// Type is memory (lost at exit; for tests) or pebble (embedded, the default).
+	Type MetadataType `yaml:"type" json:"type"`
+	// Path is the directory of the pebble store. Required for pebble.
+	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+}
+
+// ContentType names a content store.
+type ContentType string
+
+// Content stores of this version.
+const (
+	ContentMemory     ContentType = "memory"
+	ContentFilesystem ContentType = "filesystem"
+)
+
+// Content configures the content store.
+type Content struct {
+	// Type is memory (lost at exit; for tests) or filesystem (the default).
+	Type ContentType `yaml:"type" json:"type"`
+	// Path is the directory of the filesystem store. Required for filesystem.
+	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+}
+
+// Durability says when a stable write is acknowledged.
+type Durability string
+
+// DurabilityLocal acknowledges when data and metadata are synced on this
+// machine's volumes.
+const DurabilityLocal Durability = "local"
+
+// NFS configures the protocol listener.
+type NFS struct {
+	// Listen is the TCP address (host:port) of NFS and MOUNT together.
+	Listen string `yaml:"listen" json:"listen"`
+	// Versions are the NFS versions to serve: "3", "4.0", "4.1", "4.2". This
+	// version of the server serves "3"; the others are accepted with a warning.
+	Versions []string `yaml:"versions" json:"versions"`
+	// Lease is the NFSv4 lease time; NFSv3 has none.
+	Lease Duration `yaml:"lease" json:"lease"`
+}
+
+// Admin configures the HTTP listener of the probes and metrics.
+type Admin struct {
+	// Listen is the TCP address (host:port); empty turns it off.
+	Listen string `yaml:"listen" json:"listen"`
+}
+
+// Logging configures the log on standard error.
+type Logging struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level" json:"level"`
+	// Format is text or json.
+	Format string `yaml:"format" json:"format"`
+}
+
+// Squash says which client users are mapped to the anonymous user.
+type Squash string
+
+// Squash modes: uid 0 only, everyone, nobody.
+const (
+	SquashRoot Squash = "root"
+	SquashAll  Squash = "all"
+	SquashNone Squash = "none"
+)
+
+// Access is what a client may do with a share.
+type Access string
+
+// Client access modes.
+const (
+	AccessReadWrite Access = "rw"
+	AccessReadOnly  Access = "ro"
+)
+
+// Share is one exported directory tree.
+type Share struct {
+	// Name identifies the share for ever: file handles are bound to it. One
+	// to 63 characters: lower-case letters, digits, "-", "." and "_".
+	Name string `yaml:"name" json:"name"`
+	// Path is what clients mount: absolute, clean, unique. Default: "/" + name.
+	Path string `yaml:"path" json:"path"`
+	// Clients may use the share; the first entry whose CIDR contains the
+	// client's address decides. Default: everyone, rw.
+	Clients []Client `yaml:"clients,omitempty" json:"clients,omitempty"`
+	// Squash maps users: root (default), all or none.
+	Squash Squash `yaml:"squash" json:"squash"`
+	// Anonymous is the identity of squashed users. Default 65534:65534.
+	Anonymous Identity `yaml:"anonymous" json:"anonymous"`
+	// Root gives owner and mode of the share's top directory when it is first
+	// made; later changes are made by clients. Default 0:0 0755.
+	Root Root `yaml:"root" json:"root"`
+	// Quota bounds the share. Zero means unlimited.
+	Quota Quota `yaml:"quota,omitzero" json:"quota,omitzero"`
+	// ReadOnly refuses every change with ROFS.
+	ReadOnly bool `yaml:"read_only,omitempty" json:"read_only,omitempty"`
+}
+
+// Client allows the addresses of a CIDR.
+type Client struct {
+	// CIDR is an IPv4 or IPv6 prefix, such as 10.0.0.0/8.
+	CIDR string `yaml:"cidr" json:"cidr"`
+	// Access is rw (default) or ro.
+	Access Access `yaml:"access" json:"access"`
+}
+
+// Identity is a numeric user and group.
+type Identity struct {
+	UID uint32 `yaml:"uid" json:"uid"`
+	GID uint32 `yaml:"gid" json:"gid"`
+}
+
+// Root is owner and mode of a share's top directory.
+type Root struct {
+	UID uint32 `yaml:"uid" json:"uid"`
+	GID uint32 `yaml:"gid" json:"gid"`
+	// Mode is an octal string such as "0755" or "1777".
+	Mode string `yaml:"mode" json:"mode"`
+}
+
+// Quota bounds what a share may hold. Zero means unlimited.
+type Quota struct {
+	// Bytes bounds the sum of file sizes as stored (holes do not count).
+	Bytes Size `yaml:"bytes,omitempty" json:"bytes,omitempty"`
+	// Inodes bounds the number of files, directories and links.
+	Inodes uint64 `yaml:"inodes,omitempty" json:"inodes,omitempty"`
+}
+
+// Size is a number of bytes, written as 1048576, 64MiB, 10GiB, 1TiB or 5GB.
+type Size int64
+
+// Duration is a time.Duration, written as 30s or 1m30s.
+type Duration time.Duration

@@ -1,0 +1,123 @@
+// Command images makes the project's OCI images without a container engine.
+//
+//	images build [-out dist] [-version V] [-arch amd64,arm64]   compiles and writes one archive for each program and platform
+//	images push -registry HOST/REPOSITORY [-version V]          compiles and pushes an index of both platforms for each program
+//	images pack -name HOST/NAME:TAG -out FILE BINARY            packs any static binary
+//
+// An image is one layer: the static binary, /etc/passwd, /tmp. It runs as 65532:65532 and contains no shell. Nothing in it
+// depends on the time or the place of the build, so two builds of one commit give one digest.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// host is the registry part of the names in the archives. Nothing is pulled from it: the name needs a host, or a container
+// runtime would look for it at Docker Hub.
+const host = "dittofs.local"
+
+// maxSize bounds the unpacked size of an image of the project, in bytes.
+const maxSize = 40 << 20
+
+// programs are what the project ships, by image name.
+var programs = []program{
+	{name: "dittofs", pkg: "./cmd/dittofs"},
+	{name: "dittofs-operator", pkg: "./k8s/dittofs-operator/cmd"},
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		fail(errors.New("usage: images build|push|pack [flags]"))
+	}
+	verbs := map[string]func([]string) error{"build": runBuild, "push": runPush, "pack": runPack}
+	verb, ok := verbs[os.Args[1]]
+	if !ok {
+		fail(fmt.Errorf("unknown command %q: build, push or pack", os.Args[1]))
+	}
+	if err := verb(os.Args[2:]); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "images:", err)
+	os.Exit(1)
+}
+
+func runBuild(args []string) error {
+	flags := flag.NewFlagSet("build", flag.ExitOnError)
+	out := flags.String("out", "dist", "folder for the archives")
+	version := flags.String("version", "", "version and tag (default: git describe)")
+	archs := flags.String("arch", "amd64,arm64", "platforms, separated by commas")
+	only := flags.String("only", "", "only the program of this name")
+	flags.Parse(args)
+
+	v, err := versionOr(*version)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*out, 0o755); err != nil {
+		return err
+	}
+	for _, p := range programs {
+		if *only != "" && p.name != *only {
+			continue
+		}
+		for _, arch := range strings.Split(*archs, ",") {
+			built, err := p.image(arch, v)
+			if err != nil {
+				return err
+			}
+			name := host + "/" + p.name + ":" + v
+			file := filepath.Join(*out, p.name+"-"+arch+".tar")
+			if err := writeArchive(file, name, built.image); err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			fmt.Printf("%-32s %s linux/%s %s %s\n", file, name, arch, megabytes(built.size), built.digest)
+		}
+	}
+	return nil
+}
+
+func runPush(args []string) error {
+	flags := flag.NewFlagSet("push", flag.ExitOnError)
+	registry := flags.String("registry", "", "HOST/REPOSITORY under which the images are put")
+	version := flags.String("version", "", "version and tag (default: git describe)")
+	flags.Parse(args)
+	if *registry == "" {
+		return errors.New("push: -registry is empty: give HOST/REPOSITORY (make push REGISTRY=host/repository)")
+	}
+	v, err := versionOr(*version)
+	if err != nil {
+		return err
+	}
+	for _, p := range programs {
+		ref, digest, err := p.push(*registry, v, []string{"amd64", "arm64"})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s %s\n", ref, digest)
+	}
+	return nil
+}
+
+func runPack(args []string) error {
+	flags := flag.NewFlagSet("pack", flag.ExitOnError)
+	name := flags.String("name", "", "HOST/NAME:TAG")
+	out := flags.String("out", "", "archive to write")
+	arch := flags.String("arch", "amd64", "platform of the binary")
+	flags.Parse(args)
+	if *name == "" || *out == "" || flags.NArg() != 1 {
+		return errors.New("usage: images pack -name HOST/NAME:TAG -out FILE BINARY")
+	}
+	image, err := fromBinary(flags.Arg(0), *arch, "")
+	if err != nil {
+		return err
+	}
+	return writeArchive(*out, *name, image)
+}

@@ -26,3 +26,9 @@ wait_for() {
 		sleep 0.2
 	done
 }
+
+# guest_memory DIR SIZE: prints a folder with room for a guest's memory: that of shared memory, which in a container is often
+# too small, else DIR.
+guest_memory() {
+	if [ "$(df --output=avail -m /dev/shm 2>/dev/null | tail -1)" -gt "${2%M}" ] 2>/dev/null; then echo /dev/shm; else echo "$1"; fi
+}

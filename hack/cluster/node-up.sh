@@ -7,10 +7,14 @@ N=${1:-}
 [[ $N = [123] ]] || { echo "which node? N=1, 2 or 3" >&2; exit 2; }
 NODE=uml$N DIR=$R/uml$N SAY=uml$N
 FRESH='' "$HERE/up.sh"
+exec 9>"$K/node$N.lock"
+flock 9
 ! guest_pid "$N" >/dev/null || { say "is up"; exit; }
 "$REPO/hack/apt.sh" user-mode-linux nfs-common kmod e2fsprogs iproute2
 
 mkdir -p "$DIR"
+exec 7>"$DIR/lock" # held by the guest as long as it lives: two kernels on one disk would damage it
+flock -n 7 || die "a guest that this script does not know uses $DIR/disk.img; stop the cluster first"
 rm -rf "$DIR"/{uml,exec,bootid} "$DIR"/*.log
 mkdir "$DIR/exec"
 [ -z "${FRESH:-}" ] || rm -f "$DIR/disk.img"
@@ -23,10 +27,13 @@ echo "K=$K NODE=$NODE DIR=$DIR IP=10.78.0.1$N" >"$DIR/cfg"
 
 # In the control plane's network namespace, where its tap is, and as PID 1 of a pid namespace of its own: one kill -9 ends it all.
 # User Mode Linux keeps the guest's memory in an unlinked file in TMPDIR.
-TMPDIR=/dev/shm setsid nsenter -t "$(control_plane_pid)" -n unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
+network=$(control_plane_pid)
+TMPDIR=$(guest_memory "$DIR" "${MEM:-2048M}")
+export TMPDIR
+setsid nsenter -t "$network" -n unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
 	linux.uml mem="${MEM:-2048M}" umid="$NODE" uml_dir="$DIR/uml/" root=/dev/root rootfstype=hostfs rootflags=/ ro quiet loglevel=4 ubd0="$DIR/disk.img" \
 	vec0:transport=tap,ifname=umltap"$N",depth=128,gro=1 init="$K/inside/guest.sh" cfg="$DIR/cfg" con=null con0=fd:0,fd:1 random.trust_cpu=on \
-	>"$DIR/console.log" 2>&1 </dev/null &
+	>"$DIR/console.log" 2>&1 </dev/null 9>&- &
 u=$! # becomes unshare; the guest is its only child ever
 while pid=$(tr -d ' ' <"/proc/$u/task/$u/children") && [ -z "$pid" ]; do sleep 0.05; done
 echo "$pid" >"$DIR/pid"

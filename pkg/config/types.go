@@ -3,18 +3,18 @@ package config
 import "time"
 
 // Config is the whole of config.yaml. Every key has a default except
-// cache.path; unknown keys are refused by name.
+// cache.path and the list of shares; unknown keys are refused by name.
 type Config struct {
 	// Cache holds the journal: the local, synced copy of all data that has
 	// not yet reached the content store, and the read cache above it.
-	Cache Cache `yaml:"cache" json:"cache"`
+	Cache Cache `yaml:"cache" json:"cache" jsonschema:"required"`
 	// Metadata is the store of inodes, directories and extents.
 	Metadata Metadata `yaml:"metadata" json:"metadata"`
 	// Content is the store of sealed data segments.
 	Content Content `yaml:"content" json:"content"`
 	// Durability says what an acknowledged stable write means: "local", the
 	// data is synced in the journal and in the metadata store.
-	Durability Durability `yaml:"durability" json:"durability"`
+	Durability Durability `yaml:"durability" json:"durability" jsonschema:"enum=local"`
 	// NFS is the protocol listener.
 	NFS NFS `yaml:"nfs" json:"nfs"`
 	// Admin is the HTTP listener of /healthz, /readyz and /metrics.
@@ -26,13 +26,13 @@ type Config struct {
 	ShutdownTimeout Duration `yaml:"shutdown_timeout" json:"shutdown_timeout"`
 	// Shares are the exported directory trees. Changes are applied while
 	// running, except the removal of the last one.
-	Shares []Share `yaml:"shares" json:"shares"`
+	Shares []Share `yaml:"shares" json:"shares" jsonschema:"required,minItems=1,maxItems=1024"`
 }
 
 // Cache configures the journal and the local read cache.
 type Cache struct {
 	// Path is a directory that this server alone uses. Required.
-	Path string `yaml:"path" json:"path"`
+	Path string `yaml:"path" json:"path" jsonschema:"required"`
 	// Size is a hard limit in bytes for everything under Path. At least 64MiB.
 	Size Size `yaml:"size" json:"size"`
 }
@@ -49,8 +49,8 @@ const (
 // Metadata configures the metadata store.
 type Metadata struct {
 	// Type is memory (lost at exit; for tests) or pebble (embedded, the default).
-	Type MetadataType `yaml:"type" json:"type"`
-	// Path is the directory of the pebble store. Required for pebble.
+	Type MetadataType `yaml:"type" json:"type" jsonschema:"enum=memory,enum=pebble"`
+	// Path is the directory of the pebble store; not used by memory.
 	Path string `yaml:"path,omitempty" json:"path,omitempty"`
 }
 
@@ -66,8 +66,9 @@ const (
 // Content configures the content store.
 type Content struct {
 	// Type is memory (lost at exit; for tests) or filesystem (the default).
-	Type ContentType `yaml:"type" json:"type"`
-	// Path is the directory of the filesystem store. Required for filesystem.
+	Type ContentType `yaml:"type" json:"type" jsonschema:"enum=memory,enum=filesystem"`
+	// Path is the directory of the filesystem store; not used by memory. On the
+	// same filesystem as cache.path, full segments move here by rename.
 	Path string `yaml:"path,omitempty" json:"path,omitempty"`
 }
 
@@ -84,23 +85,23 @@ type NFS struct {
 	Listen string `yaml:"listen" json:"listen"`
 	// Versions are the NFS versions to serve: "3", "4.0", "4.1", "4.2". This
 	// version of the server serves "3"; the others are accepted with a warning.
-	Versions []string `yaml:"versions" json:"versions"`
+	Versions []string `yaml:"versions" json:"versions" jsonschema:"minItems=1"`
 	// Lease is the NFSv4 lease time; NFSv3 has none.
 	Lease Duration `yaml:"lease" json:"lease"`
 }
 
 // Admin configures the HTTP listener of the probes and metrics.
 type Admin struct {
-	// Listen is the TCP address (host:port); empty turns it off.
-	Listen string `yaml:"listen" json:"listen"`
+	// Listen is the TCP address (host:port); empty ("") turns it off.
+	Listen string `yaml:"listen" json:"listen" empty:"allowed"`
 }
 
 // Logging configures the log on standard error.
 type Logging struct {
 	// Level is debug, info, warn or error.
-	Level string `yaml:"level" json:"level"`
+	Level string `yaml:"level" json:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
 	// Format is text or json.
-	Format string `yaml:"format" json:"format"`
+	Format string `yaml:"format" json:"format" jsonschema:"enum=text,enum=json"`
 }
 
 // Squash says which client users are mapped to the anonymous user.
@@ -125,22 +126,23 @@ const (
 // Share is one exported directory tree.
 type Share struct {
 	// Name identifies the share for ever: file handles are bound to it. One
-	// to 63 characters: lower-case letters, digits, "-", "." and "_".
-	Name string `yaml:"name" json:"name"`
+	// to 63 characters: lower-case letters, digits, "-", "." and "_"; the
+	// first is a letter or a digit. Required, unique.
+	Name string `yaml:"name" json:"name" jsonschema:"required,pattern=^[a-z0-9][a-z0-9._-]{0\\,62}$"`
 	// Path is what clients mount: absolute, clean, unique. Default: "/" + name.
 	Path string `yaml:"path" json:"path"`
 	// Clients may use the share; the first entry whose CIDR contains the
 	// client's address decides. Default: everyone, rw.
-	Clients []Client `yaml:"clients,omitempty" json:"clients,omitempty"`
+	Clients []Client `yaml:"clients,omitempty" json:"clients,omitempty" jsonschema:"minItems=1,maxItems=1024"`
 	// Squash maps users: root (default), all or none.
-	Squash Squash `yaml:"squash" json:"squash"`
+	Squash Squash `yaml:"squash" json:"squash" jsonschema:"enum=root,enum=all,enum=none"`
 	// Anonymous is the identity of squashed users. Default 65534:65534.
 	Anonymous Identity `yaml:"anonymous" json:"anonymous"`
 	// Root gives owner and mode of the share's top directory when it is first
 	// made; later changes are made by clients. Default 0:0 0755.
 	Root Root `yaml:"root" json:"root"`
 	// Quota bounds the share. Zero means unlimited.
-	Quota Quota `yaml:"quota,omitzero" json:"quota,omitzero"`
+	Quota Quota `yaml:"quota,omitempty" json:"quota,omitzero"`
 	// ReadOnly refuses every change with ROFS.
 	ReadOnly bool `yaml:"read_only,omitempty" json:"read_only,omitempty"`
 }
@@ -148,23 +150,27 @@ type Share struct {
 // Client allows the addresses of a CIDR.
 type Client struct {
 	// CIDR is an IPv4 or IPv6 prefix, such as 10.0.0.0/8.
-	CIDR string `yaml:"cidr" json:"cidr"`
+	CIDR string `yaml:"cidr" json:"cidr" jsonschema:"required"`
 	// Access is rw (default) or ro.
-	Access Access `yaml:"access" json:"access"`
+	Access Access `yaml:"access" json:"access" jsonschema:"enum=rw,enum=ro"`
 }
 
 // Identity is a numeric user and group.
 type Identity struct {
+	// UID is the numeric user.
 	UID uint32 `yaml:"uid" json:"uid"`
+	// GID is the numeric group.
 	GID uint32 `yaml:"gid" json:"gid"`
 }
 
 // Root is owner and mode of a share's top directory.
 type Root struct {
+	// UID is the owner.
 	UID uint32 `yaml:"uid" json:"uid"`
+	// GID is the group.
 	GID uint32 `yaml:"gid" json:"gid"`
 	// Mode is an octal string such as "0755" or "1777".
-	Mode string `yaml:"mode" json:"mode"`
+	Mode string `yaml:"mode" json:"mode" jsonschema:"pattern=^[0-7]{3\\,5}$"`
 }
 
 // Quota bounds what a share may hold. Zero means unlimited.

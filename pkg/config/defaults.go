@@ -1,0 +1,121 @@
+package config
+
+import "time"
+
+// base is what a configuration starts with before its file is read: every
+// default, without the two things that have none.
+func base() *Config {
+	return &Config{
+		Cache:           Cache{Size: 10 << 30},
+		Metadata:        Metadata{Type: MetadataPebble},
+		Content:         Content{Type: ContentFilesystem},
+		Durability:      DurabilityLocal,
+		NFS:             NFS{Listen: "127.0.0.1:2049", Versions: []string{"3"}, Lease: Duration(90 * time.Second)},
+		Admin:           Admin{Listen: "127.0.0.1:8080"},
+		Logging:         Logging{Level: "info", Format: "text"},
+		ShutdownTimeout: Duration(30 * time.Second),
+	}
+}
+
+// Default is a complete configuration of one share, "export", under
+// /var/lib/dittofs: what `dittofs config default` prints. Code that builds a
+// configuration starts with it.
+func Default() *Config {
+	c := base()
+	c.Cache.Path = "/var/lib/dittofs/cache"
+	c.Shares = []Share{DefaultShare("export")}
+	c.Defaults()
+	return c
+}
+
+// DefaultShare is a share at "/" + name with the default of every key.
+func DefaultShare(name string) Share {
+	s := Share{Name: name}
+	s.setDefaults()
+	s.fill()
+	return s
+}
+
+func (s *Share) setDefaults() {
+	s.Squash = SquashRoot
+	s.Anonymous = Identity{UID: 65534, GID: 65534}
+	s.Root = Root{Mode: "0755"}
+}
+
+func (c *Client) setDefaults() { c.Access = AccessReadWrite }
+
+// fill completes what depends on other keys or was left at its zero value.
+func (s *Share) fill() {
+	if s.Path == "" && s.Name != "" {
+		s.Path = "/" + s.Name
+	}
+	if s.Clients == nil {
+		s.Clients = []Client{{"0.0.0.0/0", AccessReadWrite}, {"::/0", AccessReadWrite}}
+	}
+	setIfZero(&s.Squash, SquashRoot)
+	setIfZero(&s.Root.Mode, "0755")
+	for i := range s.Clients {
+		setIfZero(&s.Clients[i].Access, AccessReadWrite)
+	}
+}
+
+// Defaults fills every field that is at its zero value with its default, where
+// zero has no meaning of its own: it leaves alone admin.listen (empty turns it
+// off), anonymous (0:0 is the superuser; DefaultShare gives 65534:65534) and
+// what has no default. The paths of memory stores are cleared.
+func (c *Config) Defaults() {
+	d := base()
+	setIfZero(&c.Cache.Size, d.Cache.Size)
+	setIfZero(&c.Metadata.Type, d.Metadata.Type)
+	setIfZero(&c.Content.Type, d.Content.Type)
+	setIfZero(&c.Durability, d.Durability)
+	setIfZero(&c.NFS.Listen, d.NFS.Listen)
+	setIfZero(&c.NFS.Lease, d.NFS.Lease)
+	setIfZero(&c.Logging.Level, d.Logging.Level)
+	setIfZero(&c.Logging.Format, d.Logging.Format)
+	setIfZero(&c.ShutdownTimeout, d.ShutdownTimeout)
+	if c.NFS.Versions == nil {
+		c.NFS.Versions = d.NFS.Versions
+	}
+	switch c.Metadata.Type {
+	case MetadataPebble:
+		setIfZero(&c.Metadata.Path, "/var/lib/dittofs/metadata")
+	case MetadataMemory:
+		c.Metadata.Path = ""
+	}
+	switch c.Content.Type {
+	case ContentFilesystem:
+		setIfZero(&c.Content.Path, "/var/lib/dittofs/content")
+	case ContentMemory:
+		c.Content.Path = ""
+	}
+	for i := range c.Shares {
+		c.Shares[i].fill()
+	}
+}
+
+func setIfZero[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// clone returns a deep copy.
+func (c *Config) clone() *Config {
+	out := *c
+	out.NFS.Versions = cloneSlice(c.NFS.Versions)
+	out.Shares = cloneSlice(c.Shares)
+	for i := range out.Shares {
+		out.Shares[i].Clients = cloneSlice(out.Shares[i].Clients)
+	}
+	return &out
+}
+
+// cloneSlice keeps the difference between nil and empty.
+func cloneSlice[T any](s []T) []T {
+	if s == nil {
+		return nil
+	}
+	return append(make([]T, 0, len(s)), s...)
+}

@@ -1,0 +1,41 @@
+package config_test
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+func TestDiffSeparatesWhatAppliesLiveFromWhatNeedsARestart(t *testing.T) {
+	tests := []struct {
+		name          string
+		change        func(*config.Config)
+		live, restart []string
+	}{
+		{"nothing", func(*config.Config) {}, nil, nil},
+		{"logging", func(c *config.Config) { c.Logging.Level = "debug" }, []string{"logging.level"}, nil},
+		{"store", func(c *config.Config) { c.Metadata = config.Metadata{Type: "memory"} }, nil, []string{"metadata.type", "metadata.path"}},
+		{"listener", func(c *config.Config) { c.NFS.Listen = ":1"; c.NFS.Versions = []string{"3", "4.1"} }, nil, []string{"nfs.listen", "nfs.versions"}},
+		{"quota", func(c *config.Config) { c.Shares[0].Quota.Bytes = 1; c.Cache.Size = 1 << 40 }, []string{"shares[export].quota.bytes"}, []string{"cache.size"}},
+		{"clients", func(c *config.Config) { c.Shares[0].Clients[1].Access = "ro" }, []string{"shares[export].clients"}, nil},
+		{"share added", func(c *config.Config) { c.Shares = append(c.Shares, config.DefaultShare("b")) }, []string{"shares[b]"}, nil},
+		{"share renamed", func(c *config.Config) { c.Shares[0].Name = "b" }, []string{"shares[export]", "shares[b]"}, nil},
+		{"share before another", func(c *config.Config) {
+			c.Shares = []config.Share{config.DefaultShare("b"), c.Shares[0]}
+		}, []string{"shares[b]"}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			old, changed := config.Default(), config.Default()
+			test.change(changed)
+			live, restart := config.Diff(old, changed)
+			if !reflect.DeepEqual(live, test.live) || !reflect.DeepEqual(restart, test.restart) {
+				t.Errorf("live %v, restart %v; want %v, %v", live, restart, test.live, test.restart)
+			}
+			if same := config.RestartHash(old) == config.RestartHash(changed); same != (len(test.restart) == 0) {
+				t.Errorf("RestartHash same: %v, but a restart is needed for %v", same, test.restart)
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+const intro = `# config.yaml
+
+<!-- Generated from pkg/config/types.go by "go generate ./pkg/config". Do not edit. -->
+
+The server reads one file: ` + "`dittofs serve --config FILE`" + `. Only ` + "`cache.path`" + ` and at
+least one share are required; every other key has a default. The file is YAML
+(JSON is YAML too) of at most 1 MiB and one document. Unknown and duplicate
+keys, aliases and merge keys are refused. Every fault is reported in one line
+that names the key, and nothing is started or written when there is one.
+
+The smallest file:
+
+` + "```yaml" + `
+cache: {path: /var/lib/dittofs/cache}
+shares: [{name: export}]
+` + "```" + `
+
+The file with every default written out, as ` + "`dittofs config default`" + ` prints it:
+
+`
+
+const environment = `## Environment variables
+
+A variable overrides a key, whether the file has it or not. Its name is the key
+in capitals after ` + "`DITTOFS_`" + `, with ` + "`_`" + ` between the parts; list elements are
+counted from 0, and the index after the last adds one:
+
+| variable | key |
+|---|---|
+| ` + "`DITTOFS_CACHE_PATH`" + ` | ` + "`cache.path`" + ` |
+| ` + "`DITTOFS_SHARES_0_READ_ONLY`" + ` | ` + "`shares[0].read_only`" + ` |
+| ` + "`DITTOFS_SHARES_0_CLIENTS_1_CIDR`" + ` | ` + "`shares[0].clients[1].cidr`" + ` |
+| ` + "`DITTOFS_NFS_VERSIONS`" + ` | ` + "`nfs.versions`" + `, with commas between the elements |
+
+A variable that begins with ` + "`DITTOFS_`" + ` and names no key is refused, so that a
+misspelling is noticed. Not meant for the configuration, and ignored, are
+` + "`DITTOFS_LAB`, `DITTOFS_CI`, `DITTOFS_TEST`, `DITTOFS_OPERATOR` and `DITTOFS_SERVER`" + `
+(alone, or followed by ` + "`_`" + ` and more), and the variables that Kubernetes sets in
+pods for Services whose name begins with "dittofs" (` + "`DITTOFS_SERVICE_HOST`," + `
+` + "`DITTOFS_PORT_2049_TCP`" + ` and the like).
+
+## Changes while running
+
+The server reads the file again when it changes and on SIGHUP. A change of a key
+marked *live* applies at once. A change of another key is logged by name and
+applies at the next start. A file with a fault is logged and not used: the
+server goes on with what it has.
+`
+
+// renderReference returns the page of all keys.
+func renderReference(c comments) []byte {
+	var b strings.Builder
+	b.WriteString(intro)
+	full, err := config.Marshal(config.Default())
+	if err != nil {
+		panic(err) // the default is valid: a test of package config
+	}
+	fmt.Fprintf(&b, "```yaml\n%s```\n\n## Keys\n\n", full)
+	b.WriteString("| key | default | applies | meaning |\n|---|---|---|---|\n")
+	rows(&b, c, reflect.ValueOf(*config.Default()), "")
+	b.WriteString("\nA size is a number of bytes, or a number with KiB, MiB, GiB, TiB, PiB (powers of\n1024), kB, MB, GB, TB or PB (powers of 1000). A duration is written as 30s or\n1m30s.\n\n")
+	b.WriteString(environment)
+	return []byte(b.String())
+}
+
+// rows writes one row for each key of a section and of the sections below it.
+func rows(b *strings.Builder, c comments, section reflect.Value, prefix string) {
+	t := section.Type()
+	for i := range t.NumField() {
+		f, v := t.Field(i), section.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		path := strings.TrimPrefix(prefix+"."+name, ".")
+		meaning := c[t.Name()+"."+f.Name]
+		if enum := enumOf(f.Tag.Get("jsonschema")); len(enum) > 1 {
+			meaning += " One of `" + strings.Join(enum, "`, `") + "`."
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", path, defaultOf(path, v), applies(path), meaning)
+		switch {
+		case v.Kind() == reflect.Struct:
+			rows(b, c, v, path)
+		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+			rows(b, c, v.Index(0), path+"[]")
+		}
+	}
+}
+
+func applies(path string) string {
+	if config.AppliesLive(path) {
+		return "live"
+	}
+	return "restart"
+}
+
+// defaultOf is the default of a key that has one.
+func defaultOf(path string, v reflect.Value) string {
+	switch path {
+	case "cache.path", "shares", "shares[].name", "shares[].clients[].cidr":
+		return "required"
+	case "shares[].path":
+		return "`/` + name"
+	case "shares[].clients":
+		return "everyone, rw"
+	}
+	if v.Kind() == reflect.Struct {
+		return ""
+	}
+	if strings.HasPrefix(path, "shares[].quota.") {
+		return "unlimited"
+	}
+	text, err := yaml.Marshal(v.Interface())
+	if err != nil {
+		panic(err)
+	}
+	if v.Kind() == reflect.Slice {
+		quoted := []string{}
+		for i := range v.Len() {
+			quoted = append(quoted, fmt.Sprintf("%q", v.Index(i)))
+		}
+		text = []byte("[" + strings.Join(quoted, ", ") + "]")
+	}
+	return "`" + strings.TrimSpace(string(text)) + "`"
+}
+
+func enumOf(tag string) []string {
+	var values []string
+	for part := range strings.SplitSeq(tag, ",") {
+		if v, ok := strings.CutPrefix(part, "enum="); ok {
+			values = append(values, v)
+		}
+	}
+	return values
+}

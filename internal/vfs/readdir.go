@@ -1,0 +1,151 @@
+package vfs
+
+import (
+	"context"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// readdirPage is how many entries one look at the store fetches.
+const readdirPage = 128
+
+// ReadDir lists a directory in the order of its entries' permanent cookies.
+func (fs *FS) ReadDir(req *Request, dir ID, cookie uint64, attrs bool, emit func(DirEntry) bool) (bool, Attr, error) {
+	d, err := fs.node(req.Context, dir)
+	if err != nil {
+		return false, Attr{}, err
+	}
+	defer fs.nodes.put(d)
+	attr, err := fs.checkList(req, d, cookie)
+	if err != nil {
+		return false, attr, err
+	}
+	if cookie < firstCookie-1 {
+		more, err := fs.listDots(req.Context, &attr, cookie, attrs, emit)
+		if err != nil || !more {
+			return false, attr, fs.errno("readdir", d.ino, err)
+		}
+		cookie = firstCookie - 1
+	}
+	for {
+		page, err := fs.listPage(req.Context, d, cookie)
+		if err == nil && attrs {
+			err = fs.fillAttrs(req.Context, page)
+		}
+		if err != nil {
+			return false, attr, fs.errno("readdir", d.ino, err)
+		}
+		for i := range page {
+			if !emit(page[i]) {
+				return false, attr, nil
+			}
+			cookie = page[i].Cookie
+		}
+		if len(page) < readdirPage {
+			return true, attr, nil
+		}
+	}
+}
+
+func (fs *FS) checkList(req *Request, d *node, cookie uint64) (Attr, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	switch {
+	case d.removed:
+		return Attr{}, ESTALE
+	case d.rec.typ != TypeDirectory:
+		return d.attr(), ENOTDIR
+	case !d.rec.allowed(&req.Cred, permRead):
+		return d.attr(), EACCES
+	case cookie >= firstCookie && cookie >= d.rec.nextCookie:
+		return d.attr(), EBADCOOKIE
+	}
+	return d.attr(), nil
+}
+
+// listDots emits "." and ".."; more is false when emit wants no more.
+func (fs *FS) listDots(ctx context.Context, dir *Attr, cookie uint64, attrs bool, emit func(DirEntry) bool) (more bool, err error) {
+	if cookie < 1 {
+		e := DirEntry{Name: ".", Cookie: 1, ID: dir.ID, Type: TypeDirectory}
+		if attrs {
+			e.Attr = dir
+		}
+		if !emit(e) {
+			return false, nil
+		}
+	}
+	e := DirEntry{Name: "..", Cookie: 2, ID: dir.ID, Type: TypeDirectory}
+	parent := *dir
+	if dir.Parent != dir.ID.Inode {
+		if parent, err = fs.childAttr(ctx, dir.Parent); err != nil && err != ESTALE {
+			return false, err
+		}
+		if err == nil {
+			e.ID = parent.ID
+		}
+	}
+	if attrs && err == nil {
+		e.Attr = &parent
+	}
+	return emit(e), nil
+}
+
+// listPage returns up to readdirPage entries after cookie.
+func (fs *FS) listPage(ctx context.Context, d *node, cookie uint64) ([]DirEntry, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	pairs, err := fs.log.Scan(ctx, meta.Range{Start: listKey(d.ino, cookie+1), End: key64(prefixList, d.ino+1)}, readdirPage)
+	if err != nil {
+		return nil, err
+	}
+	page := make([]DirEntry, len(pairs))
+	for i, p := range pairs {
+		if page[i], err = decodeListed(p.Key, p.Value); err != nil {
+			return nil, err
+		}
+		page[i].ID.Share = d.rec.share
+	}
+	return page, nil
+}
+
+// fillAttrs gives the entries their attributes: from memory where they are
+// (they can run ahead of the store), the rest by one read of the store. An
+// entry that was removed meanwhile keeps none.
+func (fs *FS) fillAttrs(ctx context.Context, page []DirEntry) error {
+	keys := make([][]byte, 0, len(page))
+	missing := make([]int, 0, len(page))
+	for i := range page {
+		n := fs.nodes.peek(page[i].ID.Inode)
+		if n == nil {
+			keys = append(keys, inodeKey(page[i].ID.Inode))
+			missing = append(missing, i)
+			continue
+		}
+		n.mu.RLock()
+		if !n.removed {
+			a := n.attr()
+			page[i].Attr, page[i].ID = &a, a.ID
+		}
+		n.mu.RUnlock()
+		fs.nodes.put(n)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	got, err := fs.log.Get(ctx, keys...)
+	if err != nil {
+		return err
+	}
+	for j, i := range missing {
+		if got[j] == nil {
+			continue
+		}
+		rec, err := decodeRecord(got[j])
+		if err != nil {
+			return err
+		}
+		a := (&node{ino: page[i].ID.Inode, rec: rec}).attr()
+		page[i].Attr, page[i].ID = &a, a.ID
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+package vfs
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// Remove takes away a name that is not a directory's.
+func (fs *FS) Remove(req *Request, dir ID, name string) (WCC, error) {
+	return fs.unlink(req, dir, name, false)
+}
+
+// Rmdir takes away an empty directory.
+func (fs *FS) Rmdir(req *Request, dir ID, name string) (WCC, error) {
+	return fs.unlink(req, dir, name, true)
+}
+
+func (fs *FS) unlink(req *Request, dir ID, name string, rmdir bool) (WCC, error) {
+	d, err := fs.node(req.Context, dir)
+	if err != nil {
+		return WCC{}, err
+	}
+	defer fs.nodes.put(d)
+	for try := 0; ; try++ {
+		wcc, err := fs.tryUnlink(req, d, name, rmdir)
+		if err != errRaced || try == maxRaces {
+			return wcc, fs.errno("remove", d.ino, err)
+		}
+	}
+}
+
+// errRaced asks for another try: a name came to mean another inode between
+// finding it and locking it.
+var errRaced = errors.New("name changed while it was resolved")
+
+// maxRaces bounds the tries: a name whose inode is missing from the store for
+// good is damage, an EIO.
+const maxRaces = 1000
+
+func (fs *FS) tryUnlink(req *Request, d *node, name string, rmdir bool) (WCC, error) {
+	e, wcc, err := fs.find(req, d, name)
+	if err != nil {
+		return wcc, err
+	}
+	n, err := fs.nodes.get(req.Context, e.ino)
+	if err == ESTALE {
+		return wcc, errRaced
+	}
+	if err != nil {
+		return wcc, err
+	}
+	defer fs.nodes.put(n)
+
+	unlock := lockOrder(d, n)
+	if d.removed {
+		unlock()
+		return WCC{}, ESTALE
+	}
+	current, err := fs.entry(req.Context, d, name)
+	if err == ENOENT || err == nil && current != e || n.removed {
+		unlock()
+		return wcc, errRaced
+	}
+	wcc = WCC{Valid: true, Before: d.attr()}
+	if err == nil {
+		err = fs.unlinkLocked(req, d, n, name, e, rmdir)
+	}
+	wcc.After = d.attr()
+	ticket := d.ticket
+	unlock()
+	if err != nil {
+		return wcc, err
+	}
+	return wcc, fs.settle("remove", n.ino, ticket)
+}
+
+// find looks a name up that is to be removed or renamed.
+func (fs *FS) find(req *Request, d *node, name string) (dirent, WCC, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.removed {
+		return dirent{}, WCC{}, ESTALE
+	}
+	wcc := WCC{Valid: true, Before: d.attr(), After: d.attr()}
+	switch {
+	case d.rec.typ != TypeDirectory:
+		return dirent{}, wcc, ENOTDIR
+	case name == ".":
+		return dirent{}, wcc, EINVAL
+	case name == "..":
+		return dirent{}, wcc, ENOTEMPTY
+	case !d.rec.allowed(&req.Cred, permExec):
+		return dirent{}, wcc, EACCES
+	}
+	if err := checkName(name); err != nil {
+		return dirent{}, wcc, err
+	}
+	e, err := fs.entry(req.Context, d, name)
+	return e, wcc, err
+}
+
+func (fs *FS) unlinkLocked(req *Request, d, n *node, name string, e dirent, rmdir bool) error {
+	if req.ReadOnly {
+		return EROFS
+	}
+	if err := mayUnlink(&d.rec, &n.rec, &req.Cred); err != nil {
+		return err
+	}
+	isDir := n.rec.typ == TypeDirectory
+	switch {
+	case rmdir && !isDir:
+		return ENOTDIR
+	case !rmdir && isDir:
+		return EISDIR
+	case isDir && n.rec.entries > 0:
+		return ENOTEMPTY
+	}
+	b := &meta.Batch{}
+	now := fs.now()
+	if err := fs.dropLink(req.Context, b, n, now); err != nil {
+		return err
+	}
+	if isDir {
+		d.rec.nlink--
+	}
+	fs.dropEntry(b, d, name, e, now)
+	d.ticket = fs.log.Submit(b)
+	n.ticket = d.ticket
+	fs.afterDrop(n)
+	return nil
+}
+
+// dropLink takes one name from an inode, whose lock is held. With the last
+// one the inode goes: its record in this batch, its extents too if they are
+// few, else as an orphan that the reaper takes apart later.
+func (fs *FS) dropLink(ctx context.Context, b *meta.Batch, n *node, now Time) error {
+	if n.rec.typ != TypeDirectory && n.rec.nlink > 1 {
+		n.rec.nlink--
+		n.touch(now)
+		b.Put(inodeKey(n.ino), n.encode())
+		return nil
+	}
+	if n.file != nil && n.storedSize > 0 {
+		reaped, done, err := fs.data.Reap(ctx, n.ino, reapInline)
+		if err != nil {
+			return err
+		}
+		if done {
+			b.Append(reaped)
+		} else {
+			b.Put(orphanKey(n.ino), []byte{1})
+			n.orphaned = true
+		}
+	}
+	share := fs.share(n.rec.share)
+	share.usedInodes.Add(-1)
+	share.usedBytes.Add(-int64(n.rec.used))
+	b.Add(usageKey(n.rec.share, 'i'), -1)
+	if n.storedUsed > 0 {
+		b.Add(usageKey(n.rec.share, 'b'), -int64(n.storedUsed))
+	}
+	b.Delete(inodeKey(n.ino))
+	n.rec.nlink = 0
+	n.removed = true
+	return nil
+}
+
+// afterDrop finishes dropLink once its batch is submitted; the lock is held.
+func (fs *FS) afterDrop(n *node) {
+	if !n.removed {
+		return
+	}
+	if n.file != nil {
+		n.file.Drop()
+	}
+	if n.orphaned {
+		select {
+		case fs.wakeReaper <- struct{}{}:
+		default: // it is awake
+		}
+	}
+	fs.nodes.forget(n)
+}
+
+const (
+	reapInline = 16   // extents that REMOVE takes with it
+	reapStep   = 1024 // extents in one batch of the reaper
+)
+
+// startReaper begins to reclaim the data of removed files, those of an
+// earlier run first. It sleeps while there are none.
+func (fs *FS) startReaper() {
+	ctx, cancel := context.WithCancel(context.Background())
+	fs.stop = cancel
+	fs.stopped.Add(1)
+	go func() {
+		defer fs.stopped.Done()
+		for {
+			if err := fs.sweep(ctx); err != nil && ctx.Err() == nil {
+				fs.logger.Error("cannot reclaim the data of removed files; trying again with the next one", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-fs.wakeReaper:
+			}
+		}
+	}()
+}
+
+// sweep reaps the orphans that the store lists.
+func (fs *FS) sweep(ctx context.Context) error {
+	const page = 256
+	next := meta.PrefixRange([]byte{prefixOrphan})
+	for {
+		pairs, err := fs.log.Scan(ctx, next, page)
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			if len(p.Key) != 9 {
+				return fmt.Errorf("%w: orphan key of %d bytes", meta.ErrCorrupt, len(p.Key))
+			}
+			if err := fs.reap(ctx, binary.BigEndian.Uint64(p.Key[1:])); err != nil {
+				return err
+			}
+		}
+		if len(pairs) < page {
+			return nil
+		}
+		next.Start = append(pairs[len(pairs)-1].Key, 0)
+	}
+}
+
+// reap takes the data of one removed inode apart, in bounded batches.
+func (fs *FS) reap(ctx context.Context, ino uint64) error {
+	for done := false; !done; {
+		b, last, err := fs.data.Reap(ctx, ino, reapStep)
+		if err != nil {
+			return err
+		}
+		if last {
+			b.Delete(orphanKey(ino))
+		}
+		if err := fs.log.Submit(b).Wait(); err != nil {
+			return err
+		}
+		done = last
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,187 @@
+package vfs
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+// EnsureShares makes the configured shares known: a new one gets its permanent
+// number and its top directory; quotas are set. It returns the numbers by
+// name. It may be called again at any time with a changed configuration;
+// shares that are no longer configured keep their data and their number.
+func (fs *FS) EnsureShares(ctx context.Context, shares []config.Share) (map[string]uint32, error) {
+	ids := make(map[string]uint32, len(shares))
+	for i := range shares {
+		s, err := fs.ensureShare(ctx, &shares[i])
+		if err != nil {
+			return nil, fmt.Errorf("share %q: %w", shares[i].Name, err)
+		}
+		s.quotaBytes.Store(int64(shares[i].Quota.Bytes))
+		s.quotaInodes.Store(int64(shares[i].Quota.Inodes))
+		ids[shares[i].Name] = s.id
+	}
+	return ids, nil
+}
+
+func (fs *FS) ensureShare(ctx context.Context, c *config.Share) (*shareState, error) {
+	got, err := fs.log.Get(ctx, shareKey(c.Name))
+	if err != nil {
+		return nil, err
+	}
+	if got[0] == nil {
+		return fs.makeShare(ctx, c)
+	}
+	if len(got[0]) != 12 {
+		return nil, fmt.Errorf("%w: share record", meta.ErrCorrupt)
+	}
+	id, root := binary.BigEndian.Uint32(got[0]), binary.BigEndian.Uint64(got[0][4:])
+	if s, ok := fs.shares.Load(id); ok {
+		return s.(*shareState), nil
+	}
+	n, err := fs.nodes.get(ctx, root)
+	if err != nil {
+		return nil, fmt.Errorf("top directory, inode %d: %w", root, err)
+	}
+	defer fs.nodes.put(n)
+	s := &shareState{id: id, root: ID{Share: id, Inode: root, Generation: n.rec.generation}}
+	for _, c := range []struct {
+		what byte
+		into interface{ Store(int64) }
+	}{{'b', &s.usedBytes}, {'i', &s.usedInodes}} {
+		v, err := fs.log.Counter(ctx, usageKey(id, c.what))
+		if err != nil {
+			return nil, err
+		}
+		c.into.Store(v)
+	}
+	fs.shares.Store(id, s)
+	return s, nil
+}
+
+func (fs *FS) makeShare(ctx context.Context, c *config.Share) (*shareState, error) {
+	mode, err := strconv.ParseUint(c.Root.Mode, 8, 12)
+	if err != nil {
+		return nil, fmt.Errorf("root.mode %q is not octal", c.Root.Mode)
+	}
+	got, err := fs.log.Get(ctx, keyShares)
+	if err != nil {
+		return nil, err
+	}
+	if len(got[0]) != 8 {
+		return nil, fmt.Errorf("%w: next share number", meta.ErrCorrupt)
+	}
+	next := binary.BigEndian.Uint64(got[0])
+	b := &meta.Batch{}
+	b.Put(keyShares, be64(next+1))
+	now := fs.now()
+	n := fs.newNode(record{
+		typ: TypeDirectory, mode: uint32(mode), nlink: 2, uid: c.Root.UID, gid: c.Root.GID,
+		share: uint32(next), nextCookie: firstCookie, atime: now, mtime: now, ctime: now,
+	})
+	n.rec.parent = n.ino
+	b.Put(inodeKey(n.ino), n.encode())
+	b.Put(shareKey(c.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(next)), n.ino))
+	b.Add(usageKey(uint32(next), 'i'), 1)
+	if err := fs.log.Submit(b).Wait(); err != nil {
+		return nil, err
+	}
+	s := &shareState{id: uint32(next), root: n.attr().ID}
+	s.usedInodes.Store(1)
+	fs.shares.Store(s.id, s)
+	return s, nil
+}
+
+// share returns the state of a share that some inode belongs to. A share that
+// is not configured any more is met only by the reclaiming of its data.
+func (fs *FS) share(id uint32) *shareState {
+	if s, ok := fs.shares.Load(id); ok {
+		return s.(*shareState)
+	}
+	s, _ := fs.shares.LoadOrStore(id, &shareState{id: id})
+	return s.(*shareState)
+}
+
+// Root returns the top directory of a share; ESTALE if there is none.
+func (fs *FS) Root(share uint32) (ID, error) {
+	s, ok := fs.shares.Load(share)
+	if !ok || s.(*shareState).root.Inode == 0 {
+		return ID{}, ESTALE
+	}
+	return s.(*shareState).root, nil
+}
+
+// checkByteQuota refuses an extent whose new bytes would exceed the share's
+// quota. Only when the whole extent does not fit is it worth finding out how
+// much of it overwrites what is there. The file's lock is held.
+func (fs *FS) checkByteQuota(ctx context.Context, s *shareState, n *node, ext data.Extent) error {
+	quota := s.quotaBytes.Load()
+	if quota == 0 || s.usedBytes.Load()+int64(ext.Len) <= quota {
+		return nil
+	}
+	grow := ext.Len
+	if ext.Off < n.rec.size {
+		length := min(ext.Len, n.rec.size-ext.Off)
+		old, err := n.file.Map(ctx, ext.Off, length)
+		if err != nil {
+			return err
+		}
+		for _, o := range old {
+			if o.Seg != 0 {
+				grow -= o.Len
+			}
+		}
+	}
+	if grow > 0 && s.usedBytes.Load()+int64(grow) > quota {
+		return EDQUOT
+	}
+	return nil
+}
+
+// reserveInode counts a new inode against the share's quota.
+func (s *shareState) reserveInode() error {
+	quota := s.quotaInodes.Load()
+	if used := s.usedInodes.Add(1); quota != 0 && used > quota {
+		s.usedInodes.Add(-1)
+		return EDQUOT
+	}
+	return nil
+}
+
+// unlimited is what a share without bounds shows: 8 EiB, so that clients that
+// count in blocks of 512 bytes do not overflow.
+const unlimited = 1 << 63
+
+// StatFS returns the capacity of a share: its quota, or what the store under
+// it has, whichever is less.
+func (fs *FS) StatFS(req *Request, id ID) (StatFS, Attr, error) {
+	attr, err := fs.GetAttr(req, id)
+	if err != nil {
+		return StatFS{}, Attr{}, err
+	}
+	s := fs.share(id.Share)
+	total, free := uint64(unlimited), uint64(unlimited)
+	if fs.capacity != nil {
+		if total, free, err = fs.capacity(); err != nil {
+			return StatFS{}, attr, fs.errno("statfs", id.Inode, err)
+		}
+	}
+	var st StatFS
+	st.TotalBytes, st.FreeBytes = bounded(total, free, s.quotaBytes.Load(), s.usedBytes.Load())
+	st.TotalInodes, st.FreeInodes = bounded(unlimited, unlimited-uint64(max(s.usedInodes.Load(), 0)), s.quotaInodes.Load(), s.usedInodes.Load())
+	st.AvailBytes, st.AvailInodes = st.FreeBytes, st.FreeInodes
+	return st, attr, nil
+}
+
+func bounded(total, free uint64, quota, used int64) (uint64, uint64) {
+	if quota == 0 {
+		return total, free
+	}
+	left := uint64(max(quota-used, 0))
+	return uint64(quota), min(left, free)
+}

@@ -154,6 +154,8 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"duplicate key", with("durability: local\ndurability: local"), "duplicate key durability (line 4); first on line 3"},
 		{"key that is a list", with("[a, b]: 1"), "a key must be a plain name (line 3)"},
 		{"alias", with("nfs: {lease: &l 90s}\nshutdown_timeout: *l"), "shutdown_timeout: is an alias (*l), which is not allowed: write the value out (line 4)"},
+		{"tag", with("durability: !!binary bG9jYWw="), `durability: has the tag "!!binary"; tags are not allowed (line 3)`},
+		{"control character", share(`path: "/a\tb"`), `shares[0].path: "/a\tb" is not UTF-8 without control characters (line 4)`},
 		{"merge key", with("admin: {<<: {listen: ''}}"), "admin.<<: merge keys are not allowed (line 3); write the values out"},
 		{"two documents", with("---\na: 1"), "the configuration must be one YAML document, but a second one begins (line 3)"},
 		{"no section at the top", "- a\n", "the configuration must be a section of keys, not a list (line 1)"},

@@ -37,6 +37,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	switch {
 	case n.Kind == yaml.AliasNode:
 		d.fault(path, "is an alias (*%s), which is not allowed: write the value out", n.Value)
+	case n.Style&yaml.TaggedStyle != 0:
+		d.fault(path, "has the tag %s; tags are not allowed", quote(n.Tag))
 	case n.Kind == yaml.ScalarNode && at.env == "" && n.ShortTag() == "!!null":
 		d.fault(path, "has no value; give one, or remove the key to use its default")
 	case v.Kind() == reflect.Struct:

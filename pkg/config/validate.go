@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // ServedVersions are the NFS versions that this version of the server speaks.
@@ -100,8 +101,8 @@ func (k *checker) directories(c *Config) {
 		case !filepath.IsAbs(d.path):
 			k.fault(d.key, "%s is not an absolute path (example: /var/lib/dittofs/cache)", quote(d.path))
 			continue
-		case strings.ContainsFunc(d.path, unicode.IsControl) || len(d.path) > 4095:
-			k.fault(d.key, "%s is not a usable path", quote(d.path))
+		case !isText(d.path) || len(d.path) > maxPath:
+			k.fault(d.key, "%s is not a usable path (at most %d bytes of UTF-8 without control characters)", quote(d.path), maxPath)
 			continue
 		}
 		for _, other := range all[:i] {
@@ -111,6 +112,14 @@ func (k *checker) directories(c *Config) {
 			}
 		}
 	}
+}
+
+// maxPath bounds the path of a directory, in bytes (PATH_MAX without the NUL).
+const maxPath = 4095
+
+// isText reports whether s can be written in a file of UTF-8 text.
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // within reports whether a is b or below it.
@@ -247,8 +256,8 @@ func (k *checker) sharePath(at, p string) {
 		k.fault(at, "%s is not a clean path; write %s", quote(p), quote(path.Clean(p)))
 	case len(p) > MaxSharePath:
 		k.fault(at, "is longer than %d bytes", MaxSharePath)
-	case strings.ContainsFunc(p, unicode.IsControl):
-		k.fault(at, "%s has a control character", quote(p))
+	case !isText(p):
+		k.fault(at, "%s is not UTF-8 without control characters", quote(p))
 	}
 }
 

@@ -1,0 +1,100 @@
+# DittoFS. `make help` is the manual.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+include hack/tools.env
+LAB := $(or $(DITTOFS_LAB),$(LAB),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dittofs-lab)
+TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dittofs-tools
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X github.com/dittofs/dittofs/internal/version.Version=$(VERSION)
+OPERATOR := k8s/dittofs-operator
+N ?= 1
+FUZZTIME ?= 30s
+
+##@ Try it
+
+.PHONY: demo demo-server
+demo: ## The whole path on a real cluster: operator, server, kernel mounts in pods, a killed server. KEEP=1 leaves it running.
+	hack/demo.sh
+demo-server: ## The same on one machine without Kubernetes: serve, mount by the kernel, kill -9, compare.
+	hack/demo-server.sh
+
+##@ Build
+
+.PHONY: build images push clean
+build: ## bin/dittofs and bin/dittofs-operator.
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dittofs ./cmd/dittofs
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dittofs-operator ./$(OPERATOR)/cmd
+images: ## Image archives for amd64 and arm64 in dist/, loadable by containerd, Docker and kind. No engine needed.
+	go run ./hack/images build -out dist $(if $(ARCH),-arch $(ARCH))
+push: ## Push multi-platform images. REGISTRY=host/repository is required; VERSION= is the tag.
+	@[[ -n "$(REGISTRY)" ]] || { echo "push: REGISTRY is required: make push REGISTRY=host/repository" >&2; exit 2; }
+	go run ./hack/images push -registry $(REGISTRY) $(if $(filter command line environment,$(origin VERSION)),-version $(VERSION))
+clean: ## Remove what is built here. The cluster's cache is kept: make cluster-down, then remove the folder it names.
+	rm -rf bin dist $(OPERATOR)/bin
+
+##@ Test
+
+.PHONY: test test-unit test-envtest test-e2e test-kclient test-crash lint fuzz bench bench-smoke
+test: ## Everything that must pass: format, vet, generated files, unit tests with -race, envtest, kernel client, end to end.
+	hack/test.sh all
+test-unit: ## Unit and conformance tests with -race, and the seeds of all fuzz targets. PKG=./internal/... for a part.
+	hack/test.sh unit
+test-envtest: ## The operator against a real etcd and API server.
+	hack/test.sh envtest
+test-e2e: ## The demo on a real cluster, with every step checked.
+	hack/test.sh e2e
+test-kclient: ## The Linux kernel's client and libnfs on a real server: cp, diff, tar, git, SQLite.
+	hack/test.sh kclient
+test-crash: ## kill -9 under load, ten times, with a verifying writer: no acknowledged byte may be lost.
+	hack/test.sh crash
+lint: $(GOLANGCI_LINT) ## golangci-lint, in its pinned version.
+	$(GOLANGCI_LINT) run ./...
+fuzz: ## Every fuzz target for FUZZTIME (30s) each. PKG=./internal/xdr for a part.
+	hack/fuzz.sh $(FUZZTIME) $(or $(PKG),./...)
+bench: ## Go benchmarks. PKG= for a part.
+	go test -run '^$$' -bench . -benchmem $(or $(PKG),./internal/...)
+bench-smoke: ## Rates over the wire beside NFS-Ganesha, alternating.
+	hack/bench-smoke.sh
+
+##@ Generated files
+
+.PHONY: generate verify-generated
+generate: ## Write everything that is generated: deep copies, CRD, RBAC, install.yaml, reference.
+	go generate ./cmd/... ./pkg/... ./internal/... ./docs/...
+	$(MAKE) -C $(OPERATOR) generate
+verify-generated: ## Fail if `make generate` would change a file.
+	hack/verify-generated.sh
+
+##@ A cluster on this machine (or that of KUBECONFIG)
+
+.PHONY: cluster-up cluster-down cluster-node cluster-node-down cluster-load cluster-status cluster-env
+cluster-up: ## Build (once, about 10 minutes) and start a real Kubernetes here. FRESH=1 forgets the old state.
+	hack/cluster/cluster.sh up
+cluster-down: ## Stop it. Nothing is left behind but the cache folder.
+	hack/cluster/cluster.sh down
+cluster-node: ## Add guest node umlN, whose kernel mounts NFS. N=1 (1 to 3).
+	hack/cluster/cluster.sh node up $(N)
+cluster-node-down: ## Kill guest node umlN: a sudden death. N=1.
+	hack/cluster/cluster.sh node down $(N)
+cluster-load: ## Import an image archive into all nodes. FILE= is required.
+	hack/cluster/cluster.sh load $(FILE)
+cluster-status: ## What is running.
+	hack/cluster/cluster.sh status
+cluster-env: ## Settings for your shell: eval "$(make cluster-env)".
+	@hack/cluster/cluster.sh env
+
+##@ Help
+
+.PHONY: help
+help: ## This text.
+	@awk 'BEGIN {FS = ":.*## "; print "DittoFS: an NFS server and its Kubernetes operator. Usage: make TARGET [VARIABLE=value]"} \
+	/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nThe cache folder is %s (DITTOFS_LAB= to move it).\n' '$(LAB)'
+	@printf 'Only Go and root on Debian 12 are needed; missing packages are installed with apt.\n'
+
+$(GOLANGCI_LINT):
+	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

@@ -1,0 +1,81 @@
+#!/bin/bash
+# test.sh all | PHASE...: the tests. Prints the time of each phase, goes on after a failure, and ends with the counts.
+#
+#   static    gofmt, go vet, generated files are current
+#   unit      all but the operator, with -race, fuzz seeds included; PKG= for a part
+#   envtest   the operator, with -race, against a real etcd and API server
+#   kclient   the kernel's NFS client in a guest, and libnfs, against a started server
+#   crash     kill -9 under load, with a verifying writer
+#   e2e       the demo on a real cluster, every step checked
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$REPO"
+SAY=test
+counts=$(mktemp)
+export DITTOFS_TEST_COUNTS=$counts # the scripts append "passed failed skipped"
+trap 'rm -f "$counts"' EXIT
+
+count() { echo "$1 $2 $3" >>"$counts"; }
+gotest() { go run ./hack/gotest -counts "$counts" "$@"; }
+check() { # NAME COMMAND...: one test
+	local name=$1
+	shift
+	if "$@"; then count 1 0 0; else
+		count 0 1 0
+		echo "FAIL $name" >&2
+		return 1
+	fi
+}
+# loudly WHY: a part that this machine cannot do.
+loudly() {
+	count 0 0 1
+	printf '\n%s\n%s\n%s\n\n' "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!" "!!!! NOT TESTED: $*" \
+		"!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!" >&2
+}
+
+go_packages() { go list ./... | grep -v "/k8s/dittofs-operator\|/test/crash\|/test/e2e/client"; }
+formatted() {
+	local files
+	files=$(git ls-files -z '*.go' | xargs -0 gofmt -s -l) && [ -z "$files" ] || { echo "gofmt -s -w $files" >&2; return 1; }
+}
+
+static() {
+	check "gofmt" formatted
+	check "go vet" go vet ./...
+	check "generated files" hack/verify-generated.sh
+}
+unit() {
+	"$REPO/hack/apt.sh" gcc libc6-dev # -race
+	# shellcheck disable=SC2046
+	CGO_ENABLED=1 gotest -race -timeout 20m ${PKG:-$(go_packages)}
+}
+envtest() {
+	"$REPO/hack/apt.sh" gcc libc6-dev
+	hack/cluster/build.sh envtest || { loudly "the operator against a real API server: its binaries cannot be built here"; return 1; }
+	KUBEBUILDER_ASSETS=$LAB/kube/bin CGO_ENABLED=1 gotest -race -timeout 20m ./k8s/dittofs-operator/...
+}
+kclient() {
+	hack/cluster/possible.sh guest || { loudly "the kernel's NFS client: $(hack/cluster/possible.sh guest 2>&1)"; return 0; }
+	test/kclient/run.sh
+}
+crash() {
+	CGO_ENABLED=0 gotest -timeout 20m -count 1 ./test/crash/...
+}
+e2e() {
+	[ -n "${KUBECONFIG:-}" ] || hack/cluster/possible.sh || { loudly "a real cluster: $(hack/cluster/possible.sh 2>&1)"; return 0; }
+	CHECK=1 hack/demo.sh
+}
+
+phases=$*
+[ "$phases" != all ] || phases="static unit crash envtest kclient e2e"
+failed=() began=$SECONDS
+for phase in $phases; do
+	t=$SECONDS
+	say "---- $phase"
+	$phase || failed+=("$phase")
+	say "---- $phase took $((SECONDS - t)) s"
+done
+[ ${#failed[@]} = 0 ] || say "failed: ${failed[*]}"
+say "all took $((SECONDS - began)) s"
+awk '{p += $1; f += $2; s += $3} END {printf "%d passed, %d failed", p, f; if (s) printf ", %d skipped", s; print ""}' "$counts"
+[ ${#failed[@]} = 0 ]

@@ -1,0 +1,273 @@
+package sunrpc
+
+import (
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/xdr"
+)
+
+// callOverhead is what a call on a goroutine costs besides its record: stack
+// and reply.
+const callOverhead = 8 << 10
+
+var calls = sync.Pool{New: func() any { return new(Call) }}
+
+// handle serves one record, or starts a goroutine that does. An error ends the
+// connection: the peer does not speak RPC.
+func (c *conn) handle(rec record) error {
+	call := &c.inline
+	call.Args = xdr.NewDecoder(rec.b)
+	h, err := parseHeader(&call.Args)
+	if err == nil {
+		err = c.dispatch(call, &h, rec)
+	} else if rec.own != nil {
+		c.srv.release(rec.own)
+	}
+	if err == nil && c.batch != nil && c.batch.size() >= batchTarget {
+		err = c.flush()
+	}
+	return err
+}
+
+func (c *conn) dispatch(call *Call, h *header, rec record) error {
+	call.Context, call.Remote, call.XID = c.srv.ctx, c.remote, h.xid
+	call.program, call.version, call.number = h.program, h.version, h.proc
+	call.size, call.Status, call.MayBlock = len(rec.b), 0, false
+	if !c.admit(call, h) {
+		if rec.own != nil {
+			c.srv.release(rec.own)
+		}
+		return nil
+	}
+	if call.proc.Class == Inline {
+		if c.serveInline(call) {
+			if rec.own != nil {
+				c.srv.release(rec.own)
+			}
+			return nil
+		}
+	}
+	return c.serveApart(call, rec)
+}
+
+// admit finds the call's procedure and credential, or answers with what is
+// wrong with them.
+func (c *conn) admit(call *Call, h *header) bool {
+	if h.rpcvers != rpcVersion {
+		c.refuse(func(e *xdr.Encoder) { putRPCMismatch(e, h.xid) })
+		return false
+	}
+	if stat := parseCred(&call.Cred, h.flavor, h.cred); stat != 0 {
+		c.refuse(func(e *xdr.Encoder) { putAuthError(e, h.xid, stat) })
+		return false
+	}
+	proc, program, stat := c.srv.find(h.program, h.version, h.proc)
+	if stat != Success {
+		c.refuse(func(e *xdr.Encoder) {
+			putAcceptedHeader(e, h.xid, stat)
+			if stat == ProgMismatch {
+				e.Uint32(program.low)
+				e.Uint32(program.high)
+			}
+		})
+		return false
+	}
+	call.proc = proc
+	return true
+}
+
+func (c *conn) refuse(put func(*xdr.Encoder)) {
+	b := c.open()
+	b.begin()
+	put(&b.enc)
+	b.end()
+}
+
+func (s *Server) find(program, version, proc uint32) (*boundProc, *boundProgram, AcceptStat) {
+	for i := range s.programs {
+		p := &s.programs[i]
+		if p.number != program {
+			continue
+		}
+		for j := range p.versions {
+			v := &p.versions[j]
+			if v.number != version {
+				continue
+			}
+			if proc >= uint32(len(v.procs)) || v.procs[proc].Handler == nil {
+				return nil, p, ProcUnavail
+			}
+			return &v.procs[proc], p, Success
+		}
+		return nil, p, ProgMismatch
+	}
+	return nil, nil, ProgUnavail
+}
+
+// serveInline runs the handler here. It returns false if that would have to
+// wait.
+func (c *conn) serveInline(call *Call) bool {
+	b := c.open()
+	args := call.Args
+	stat, n := c.run(call, b)
+	if stat == WouldBlock {
+		call.Args = args
+		return false
+	}
+	now := time.Now()
+	call.proc.recorder.Call(stat, call.Status, now.Sub(c.reader.now), call.size, n)
+	c.reader.now = now
+	return true
+}
+
+// run has the handler append its reply to b. It returns the outcome and the
+// reply's length; for WouldBlock there is none.
+func (c *conn) run(call *Call, b *batch) (AcceptStat, int) {
+	b.begin()
+	call.batch, call.Reply = b, &b.enc
+	putAcceptedHeader(&b.enc, call.XID, Success)
+	stat := c.invoke(call)
+	if stat == WouldBlock && call.MayBlock {
+		c.srv.log.Error("handler would block where it may", "program", call.proc.program, "procedure", call.proc.Name)
+		stat = SystemErr
+	}
+	switch stat {
+	case Success:
+	case WouldBlock:
+		b.rewind(0)
+		return stat, 0
+	default:
+		b.rewind(replyHeader)
+		b.enc.PutUint32(b.start+acceptOffset, uint32(stat))
+	}
+	return stat, b.end()
+}
+
+// invoke calls the handler. A panic costs its call and nothing else.
+func (c *conn) invoke(call *Call) (stat AcceptStat) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.srv.log.Error("handler panicked", "program", call.proc.program, "procedure", call.proc.Name,
+				"client", c.remote, "panic", p, "stack", string(debug.Stack()))
+			stat = SystemErr
+		}
+	}()
+	return call.proc.Handler(call)
+}
+
+// serveApart runs the call on a goroutine, when the bounds allow it: until
+// then the connection is not read.
+func (c *conn) serveApart(inline *Call, rec record) error {
+	call := c.detach(inline, rec)
+	if call.proc.Cached && c.srv.drc != nil && !c.first(call) {
+		c.recycle(call)
+		return nil
+	}
+	if err := c.reserve(call); err != nil {
+		if call.entry != nil {
+			c.srv.drc.abandon(call.entry)
+		}
+		c.recycle(call)
+		return err
+	}
+	c.calls.Add(1)
+	go c.serveCall(call, c.reader.now)
+	return nil
+}
+
+// detach copies a call, with its record, out of the connection's buffers.
+func (c *conn) detach(inline *Call, rec record) *Call {
+	call := calls.Get().(*Call)
+	*call = *inline
+	call.MayBlock = true
+	args := inline.Args.Rest()
+	if rec.own == nil {
+		rec.own = c.srv.buffers.get(len(args))
+		rec.own.b = append(rec.own.b, args...)
+		args = rec.own.b
+	}
+	call.record = rec.own
+	call.Args = xdr.NewDecoder(args)
+	return call
+}
+
+func (c *conn) recycle(call *Call) {
+	c.srv.release(call.record)
+	*call = Call{}
+	calls.Put(call)
+}
+
+// first asks the duplicate-request cache. If the call was seen before, it is
+// answered from there, or dropped if it is still in progress.
+func (c *conn) first(call *Call) bool {
+	entry, reply := c.srv.drc.start(c.srv.drc.key(call), c.reader.now)
+	if entry != nil {
+		call.entry = entry
+		return true
+	}
+	if reply != nil {
+		b := c.open()
+		b.begin()
+		b.enc.Uint32(0)
+		b.enc.Uint32(call.XID)
+		b.enc.Append(reply)
+		b.end()
+	}
+	return false
+}
+
+// reserve takes a place among the calls in flight and the bytes that the call
+// will hold. It sends what is ready before it waits.
+func (c *conn) reserve(call *Call) error {
+	call.held = callOverhead + int64(len(call.Args.Rest()))
+	if call.proc.Weight != nil {
+		call.held += int64(call.proc.Weight(call.Args.Rest()))
+	}
+	call.held = min(call.held, c.srv.opts.MaxBytes)
+	select {
+	case c.inFlight <- struct{}{}:
+	default:
+		if err := c.flush(); err != nil {
+			return err
+		}
+		c.inFlight <- struct{}{}
+	}
+	if c.srv.held.TryAcquire(call.held) {
+		return nil
+	}
+	err := c.flush()
+	if err == nil {
+		err = c.srv.held.Acquire(c.srv.ctx, call.held)
+	}
+	if err != nil {
+		<-c.inFlight
+	}
+	return err
+}
+
+// serveCall is the goroutine of one call.
+func (c *conn) serveCall(call *Call, arrived time.Time) {
+	defer c.calls.Done()
+	b := newBatch()
+	stat, n := c.run(call, b)
+	now := time.Now()
+	call.proc.recorder.Call(stat, call.Status, now.Sub(arrived), call.size, n)
+	if call.entry != nil {
+		c.remember(call, b, stat, now)
+	}
+	held := call.held
+	c.recycle(call)
+	_ = c.out.send(b) // a failure ends the connection, which its reader notices
+	c.srv.held.Release(held)
+	<-c.inFlight
+}
+
+func (c *conn) remember(call *Call, b *batch, stat AcceptStat, now time.Time) {
+	if stat == SystemErr || len(b.inserts) > 0 {
+		c.srv.drc.abandon(call.entry)
+		return
+	}
+	c.srv.drc.finish(call.entry, b.enc.Bytes()[xidEnd:], now)
+}

@@ -13,8 +13,9 @@ import (
 
 // program is a main package that becomes an image.
 type program struct {
-	name string // of the image, and of the binary in it
-	pkg  string // import path, or a path relative to the working directory
+	name    string // of the image, and of the binary in it
+	pkg     string // import path, or a path relative to the working directory
+	shipped bool
 }
 
 // built is an image with what one wants to know of it.
@@ -53,12 +54,18 @@ func (p program) image(arch, version string) (built, error) {
 
 // compile writes a static binary that does not depend on the machine, the folder or the time of its build.
 func (p program) compile(out, arch, version string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X main.version="+version, "-o", out, p.pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags(version), "-o", out, p.pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s for %s: %w\n%s", p.pkg, arch, err, output)
 	}
 	return nil
+}
+
+// ldflags leaves out what debuggers need, and what names this build, and puts the version in.
+func ldflags(version string) string {
+	const variable = "github.com/dittofs/dittofs/internal/version.Version"
+	return "-s -w -buildid= -X main.version=" + version + " -X " + variable + "=" + version
 }
 
 var notInTag = regexp.MustCompile(`[^A-Za-z0-9_.-]`)

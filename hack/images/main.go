@@ -1,7 +1,7 @@
 // Command images makes the project's OCI images without a container engine.
 //
-//	images build [-out dist] [-version V] [-arch amd64,arm64]   compiles and writes one archive for each program and platform
-//	images push -registry HOST/REPOSITORY [-version V]          compiles and pushes an index of both platforms for each program
+//	images build [-out dist] [-version V] [-arch amd64,arm64]   compiles, and writes an archive for each program and platform
+//	images push -registry HOST/REPOSITORY [-version V]          compiles, and pushes an index of both platforms for each program
 //	images pack -name HOST/NAME:TAG -out FILE BINARY            packs any static binary
 //
 // An image is one layer: the static binary, /etc/passwd, /tmp. It runs as 65532:65532 and contains no shell. Nothing in it
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -24,10 +25,25 @@ const host = "dittofs.local"
 // maxSize bounds the unpacked size of an image of the project, in bytes.
 const maxSize = 40 << 20
 
-// programs are what the project ships, by image name.
+// programs by image name. What is not shipped is made only when it is named.
 var programs = []program{
-	{name: "dittofs", pkg: "./cmd/dittofs"},
-	{name: "dittofs-operator", pkg: "./k8s/dittofs-operator/cmd"},
+	{name: "dittofs", pkg: "./cmd/dittofs", shipped: true},
+	{name: "dittofs-operator", pkg: "./k8s/dittofs-operator/cmd", shipped: true},
+	{name: "dittofs-e2e-client", pkg: "./test/e2e/client"},
+}
+
+// choose returns the programs of these names, separated by commas, or those that are shipped.
+func choose(names string) ([]program, error) {
+	var chosen []program
+	for _, p := range programs {
+		if (names == "" && p.shipped) || slices.Contains(strings.Split(names, ","), p.name) {
+			chosen = append(chosen, p)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no program is called %q", names)
+	}
+	return chosen, nil
 }
 
 func main() {
@@ -54,9 +70,13 @@ func runBuild(args []string) error {
 	out := flags.String("out", "dist", "folder for the archives")
 	version := flags.String("version", "", "version and tag (default: git describe)")
 	archs := flags.String("arch", "amd64,arm64", "platforms, separated by commas")
-	only := flags.String("only", "", "only the program of this name")
+	only := flags.String("only", "", "names of programs, separated by commas (default: all that are shipped)")
 	flags.Parse(args)
 
+	chosen, err := choose(*only)
+	if err != nil {
+		return err
+	}
 	v, err := versionOr(*version)
 	if err != nil {
 		return err
@@ -64,10 +84,7 @@ func runBuild(args []string) error {
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err
 	}
-	for _, p := range programs {
-		if *only != "" && p.name != *only {
-			continue
-		}
+	for _, p := range chosen {
 		for _, arch := range strings.Split(*archs, ",") {
 			built, err := p.image(arch, v)
 			if err != nil {
@@ -88,7 +105,12 @@ func runPush(args []string) error {
 	flags := flag.NewFlagSet("push", flag.ExitOnError)
 	registry := flags.String("registry", "", "HOST/REPOSITORY under which the images are put")
 	version := flags.String("version", "", "version and tag (default: git describe)")
+	only := flags.String("only", "", "names of programs, separated by commas (default: all that are shipped)")
 	flags.Parse(args)
+	chosen, err := choose(*only)
+	if err != nil {
+		return err
+	}
 	if *registry == "" {
 		return errors.New("push: -registry is empty: give HOST/REPOSITORY (make push REGISTRY=host/repository)")
 	}
@@ -96,7 +118,7 @@ func runPush(args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range programs {
+	for _, p := range chosen {
 		ref, digest, err := p.push(*registry, v, []string{"amd64", "arm64"})
 		if err != nil {
 			return err

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dittofs/dittofs/internal/version"
+)
+
+func newRootCommand(environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dittofs",
+		Short: "A file server for NFS clients",
+		Long: `dittofs serves directory trees ("shares") to NFS clients.
+
+Everything is in one file: no command is needed after the start.`,
+		Example: `  # write a configuration, check it, serve
+  dittofs config default > config.yaml
+  dittofs config validate --config config.yaml
+  dittofs serve --config config.yaml
+
+  # mount the share "export" on Linux (as root; NFS and MOUNT are on one port)
+  mount -t nfs -o nfsvers=3,port=2049,mountport=2049,proto=tcp,mountproto=tcp,nolock 127.0.0.1:/export /mnt`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	makeGroup(root)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newServeCommand(environ), newConfigCommand(environ), newVersionCommand())
+	return root
+}
+
+// makeGroup makes cmd a group of commands: alone it prints its help, and an
+// unknown command is an error that names the nearest.
+func makeGroup(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return fmt.Errorf("unknown command %q (did you mean %s?)", args[0], near[0])
+		}
+		return fmt.Errorf("unknown command %q", args[0])
+	}
+}
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print version, Go version and platform",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "dittofs %s %s %s/%s\n",
+				version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return outputFailure(err)
+		},
+	}
+}
+
+// outputFailure is a failure to write what was asked for, or nil.
+func outputFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{code: exitRuntime, err: fmt.Errorf("dittofs: %w", err)}
+}
+
+// defaultConfigFile is read when --config is not given.
+const defaultConfigFile = "/etc/dittofs/config.yaml"
+
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", defaultConfigFile, "configuration `FILE`")
+}

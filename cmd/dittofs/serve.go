@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dittofs/dittofs/internal/server"
+	"github.com/dittofs/dittofs/internal/version"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+func newServeCommand(environ []string) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the shares of a configuration until SIGTERM or SIGINT",
+		Long: `Serve the shares of a configuration until SIGTERM or SIGINT.
+
+The first signal stops gracefully within shutdown_timeout: what is in flight is
+finished, everything is synced, and the exit code is 0. A second signal ends the
+process at once; nothing acknowledged as stable is lost by that either.
+
+Changes of shares and logging in the file apply while running, when the file
+changes and on SIGHUP. Other changes are logged and need a restart. A file with
+a fault is logged and not used.
+
+Exit codes: 0 stopped; 1 failed while running; 2 the command line or the
+configuration is wrong, and nothing was touched.`,
+		Example: `  dittofs serve --config config.yaml
+
+  # override a key of the file
+  DITTOFS_NFS_LISTEN=0.0.0.0:2049 dittofs serve --config config.yaml
+
+  # apply a change of the file now
+  kill -HUP $(pidof dittofs)`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(file, environ, cmd.ErrOrStderr())
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+// serve loads the configuration and runs the server until a signal.
+func serve(file string, environ []string, stderr io.Writer) error {
+	cfg, warnings, err := config.Load(file, environ)
+	if err != nil {
+		return configFailure(err)
+	}
+	log := newLogging(stderr, cfg.Logging)
+	for _, w := range warnings {
+		log.Warn("configuration", "file", file, "warning", w.String())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	hangup := watchSignals(log, cancel)
+	r := newReloader(file, environ, log)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.run(ctx, hangup)
+	}()
+
+	err = server.Run(ctx, cfg, server.Options{
+		Logger:  log.Logger,
+		Level:   &log.level,
+		Reload:  r.next,
+		Version: version.String(),
+	})
+	cancel()
+	<-done
+	return serverFailure(log, err)
+}
+
+// watchSignals calls stop at the first SIGTERM or SIGINT and ends the process
+// at the second. The channel it returns receives SIGHUP.
+func watchSignals(log *logging, stop func()) <-chan os.Signal {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	end := make(chan os.Signal, 2)
+	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		log.Info("received a signal to stop", "signal", (<-end).String())
+		stop()
+		log.Error("ended before the stop was complete", "signal", (<-end).String())
+		os.Exit(exitRuntime)
+	}()
+	return hangup
+}
+
+// serverFailure gives an error of the server its exit code: 2 when it comes
+// from the value of a key, such as a port in use.
+func serverFailure(log *logging, err error) error {
+	if err == nil {
+		return nil
+	}
+	var field interface {
+		error
+		ConfigField() string
+	}
+	if errors.As(err, &field) {
+		if name := field.ConfigField(); !strings.Contains(err.Error(), name) {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		return configFailure(err)
+	}
+	log.Error("server failed", "error", err)
+	return &failure{code: exitRuntime, err: err, reported: true}
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// limit bounds every wait; reaching it is a failure.
+const limit = 20 * time.Second
+
+// serving is a running server process.
+type serving struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	log  chan string // lines of standard error
+	done chan error
+}
+
+func startServe(t *testing.T, file string, environ ...string) *serving {
+	t.Helper()
+	cmd := command(filepath.Dir(file), environ, "serve", "--config", file)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &serving{t: t, cmd: cmd, log: make(chan string, 1000), done: make(chan error, 1)}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			s.log <- lines.Text()
+		}
+		close(s.log)
+		s.done <- cmd.Wait()
+	}()
+	t.Cleanup(func() { cmd.Process.Kill() })
+	return s
+}
+
+// waitLog returns the next line of the log that has all the words.
+func (s *serving) waitLog(words ...string) string {
+	s.t.Helper()
+	deadline := time.After(limit)
+	var before []string
+	for {
+		select {
+		case line, ok := <-s.log:
+			if !ok {
+				s.t.Fatalf("the server ended without logging %q; it logged\n%s", words, strings.Join(before, "\n"))
+			}
+			if before = append(before, line); containsAll(line, words) {
+				return line
+			}
+		case <-deadline:
+			s.t.Fatalf("no line with %q; there were\n%s", words, strings.Join(before, "\n"))
+		}
+	}
+}
+
+func containsAll(line string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(line, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *serving) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// exitCode waits for the end of the process.
+func (s *serving) exitCode() int {
+	s.t.Helper()
+	go func() {
+		for range s.log {
+		}
+	}()
+	select {
+	case <-s.done:
+		return s.cmd.ProcessState.ExitCode()
+	case <-time.After(limit):
+		s.t.Fatal("the server does not end")
+		return -1
+	}
+}
+
+// memoryConfig is a configuration that leaves nothing but its journal.
+func memoryConfig(t *testing.T, more string) (file string, text string) {
+	dir := t.TempDir()
+	text = fmt.Sprintf(`cache: {path: %s/cache}
+metadata: {type: memory}
+content: {type: memory}
+nfs: {listen: "127.0.0.1:0"}
+admin: {listen: ""}
+%s`, dir, more)
+	// The file has a directory of its own, as a mounted ConfigMap has.
+	if err := os.Mkdir(filepath.Join(dir, "etc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(dir, "etc", "config.yaml")
+	write(t, file, text+"shares: [{name: a}]\n")
+	return file, text
+}
+
+func TestServeStopsOnSIGTERMWithExitCode0(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		file, _ := memoryConfig(t, "")
+		s := startServe(t, file)
+		s.waitLog("msg=serving")
+		s.signal(sig)
+		if code := s.exitCode(); code != 0 {
+			t.Errorf("%v: exit code %d", sig, code)
+		}
+	}
+}
+
+func TestChangedFileIsAppliedWhileServing(t *testing.T) {
+	file, text := memoryConfig(t, "")
+	s := startServe(t, file)
+	s.waitLog("msg=serving")
+
+	replacement := file + ".new"
+	write(t, replacement, text+"shares: [{name: a}, {name: b}]\nlogging: {format: json}\n")
+	if err := os.Rename(replacement, file); err != nil {
+		t.Fatal(err)
+	}
+	s.waitLog("configuration read", "file changed")
+	s.waitLog(`"msg":"configuration applied"`, "shares[b]")
+
+	write(t, file, text+"shares: [{name: a, squsah: all}]\n") // in place
+	s.waitLog("configuration not used", "did you mean shares[0].squash?")
+
+	write(t, file, text+"shares: [{name: a}]\nshutdown_timeout: 10s\n")
+	s.waitLog("configuration applied", "shares[b]")
+
+	s.signal(syscall.SIGTERM)
+	if code := s.exitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestConfigMapSwapIsAppliedWhileServing(t *testing.T) {
+	file, text := memoryConfig(t, "")
+	dir := filepath.Dir(file)
+	publish := func(version, config string) {
+		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, version, "config.yaml"), config)
+		link := filepath.Join(dir, "..data_tmp")
+		if err := os.Symlink(version, link); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(link, filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	publish("..2026_1", text+"shares: [{name: a}]\n")
+	if err := os.Symlink("..data/config.yaml", file); err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, file)
+	s.waitLog("msg=serving")
+	publish("..2026_2", text+"shares: [{name: a}, {name: fromconfigmap}]\n")
+	s.waitLog("configuration applied", "shares[fromconfigmap]")
+}
+
+func TestSIGHUPReadsTheFileAgain(t *testing.T) {
+	file, _ := memoryConfig(t, "")
+	s := startServe(t, file, "DITTOFS_LOGGING_LEVEL=info")
+	s.waitLog("msg=serving")
+	s.signal(syscall.SIGHUP)
+	s.waitLog("configuration read", "SIGHUP")
+}
+
+func TestPortInUseIsAFaultOfTheConfiguration(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	file, _ := memoryConfig(t, "")
+	got := dittofs(t, t.TempDir(), []string{"DITTOFS_NFS_LISTEN=" + ln.Addr().String()}, "serve", "--config", file)
+	lines := strings.Split(strings.TrimSpace(got.stderr), "\n")
+	if got.code != 2 || len(lines) != 1 || !strings.HasPrefix(lines[0], "nfs.listen: ") {
+		t.Errorf("%+v", got)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(filepath.Dir(file)), "cache")); !os.IsNotExist(err) {
+		t.Errorf("the cache directory was made: %v", err)
+	}
+}

@@ -1,0 +1,77 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// prepareDirectory makes dir if it is not there, and refuses one that holds
+// other things than a Pebble database. It changes nothing in an existing one.
+func prepareDirectory(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeDirectory(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("metadata directory: %w", err)
+	}
+	foreign := ""
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case strings.HasPrefix(name, "marker.manifest."):
+			return nil
+		case name == "LOCK" || name == "lost+found" || startOfDatabase(name):
+		default:
+			foreign = name
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("metadata directory %s holds files that are no metadata store (%s); choose an empty directory", dir, foreign)
+	}
+	return nil
+}
+
+// startOfDatabase reports whether name is left by a crash while Pebble made a
+// new database, before its manifest was in place.
+func startOfDatabase(name string) bool {
+	for _, prefix := range []string{"marker.", "MANIFEST-", "OPTIONS-", "temporary."} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	number, isLog := strings.CutSuffix(name, ".log")
+	return isLog && len(number) == 6 && strings.Trim(number, "0123456789") == ""
+}
+
+// makeDirectory makes dir and its parents, durably up to the parent: what is
+// later synced in dir must not vanish with dir itself.
+func makeDirectory(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("metadata directory: %w", err)
+	}
+	parent, err := os.Open(dir + "/..")
+	if err != nil {
+		return fmt.Errorf("metadata directory: %w", err)
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
+func lockDirectory(path string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(path, vfs.Default)
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.Is(err, syscall.EAGAIN), strings.Contains(err.Error(), "lock held by current process"):
+		return nil, fmt.Errorf("metadata directory %s: %w", path, meta.ErrLocked)
+	}
+	return nil, fmt.Errorf("lock metadata directory %s: %w", path, err)
+}

@@ -1,0 +1,131 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+const (
+	defaultCache = 32 << 20
+	memTableSize = 16 << 20
+	// retryPause is how long a flush or a compaction waits after one that
+	// failed; Pebble itself would try again at once.
+	retryPause = 250 * time.Millisecond
+)
+
+// pebbleOptions are for small keys and values, at 20,000 durable batches a
+// second, in a process that shares its memory with a data cache.
+func pebbleOptions(fs vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Options {
+	if o.CacheBytes == 0 {
+		o.CacheBytes = defaultCache
+	}
+	po := &pebble.Options{
+		FS:   pausingFS{fs, w},
+		Lock: lock,
+		// Checksums in every part of a table, and a log that tells a torn end
+		// from damage in the middle.
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
+		CacheSize:                   o.CacheBytes,
+		MemTableSize:                memTableSize,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       64,
+		LBaseMaxBytes:               64 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		MaxOpenFiles:                500,
+		BytesPerSync:                1 << 20,
+		Logger:                      logger{w},
+		EventListener: &pebble.EventListener{
+			BackgroundError: w.backgroundError,
+			DataCorruption:  w.dataCorruption,
+			WriteStallBegin: func(info pebble.WriteStallBeginInfo) { w.log.Warn("metadata writes wait", "for", info.Reason) },
+			WriteStallEnd:   func() { w.log.Info("metadata writes go on") },
+		},
+	}
+	// Most lookups of a file server are for names that do not exist.
+	for i := range po.Levels {
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return po
+}
+
+func (w *watch) backgroundError(err error) {
+	w.background.Add(1)
+	w.lastNanos.Store(time.Now().UnixNano())
+	w.log.Error("metadata store cannot flush or compact; trying again", "error", err)
+}
+
+func (w *watch) dataCorruption(info pebble.DataCorruptionInfo) {
+	w.log.Error("metadata store is damaged", "file", info.Path, "error", info.Details)
+}
+
+// logger receives what Pebble says, and its wish to end the process.
+type logger struct{ w *watch }
+
+func (l logger) Infof(format string, args ...any) { l.say(slog.LevelDebug, format, args) }
+
+func (l logger) Errorf(format string, args ...any) { l.say(slog.LevelWarn, format, args) }
+
+// Fatalf returns, unlike what Pebble expects: its callers return the error or
+// none, but no batch is acknowledged after a failure.
+func (l logger) Fatalf(format string, args ...any) {
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			_ = l.w.fail(classify(err))
+			return
+		}
+	}
+	_ = l.w.fail(fmt.Errorf(format, args...))
+}
+
+func (l logger) say(level slog.Level, format string, args []any) {
+	ctx := context.Background()
+	if l.w.log.Enabled(ctx, level) {
+		l.w.log.Log(ctx, level, strings.TrimSpace(fmt.Sprintf(format, args...)), "component", "pebble")
+	}
+}
+
+// pausingFS delays new tables after a background error, so that a full disk
+// does not make a busy loop.
+type pausingFS struct {
+	vfs.FS
+	w *watch
+}
+
+// Create implements vfs.FS.
+func (fs pausingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if filepath.Ext(name) == ".sst" {
+		since := time.Since(time.Unix(0, fs.w.lastNanos.Load()))
+		time.Sleep(min(retryPause-since, retryPause))
+	}
+	return fs.FS.Create(name, category)
+}
+
+// Unwrap implements vfs.FS.
+func (fs pausingFS) Unwrap() vfs.FS { return fs.FS }
+
+// classify gives Pebble's errors the names of package meta.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("%w: %w", meta.ErrCorrupt, err)
+	case errors.Is(err, pebble.ErrClosed):
+		return meta.ErrClosed
+	case strings.Contains(err.Error(), "unknown format major version"):
+		return fmt.Errorf("%w: %w", meta.ErrFormat, err)
+	}
+	return err
+}

@@ -1,0 +1,377 @@
+// Package pebble is the embedded metadata store: an LSM tree in a local
+// directory, owned by one process through a file lock.
+//
+// Pebble ends the process when it cannot write its log or its manifest. This
+// package turns that into an error instead: the call that met it, and every
+// call after it, fails with the cause, and the server decides how to stop. It
+// keeps its own records (format, epoch) under keys longer than meta.MaxKey,
+// behind all that callers can name.
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// format is the layout of keys and values in the database. A store that has
+// another one is refused, never guessed at.
+const format = 1
+
+// Keys of this package, above every key of a caller.
+var (
+	ownKeys   = bytes.Repeat([]byte{0xff}, meta.MaxKey+1)
+	formatKey = append(bytes.Clone(ownKeys), "format"...)
+	epochKey  = append(bytes.Clone(ownKeys), "epoch"...)
+)
+
+// Options of a Store. The zero value is usable.
+type Options struct {
+	// Logger gets failures as errors and Pebble's own talk as debug; nil
+	// means slog.Default().
+	Logger *slog.Logger
+	// CacheBytes bounds the cache of uncompressed blocks, 0 means 32 MiB.
+	CacheBytes int64
+}
+
+// Store is a metadata store in a directory.
+type Store struct {
+	db       *pebble.DB
+	lock     *pebble.Lock
+	owned    func() error // ErrFenced once the directory is not ours
+	epoch    uint64
+	watch    *watch
+	applying sync.Mutex   // between batches on their way to the log
+	life     sync.RWMutex // held for reading by every call
+	closed   bool         // guarded by life
+}
+
+var _ meta.Store = (*Store)(nil)
+
+// Open opens the store in dir, which is created if it does not exist. Errors
+// are meta.ErrLocked if another process has it open, meta.ErrFormat if it was
+// written by a newer version, meta.ErrCorrupt if it is damaged. A directory
+// with other files in it is refused and left as it is.
+func Open(dir string, o Options) (*Store, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if err := prepareDirectory(dir); err != nil {
+		return nil, err
+	}
+	// The lock is known to this process by its path: it must be one only.
+	path, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metadata directory %s: %w", dir, err)
+	}
+	lock, err := lockDirectory(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(path, vfs.Default, lock, o)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open metadata store %s: %w", dir, err), lock.Close())
+	}
+	return s, nil
+}
+
+func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err error) {
+	s := &Store{lock: lock, watch: newWatch(o.Logger), owned: func() error { return nil }}
+	if lock != nil {
+		if s.owned, err = ownership(path); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.openDB(path, pebbleOptions(fs, lock, s.watch, o)); err != nil {
+		return nil, err
+	}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.closeDB())
+	}
+	return s, nil
+}
+
+func (s *Store) openDB(path string, o *pebble.Options) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.watch.fail(fmt.Errorf("%v", r))
+		}
+	}()
+	if s.db, err = pebble.Open(path, o); err != nil {
+		return classify(err)
+	}
+	return s.watch.err()
+}
+
+// start checks the format and begins a new epoch.
+func (s *Store) start() error {
+	stored, err := s.get(formatKey)
+	if err != nil {
+		return err
+	}
+	epoch, err := s.get(epochKey)
+	if err != nil {
+		return err
+	}
+	switch {
+	case stored == nil:
+		if pairs, err := s.scan(context.Background(), meta.Range{}, 1); err != nil || len(pairs) > 0 {
+			return errors.Join(err, errors.New("the directory holds a database of another program; choose an empty directory"))
+		}
+	case len(stored) != 4 || len(epoch) != 8:
+		return fmt.Errorf("records of format and epoch have %d and %d bytes: %w", len(stored), len(epoch), meta.ErrCorrupt)
+	case binary.BigEndian.Uint32(stored) != format:
+		return fmt.Errorf("format %d, this version knows %d: %w", binary.BigEndian.Uint32(stored), format, meta.ErrFormat)
+	default:
+		s.epoch = binary.BigEndian.Uint64(epoch)
+	}
+	s.epoch++
+	b := &meta.Batch{}
+	b.Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
+	b.Put(epochKey, binary.BigEndian.AppendUint64(nil, s.epoch))
+	return s.apply(b)
+}
+
+// Get implements meta.Reader.
+func (s *Store) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		if values[i], err = s.get(key); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// get returns a copy of key's value, nil if it is absent.
+func (s *Store) get(key []byte) ([]byte, error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify(err)
+	}
+	value := append(make([]byte, 0, len(v)), v...)
+	return value, classify(closer.Close())
+}
+
+// Scan implements meta.Reader. The pairs are of one moment.
+func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return s.scan(ctx, r, limit)
+}
+
+func (s *Store) scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair, error) {
+	if r.End == nil || bytes.Compare(r.End, ownKeys) > 0 {
+		r.End = ownKeys
+	}
+	if bytes.Compare(r.Start, r.End) >= 0 {
+		return nil, nil
+	}
+	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: r.Start, UpperBound: r.End})
+	if err != nil {
+		return nil, classify(err)
+	}
+	first, next := it.First, it.Next
+	if r.Reverse {
+		first, next = it.Last, it.Prev
+	}
+	var pairs []meta.Pair
+	for ok := first(); ok && len(pairs) < limit; ok = next() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return nil, errors.Join(classify(err), classify(it.Close()))
+		}
+		pairs = append(pairs, copyPair(it.Key(), v))
+	}
+	if err := it.Close(); err != nil { // also what ended the iteration early
+		return nil, classify(err)
+	}
+	return pairs, nil
+}
+
+func copyPair(key, value []byte) meta.Pair {
+	both := make([]byte, 0, len(key)+len(value))
+	both = append(append(both, key...), value...)
+	return meta.Pair{Key: both[:len(key):len(key)], Value: both[len(key):]}
+}
+
+// Apply implements meta.Store. Calls at the same time share a sync.
+func (s *Store) Apply(ctx context.Context, b *meta.Batch) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := s.owned(); err != nil {
+		return err
+	}
+	return s.apply(b)
+}
+
+func (s *Store) apply(b *meta.Batch) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	pb := s.db.NewBatchWithSize(b.Bytes() + 16*b.Len() + 16)
+	for i := range b.Ops {
+		op := &b.Ops[i]
+		var err error
+		switch op.Kind {
+		case meta.OpPut:
+			err = pb.Set(op.Key, op.Value, nil)
+		case meta.OpDelete:
+			err = pb.Delete(op.Key, nil)
+		default:
+			err = fmt.Errorf("change %d is of kind %d; a store takes puts and deletes", i, op.Kind)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("apply batch: %w", err), pb.Close())
+		}
+	}
+	if err := s.commit(pb); err != nil {
+		return err // pb may still be referred to by the log
+	}
+	return classify(pb.Close())
+}
+
+// commit writes pb to the log and waits for the sync. Pebble panics or asks
+// the logger to end the process when it cannot; both end up in s.watch.
+func (s *Store) commit(pb *pebble.Batch) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.watch.fail(fmt.Errorf("%v", r))
+		}
+	}()
+	if err := s.enqueue(pb); err != nil {
+		return err
+	}
+	if err := pb.SyncWait(); err != nil {
+		return s.watch.fail(classify(err))
+	}
+	return s.watch.err()
+}
+
+func (s *Store) enqueue(pb *pebble.Batch) error {
+	s.applying.Lock() // Pebble's own lock stays locked when a write fails
+	defer s.applying.Unlock()
+	if err := s.watch.err(); err != nil {
+		return err
+	}
+	if err := s.db.ApplyNoSyncWait(pb, pebble.Sync); err != nil {
+		return s.watch.fail(classify(err))
+	}
+	return s.watch.err()
+}
+
+// Epoch implements meta.Store.
+func (s *Store) Epoch() uint64 { return s.epoch }
+
+// Close implements meta.Store. It waits for calls in progress.
+func (s *Store) Close() error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.closed {
+		return meta.ErrClosed
+	}
+	s.closed = true
+	err := s.closeDB()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// closeDB closes Pebble. After a failure it cannot be closed in good order:
+// its locks are held for ever. What it has written is recovered by the next
+// Open.
+func (s *Store) closeDB() error {
+	if err := s.watch.err(); err != nil {
+		return fmt.Errorf("not closed in good order: %w", err)
+	}
+	return classify(s.db.Close())
+}
+
+// enter begins a call; leave ends it.
+func (s *Store) enter(ctx context.Context) (leave func(), err error) {
+	s.life.RLock()
+	err = ctx.Err()
+	if s.closed {
+		err = meta.ErrClosed
+	} else if failure := s.watch.err(); failure != nil {
+		err = failure
+	}
+	if err != nil {
+		s.life.RUnlock()
+		return nil, err
+	}
+	return s.life.RUnlock, nil
+}
+
+// watch keeps what goes wrong behind the scenes.
+type watch struct {
+	log        *slog.Logger
+	failure    atomic.Pointer[error] // the first one; it is final
+	background atomic.Uint64         // flushes and compactions that failed
+	lastNanos  atomic.Int64          // when the last of them did
+}
+
+func newWatch(log *slog.Logger) *watch { return &watch{log: log} }
+
+// fail records err, if it is the first, and returns the first.
+func (w *watch) fail(err error) error {
+	err = fmt.Errorf("metadata store failed: %w", err)
+	if w.failure.CompareAndSwap(nil, &err) {
+		w.log.Error("metadata store failed", "error", err)
+	}
+	return w.err()
+}
+
+func (w *watch) err() error {
+	if p := w.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// ownership returns a check that the lock file at path is still the one that
+// is locked: a directory that was replaced belongs to somebody else.
+func ownership(path string) (func() error, error) {
+	name := filepath.Join(path, "LOCK")
+	locked, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		now, err := os.Stat(name)
+		if err != nil || !os.SameFile(locked, now) {
+			return fmt.Errorf("lock file %s was replaced: %w", name, meta.ErrFenced)
+		}
+		return nil
+	}, nil
+}

@@ -1,0 +1,105 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Phase is the state of a server in one word.
+type Phase string
+
+// Phases of a server.
+const (
+	// PhasePending waits for something outside: a volume, a node with room.
+	PhasePending Phase = "Pending"
+	// PhaseStarting has a pod that is being made, started or replaced.
+	PhaseStarting Phase = "Starting"
+	// PhaseRunning serves what the spec says.
+	PhaseRunning Phase = "Running"
+	// PhaseDegraded was running and is not, or serves less than the spec says.
+	PhaseDegraded Phase = "Degraded"
+	// PhaseHibernated has no pod because replicas is 0.
+	PhaseHibernated Phase = "Hibernated"
+	// PhaseDeleting is being deleted.
+	PhaseDeleting Phase = "Deleting"
+	// PhaseFailed needs a change of the spec or of the cluster; the conditions
+	// say which.
+	PhaseFailed Phase = "Failed"
+)
+
+// Condition types of a DittoServer.
+const (
+	// ConditionReady is the summary: the server serves what the spec says.
+	ConditionReady = "Ready"
+	// ConditionAvailable says that a server answers at the endpoint, perhaps
+	// still with the configuration of an earlier generation.
+	ConditionAvailable = "Available"
+	// ConditionProgressing says that the operator or the cluster is on the way
+	// to what the spec says.
+	ConditionProgressing = "Progressing"
+	// ConditionConfigReady says that the server's own loader accepts the
+	// configuration.
+	ConditionConfigReady = "ConfigReady"
+	// ConditionStorageReady says that every volume is bound and of the size
+	// that the spec says.
+	ConditionStorageReady = "StorageReady"
+)
+
+// DittoServerStatus is what is there.
+type DittoServerStatus struct {
+	// Generation of the spec that this status describes.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// The state in one word.
+	// +kubebuilder:validation:Enum=Pending;Starting;Running;Degraded;Hibernated;Deleting;Failed
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+
+	// Number of server pods.
+	// +optional
+	Replicas int32 `json:"replicas,omitempty"`
+
+	// Address and port to mount from: the ClusterIP, since nodes, which do the
+	// mounting, do not resolve the cluster's names.
+	// +optional
+	NFSEndpoint string `json:"nfsEndpoint,omitempty"`
+
+	// Addresses outside of the cluster that a load balancer has given.
+	// +listType=set
+	// +optional
+	ExternalAddresses []string `json:"externalAddresses,omitempty"`
+
+	// Paths of the shares in short, for `kubectl get`.
+	// +optional
+	SharePaths string `json:"sharePaths,omitempty"`
+
+	// The shares and what to mount.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Shares []ShareStatus `json:"shares,omitempty"`
+
+	// SHA-256 of the rendered config.yaml, its first 16 hexadecimal digits.
+	// +optional
+	ConfigHash string `json:"configHash,omitempty"`
+
+	// Version of the server that runs: tag or digest of its image.
+	// +optional
+	Version string `json:"version,omitempty"`
+
+	// Ready, Available, Progressing, ConfigReady and StorageReady.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ShareStatus says how to mount a share.
+type ShareStatus struct {
+	// Name of the share.
+	Name string `json:"name"`
+	// Path that clients mount.
+	Path string `json:"path"`
+	// Source of the mount, such as 10.96.0.17:/export. Give the port as a mount
+	// option: port=2049,mountport=2049.
+	// +optional
+	MountSource string `json:"mountSource,omitempty"`
+}

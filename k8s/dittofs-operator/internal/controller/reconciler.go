@@ -1,0 +1,91 @@
+// Package controller connects the operator's decisions with the cluster. What
+// it decides is in the packages render, volumes, service, workload, rollout and
+// status; here they are only called in their order.
+package controller
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/status"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
+)
+
+// retryRefused is the time after which a refused object is tried again: what
+// helps (a quota, a storage class, an object in the way) may be nothing that
+// the operator watches.
+const retryRefused = 30 * time.Second
+
+// Reconciler makes the cluster be what DittoServers say.
+type Reconciler struct {
+	// Client reads through the cache and writes.
+	Client client.Client
+	// Applier applies the objects.
+	Applier *apply.Applier
+	// Events records transitions.
+	Events events.EventRecorder
+	// DefaultImage is the server's image where the spec has none.
+	DefaultImage string
+	// Clock gives the times of conditions.
+	Clock clock.PassiveClock
+}
+
+// Reconcile handles one DittoServer.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (ctrl.Result, error) {
+	ds := &v1alpha1.DittoServer{}
+	if err := r.Client.Get(ctx, req.NamespacedName, ds); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	seen := status.Observation{Server: ds, Now: r.Clock.Now()}
+
+	layout := volumes.For(ds)
+	seen.Config, seen.ConfigError = render.Config(ds, layout)
+	if seen.ConfigError == nil && ds.DeletionTimestamp == nil {
+		seen.Problem = r.apply(ctx, &seen, layout)
+	}
+	if err := r.observe(ctx, &seen); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.replaceStuckPod(ctx, &seen); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.writeStatus(ctx, ds, status.Compute(seen)); err != nil {
+		// The DittoServer may have gone while it was looked at.
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	return outcome(&seen)
+}
+
+// outcome says when to look again: at once and with back-off after a trouble
+// that passes, later after a refusal, else when something changes.
+func outcome(seen *status.Observation) (ctrl.Result, error) {
+	switch {
+	case seen.Problem != nil && !apply.Refused(seen.Problem):
+		if apierrors.IsConflict(seen.Problem) {
+			return ctrl.Result{RequeueAfter: time.Second}, nil
+		}
+		return ctrl.Result{}, seen.Problem
+	case seen.Problem != nil || growthRefused(seen.Claims):
+		return ctrl.Result{RequeueAfter: retryRefused}, nil
+	}
+	return ctrl.Result{}, nil
+}
+
+func growthRefused(claims []volumes.State) bool {
+	for _, claim := range claims {
+		if claim.Refusal != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,149 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/rollout"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/service"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/status"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/workload"
+)
+
+// apply makes all objects: the address first, so that it is there to be looked
+// at while volumes are made, and the pod last.
+func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout volumes.Layout) error {
+	ds := seen.Server
+	service, err := service.Reconcile(ctx, r.Applier, ds)
+	if err != nil {
+		return err
+	}
+	seen.Service = service
+	if seen.Claims, err = volumes.Reconcile(ctx, r.Applier, ds, layout); err != nil {
+		return err
+	}
+	seen.ClaimsKnown = true
+	set, err := workload.Reconcile(ctx, r.Applier, workload.Input{
+		Server: ds, Config: seen.Config, Layout: layout, DefaultImage: r.DefaultImage,
+	})
+	if err != nil {
+		return err
+	}
+	seen.Set = set
+	return nil
+}
+
+// observe reads the pods, and what apply did not come to.
+func (r *Reconciler) observe(ctx context.Context, seen *status.Observation) error {
+	ds := seen.Server
+	if seen.Service == nil {
+		service := &corev1.Service{}
+		found, err := r.owned(ctx, ds, names.Service(ds), service)
+		if err != nil {
+			return err
+		}
+		if found {
+			seen.Service = service
+		}
+	}
+	if seen.Set == nil {
+		set := &appsv1.StatefulSet{}
+		found, err := r.owned(ctx, ds, names.StatefulSet(ds), set)
+		if err != nil {
+			return err
+		}
+		if found {
+			seen.Set = set
+		}
+	}
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods, client.InNamespace(ds.Namespace), client.MatchingLabels(names.Selector(ds))); err != nil {
+		return err
+	}
+	seen.Pods = pods.Items
+	return nil
+}
+
+// owned reads an object and reports whether it exists and belongs to ds.
+func (r *Reconciler) owned(ctx context.Context, ds *v1alpha1.DittoServer, name string, object client.Object) (bool, error) {
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: ds.Namespace, Name: name}, object)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && names.Owned(ds)(object), err
+}
+
+// replaceStuckPod deletes a pod that keeps a rollout from going on. The
+// precondition makes sure that it is the pod that was looked at.
+func (r *Reconciler) replaceStuckPod(ctx context.Context, seen *status.Observation) error {
+	if seen.Set == nil || seen.ConfigError != nil || seen.Problem != nil {
+		return nil
+	}
+	pod := rollout.Stuck(seen.Set, seen.Pods)
+	if pod == nil {
+		return nil
+	}
+	err := r.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // it went by itself
+	}
+	if err != nil {
+		return fmt.Errorf("delete pod %s: %w", pod.Name, err)
+	}
+	r.Events.Eventf(seen.Server, pod, corev1.EventTypeNormal, "ReplacedPod", "Delete",
+		"deleted the pod %s: it is not ready and of an old revision", pod.Name)
+	return nil
+}
+
+// writeStatus writes a status that differs, and tells about a transition.
+func (r *Reconciler) writeStatus(ctx context.Context, ds *v1alpha1.DittoServer, now v1alpha1.DittoServerStatus) error {
+	if equality.Semantic.DeepEqual(ds.Status, now) {
+		return nil
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&now)
+	if err != nil {
+		return fmt.Errorf("status of %s: %w", ds.Name, err)
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{"status": fields}}
+	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.Kind))
+	u.SetNamespace(ds.Namespace)
+	u.SetName(ds.Name)
+	err = r.Client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(apply.Owner), client.ForceOwnership)
+	if err != nil {
+		return fmt.Errorf("write status of %s: %w", ds.Name, err)
+	}
+	r.announce(ctx, ds, now)
+	return nil
+}
+
+// announce records an event when the phase changes, and when the cause of a
+// failure does.
+func (r *Reconciler) announce(ctx context.Context, ds *v1alpha1.DittoServer, now v1alpha1.DittoServerStatus) {
+	was := apimeta.FindStatusCondition(ds.Status.Conditions, v1alpha1.ConditionReady)
+	is := apimeta.FindStatusCondition(now.Conditions, v1alpha1.ConditionReady)
+	bad := now.Phase == v1alpha1.PhaseFailed || now.Phase == v1alpha1.PhaseDegraded
+	newCause := bad && was != nil && was.Reason != is.Reason
+	if ds.Status.Phase == now.Phase && !newCause {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	if bad {
+		kind = corev1.EventTypeWarning
+	}
+	log.FromContext(ctx).Info("phase changed", "from", ds.Status.Phase, "to", now.Phase, "reason", is.Reason, "message", is.Message)
+	r.Events.Eventf(ds, nil, kind, string(now.Phase), "Reconcile", "%s", is.Message)
+}

@@ -1,0 +1,93 @@
+package status
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+)
+
+func condition(kind string, is bool, reason, message string) metav1.Condition {
+	status := metav1.ConditionFalse
+	if is {
+		status = metav1.ConditionTrue
+	}
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
+}
+
+func ready(_ Observation, v verdict, out v1alpha1.DittoServerStatus) metav1.Condition {
+	if v.phase == v1alpha1.PhaseRunning {
+		return condition(v1alpha1.ConditionReady, true, "Running", serving(out))
+	}
+	return condition(v1alpha1.ConditionReady, false, v.reason, v.message)
+}
+
+func available(_ Observation, v verdict, out v1alpha1.DittoServerStatus) metav1.Condition {
+	if v.serving {
+		return condition(v1alpha1.ConditionAvailable, true, "Serving", serving(out))
+	}
+	return condition(v1alpha1.ConditionAvailable, false, v.reason, v.message)
+}
+
+func serving(out v1alpha1.DittoServerStatus) string {
+	return fmt.Sprintf("serving %s at %s", out.SharePaths, out.NFSEndpoint)
+}
+
+func progressing(v verdict) metav1.Condition {
+	switch v.phase {
+	case v1alpha1.PhaseRunning, v1alpha1.PhaseHibernated:
+		return condition(v1alpha1.ConditionProgressing, false, "Complete", "everything is as the spec says")
+	case v1alpha1.PhaseFailed:
+		return condition(v1alpha1.ConditionProgressing, false, v.reason, v.message)
+	case v1alpha1.PhaseDegraded:
+		if v.serving { // only a change of the spec or of the cluster helps
+			return condition(v1alpha1.ConditionProgressing, false, v.reason, v.message)
+		}
+	}
+	return condition(v1alpha1.ConditionProgressing, true, v.reason, v.message)
+}
+
+func configReady(o Observation) metav1.Condition {
+	if o.ConfigError != nil {
+		return condition(v1alpha1.ConditionConfigReady, false, "Refused", o.ConfigError.Error())
+	}
+	message := "the server's loader accepts the configuration"
+	if o.Config.Warnings != "" {
+		message += ", with warnings:\n" + o.Config.Warnings
+	}
+	return condition(v1alpha1.ConditionConfigReady, true, "Accepted", message)
+}
+
+func storageReady(o Observation) metav1.Condition {
+	not := func(reason, format string, args ...any) metav1.Condition {
+		return condition(v1alpha1.ConditionStorageReady, false, reason, fmt.Sprintf(format, args...))
+	}
+	if !o.ClaimsKnown {
+		return not("NotReached", "the volumes were not looked at, because something else was refused first")
+	}
+	if len(o.Claims) == 0 {
+		return condition(v1alpha1.ConditionStorageReady, true, "NotNeeded", "everything is in memory and lost when the pod stops")
+	}
+	for _, claim := range o.Claims {
+		switch {
+		case claim.Live.DeletionTimestamp != nil:
+			return not("Deleting", "PersistentVolumeClaim %s is being deleted as soon as no pod uses it", claim.Claim.Name)
+		case claim.Live.Status.Phase == corev1.ClaimLost:
+			return not("Lost", "PersistentVolumeClaim %s has lost its volume", claim.Claim.Name)
+		case claim.Live.Status.Phase != corev1.ClaimBound:
+			return not("Waiting", "PersistentVolumeClaim %s is not bound yet", claim.Claim.Name)
+		case claim.Refusal != nil:
+			return not("ExpansionRefused", "%v", claim.Refusal)
+		}
+	}
+	for _, claim := range o.Claims {
+		capacity := claim.Live.Status.Capacity[corev1.ResourceStorage]
+		if capacity.Cmp(claim.Claim.Spec.Size) < 0 {
+			return condition(v1alpha1.ConditionStorageReady, true, "Expanding", fmt.Sprintf("PersistentVolumeClaim %s grows from %s to %s",
+				claim.Claim.Name, capacity.String(), claim.Claim.Spec.Size.String()))
+		}
+	}
+	return condition(v1alpha1.ConditionStorageReady, true, "Bound", fmt.Sprintf("%d of %d volumes are bound", len(o.Claims), len(o.Claims)))
+}

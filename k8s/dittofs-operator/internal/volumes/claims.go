@@ -1,0 +1,105 @@
+package volumes
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+)
+
+// State is a claim as it is in the cluster.
+type State struct {
+	Claim Claim
+	Live  *corev1.PersistentVolumeClaim
+	// Refusal is why the API server refused to let the claim grow; nil if it
+	// did not. The claim serves on in its old size.
+	Refusal error
+}
+
+// Reconcile makes the claims of a layout. A claim that cannot grow is reported
+// in its State; any other fault is an error.
+func Reconcile(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, layout Layout) ([]State, error) {
+	states := make([]State, 0, len(layout.Claims))
+	for _, claim := range layout.Claims {
+		state, err := reconcileClaim(ctx, a, ds, claim)
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
+
+func reconcileClaim(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, claim Claim) (State, error) {
+	live := &corev1.PersistentVolumeClaim{}
+	key := client.ObjectKey{Namespace: ds.Namespace, Name: claim.Name}
+	err := a.Client.Get(ctx, key, live)
+	if client.IgnoreNotFound(err) != nil {
+		return State{}, err
+	}
+	bound := err == nil && live.Spec.VolumeName != ""
+	have := live.Spec.Resources.Requests[corev1.ResourceStorage]
+
+	_, err = a.Ensure(ctx, intent(ds, claim, larger(have, claim.Spec.Size)), live)
+	if bound && have.Cmp(claim.Spec.Size) < 0 && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
+		// The old size is applied so that everything else about it is right.
+		refusal := fmt.Errorf("%s cannot grow from %s to %s: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)
+		_, err = a.Ensure(ctx, intent(ds, claim, have), live)
+		return State{Claim: claim, Live: live, Refusal: refusal}, err
+	}
+	return State{Claim: claim, Live: live}, err
+}
+
+// larger keeps a claim that has been expanded by hand: a claim cannot shrink.
+func larger(a, b resource.Quantity) resource.Quantity {
+	if a.Cmp(b) > 0 {
+		return a
+	}
+	return b
+}
+
+// intent is the claim. Only with deletionPolicy Delete does it belong to the
+// DittoServer: an owner reference is what deletes data.
+func intent(ds *v1alpha1.DittoServer, claim Claim, size resource.Quantity) apply.Intent {
+	pvc := corev1ac.PersistentVolumeClaim(claim.Name, ds.Namespace).
+		WithLabels(names.Labels(ds)).
+		WithSpec(corev1ac.PersistentVolumeClaimSpec().
+			WithAccessModes(corev1.ReadWriteOnce).
+			WithResources(corev1ac.VolumeResourceRequirements().
+				WithRequests(corev1.ResourceList{corev1.ResourceStorage: size})))
+	if claim.Spec.StorageClassName != nil {
+		pvc.Spec.WithStorageClassName(*claim.Spec.StorageClassName)
+	}
+	if ds.Spec.DeletionPolicy == v1alpha1.DeletionDelete {
+		pvc.WithOwnerReferences(names.Owner(ds))
+	}
+	return apply.Intent{Object: pvc, Ours: belongs(ds)}
+}
+
+// belongs tells a claim that an operator made for a DittoServer of this name:
+// this one, or one before it whose data was retained. It must not be owned by
+// another.
+func belongs(ds *v1alpha1.DittoServer) func(client.Object) bool {
+	return func(object client.Object) bool {
+		labels := object.GetLabels()
+		for name, value := range names.Labels(ds) {
+			if labels[name] != value {
+				return false
+			}
+		}
+		for _, ref := range object.GetOwnerReferences() {
+			if ref.UID != ds.UID {
+				return false
+			}
+		}
+		return true
+	}
+}

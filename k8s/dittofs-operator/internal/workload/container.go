@@ -1,0 +1,105 @@
+package workload
+
+import (
+	"path"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+)
+
+// ContainerName is the name of the only container.
+const ContainerName = "dittofs"
+
+func container(in Input) *corev1ac.ContainerApplyConfiguration {
+	ds := in.Server
+	resources := resourcesOf(ds.Spec.Resources)
+	out := corev1ac.Container().
+		WithName(ContainerName).
+		WithImage(Image(in)).
+		WithArgs("serve", "--config", path.Join(configDir, ConfigFile)).
+		WithPorts(port(names.PortNFS, ds.Spec.NFS.Port), port(names.PortAdmin, names.AdminPort)).
+		WithResources(corev1ac.ResourceRequirements().
+			WithLimits(resources.Limits).
+			WithRequests(resources.Requests)).
+		WithVolumeMounts(mounts(in)...).
+		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
+		WithSecurityContext(corev1ac.SecurityContext().
+			WithAllowPrivilegeEscalation(false).
+			WithReadOnlyRootFilesystem(true).
+			WithCapabilities(corev1ac.Capabilities().WithDrop("ALL")))
+	if ds.Spec.ImagePullPolicy != "" {
+		out.WithImagePullPolicy(ds.Spec.ImagePullPolicy)
+	}
+	if limit, ok := resources.Limits[corev1.ResourceMemory]; ok {
+		out.WithEnv(corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue(goMemLimit(limit)))
+	}
+	return withProbes(out)
+}
+
+// Image of the server's container.
+func Image(in Input) string {
+	if in.Server.Spec.Image != "" {
+		return in.Server.Spec.Image
+	}
+	return in.DefaultImage
+}
+
+func port(name string, number int32) *corev1ac.ContainerPortApplyConfiguration {
+	return corev1ac.ContainerPort().WithName(name).WithContainerPort(number).WithProtocol(corev1.ProtocolTCP)
+}
+
+// mounts are the volumes of the layout and the configuration. The latter is
+// mounted as a directory, not by subPath: only so do changes of the ConfigMap
+// reach a running pod.
+func mounts(in Input) []*corev1ac.VolumeMountApplyConfiguration {
+	out := []*corev1ac.VolumeMountApplyConfiguration{
+		corev1ac.VolumeMount().WithName(configVolume).WithMountPath(configDir).WithReadOnly(true),
+	}
+	for _, mount := range in.Layout.Mounts {
+		out = append(out, corev1ac.VolumeMount().WithName(mount.Volume).WithMountPath(mount.Path))
+	}
+	return out
+}
+
+// withProbes asks the admin port. Starting may take long after a crash, when
+// the journal is replayed, and must not be cut short: five minutes. A running
+// server is killed only after a minute of silence, because every client stops
+// meanwhile; it leaves the Service as soon as it says that it is not ready.
+func withProbes(c *corev1ac.ContainerApplyConfiguration) *corev1ac.ContainerApplyConfiguration {
+	probe := func(path string, period, timeout, failures int32) *corev1ac.ProbeApplyConfiguration {
+		return corev1ac.Probe().
+			WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(names.PortAdmin))).
+			WithPeriodSeconds(period).
+			WithTimeoutSeconds(timeout).
+			WithFailureThreshold(failures)
+	}
+	return c.
+		WithStartupProbe(probe("/healthz", 1, 2, 300)).
+		WithReadinessProbe(probe("/readyz", 2, 2, 3)).
+		WithLivenessProbe(probe("/healthz", 10, 5, 6))
+}
+
+// resourcesOf is what the spec says, or a modest default.
+func resourcesOf(spec *corev1.ResourceRequirements) corev1.ResourceRequirements {
+	if spec != nil {
+		return *spec
+	}
+	return corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("100m"),
+			corev1.ResourceMemory: resource.MustParse("256Mi"),
+		},
+		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
+	}
+}
+
+// goMemLimit is nine tenths of the container's limit: the collector works
+// harder before the kernel kills.
+func goMemLimit(limit resource.Quantity) string {
+	return strconv.FormatInt(limit.Value()/10*9, 10)
+}

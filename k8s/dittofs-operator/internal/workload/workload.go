@@ -1,0 +1,49 @@
+// Package workload makes what runs the server: its ServiceAccount, ConfigMap
+// and StatefulSet.
+//
+// The pod template contains only what the pod really uses, so that a rollout
+// happens exactly when the pod must change. Of the configuration that is its
+// restart hash: shares and logging reach the running server through the mounted
+// ConfigMap.
+package workload
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
+)
+
+// Input is what the pod is made from.
+type Input struct {
+	Server *v1alpha1.DittoServer
+	Config render.Rendered
+	Layout volumes.Layout
+	// DefaultImage is used if the spec has none.
+	DefaultImage string
+}
+
+// Reconcile makes the objects, the configuration before the pod that reads it,
+// and returns the StatefulSet.
+func Reconcile(ctx context.Context, a *apply.Applier, in Input) (*appsv1.StatefulSet, error) {
+	ours := names.Owned(in.Server)
+	if _, err := a.Ensure(ctx, apply.Intent{Object: serviceAccount(in.Server), Ours: ours}, &corev1.ServiceAccount{}); err != nil {
+		return nil, err
+	}
+	if _, err := a.Ensure(ctx, apply.Intent{Object: configMap(in.Server, in.Config.YAML), Ours: ours}, &corev1.ConfigMap{}); err != nil {
+		return nil, err
+	}
+	set, err := statefulSet(in)
+	if err != nil {
+		return nil, err
+	}
+	live := &appsv1.StatefulSet{}
+	_, err = a.Ensure(ctx, apply.Intent{Object: set, Ours: ours}, live)
+	return live, err
+}

@@ -79,7 +79,7 @@ func writeTree(dir string, files int, seed uint64) error {
 			return err
 		}
 		name := filepath.Join(folder, fmt.Sprintf("file-%05d", i))
-		if err := writeFile(name, content(random), os.FileMode(0o600|random.IntN(0o100))&^0o022); err != nil {
+		if err := writeFile(name, content(random), os.FileMode(0o644|random.IntN(0o1000)&0o111)); err != nil {
 			return err
 		}
 		if err := link(last, name, i); err != nil {

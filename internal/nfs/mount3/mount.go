@@ -1,0 +1,190 @@
+// Package mount3 is version 3 of the MOUNT protocol (RFC 1813 appendix I): it
+// gives clients the file handle of a share, or of a directory below it. The
+// handle is no permission: every NFS call is checked again.
+//
+// It imports sunrpc, xdr, export and vfs.
+package mount3
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path"
+	"strings"
+
+	"github.com/dittofs/dittofs/internal/export"
+	"github.com/dittofs/dittofs/internal/sunrpc"
+	"github.com/dittofs/dittofs/internal/vfs"
+)
+
+// Program is the RPC program number of MOUNT.
+const Program = 100005
+
+// Limits of the protocol (RFC 1813 appendix I, section 5.1.1).
+const maxPath = 1024 // MNTPATHLEN
+
+// mountstat3 (RFC 1813 appendix I, section 5.1.5).
+const (
+	mnt3OK             = 0
+	mnt3ErrPerm        = 1
+	mnt3ErrNoEnt       = 2
+	mnt3ErrIO          = 5
+	mnt3ErrAcces       = 13
+	mnt3ErrNotDir      = 20
+	mnt3ErrInval       = 22
+	mnt3ErrNameTooLong = 63
+	mnt3ErrServerFault = 10006
+)
+
+// nobody is who a client without a credential (AUTH_NONE) is.
+const nobody = 65534
+
+// Config are the parts that the service is made of. All are required.
+type Config struct {
+	FS      vfs.FileSystem
+	Handles *vfs.Handles
+	Exports *export.Table
+	Logger  *slog.Logger
+}
+
+type service struct {
+	Config
+	mounts mountList
+}
+
+// New returns MOUNT version 3 for the shares of the table.
+func New(cfg Config) sunrpc.Version {
+	s := &service{Config: cfg}
+	return sunrpc.Version{Number: 3, StatusName: StatusName, Procs: []sunrpc.Proc{
+		{Name: "NULL", Handler: func(*sunrpc.Call) sunrpc.AcceptStat { return sunrpc.Success }},
+		{Name: "MNT", Handler: s.mnt, Class: sunrpc.Blocking},
+		{Name: "DUMP", Handler: s.dump},
+		{Name: "UMNT", Handler: s.umnt},
+		{Name: "UMNTALL", Handler: s.umntall},
+		{Name: "EXPORT", Handler: s.export},
+	}}
+}
+
+// StatusName is a status of MNT as the RFC names it, without its prefix.
+func StatusName(status uint32) string {
+	switch status {
+	case mnt3OK:
+		return "OK"
+	case mnt3ErrPerm:
+		return "PERM"
+	case mnt3ErrNoEnt:
+		return "NOENT"
+	case mnt3ErrIO:
+		return "IO"
+	case mnt3ErrAcces:
+		return "ACCES"
+	case mnt3ErrNotDir:
+		return "NOTDIR"
+	case mnt3ErrInval:
+		return "INVAL"
+	case mnt3ErrNameTooLong:
+		return "NAMETOOLONG"
+	}
+	return "SERVERFAULT"
+}
+
+// mnt is MNT (RFC 1813 appendix I, section 5.2.1).
+func (s *service) mnt(c *sunrpc.Call) sunrpc.AcceptStat {
+	dir := c.Args.String(maxPath)
+	if c.Args.Err() != nil {
+		return sunrpc.GarbageArgs
+	}
+	id, err := s.resolve(c, dir)
+	if c.Status = statusOf(err); c.Status != mnt3OK {
+		s.Logger.Info("mount refused", "client", c.Remote.Addr(), "path", dir, "status", StatusName(c.Status), "error", err)
+		c.Reply.Uint32(c.Status)
+		return sunrpc.Success
+	}
+	s.Logger.Info("mounted", "client", c.Remote.Addr(), "path", dir)
+	s.mounts.add(c.Remote.Addr().String(), dir)
+	c.Reply.Uint32(mnt3OK)
+	c.Reply.Opaque(s.Handles.Append(nil, id))
+	c.Reply.Uint32(1)
+	c.Reply.Uint32(sunrpc.AuthSys)
+	return sunrpc.Success
+}
+
+// resolve finds the directory that a client wants to mount: a share's path, or
+// one below it, which is looked up with the client's own rights.
+func (s *service) resolve(c *sunrpc.Call, dir string) (vfs.ID, error) {
+	if !strings.HasPrefix(dir, "/") || strings.IndexByte(dir, 0) >= 0 {
+		return vfs.ID{}, vfs.EINVAL
+	}
+	share, below := s.split(path.Clean(dir))
+	if share == nil {
+		return vfs.ID{}, vfs.ENOENT
+	}
+	cred := vfs.Cred{UID: c.Cred.UID, GID: c.Cred.GID, Groups: c.Cred.Groups()}
+	if c.Cred.Flavor == sunrpc.AuthNone {
+		cred = vfs.Cred{UID: nobody, GID: nobody}
+	}
+	req, err := share.Authorize(c.Context, c.Remote.Addr(), cred)
+	if err != nil {
+		return vfs.ID{}, err
+	}
+	id, err := s.FS.Root(share.ID)
+	for name := range strings.SplitSeq(below, "/") {
+		if err != nil || name == "" {
+			break
+		}
+		id, err = s.step(&req, id, name)
+	}
+	return id, err
+}
+
+// step looks up one directory of a path. Symbolic links are not followed:
+// where they lead is the client's business.
+func (s *service) step(req *vfs.Request, dir vfs.ID, name string) (vfs.ID, error) {
+	child, _, err := s.FS.Lookup(req, dir, name)
+	if err == nil && child.Type != vfs.TypeDirectory {
+		err = vfs.ENOTDIR
+	}
+	return child.ID, err
+}
+
+// split finds the share with the longest path that dir is at or below, and
+// the rest of dir.
+func (s *service) split(dir string) (share *export.Share, below string) {
+	for at := dir; ; at = path.Dir(at) {
+		if sh, ok := s.Exports.ByPath(at); ok {
+			return sh, strings.TrimPrefix(strings.TrimPrefix(dir, at), "/")
+		}
+		if at == "/" {
+			return nil, ""
+		}
+	}
+}
+
+func statusOf(err error) uint32 {
+	var e vfs.Errno
+	switch {
+	case err == nil:
+		return mnt3OK
+	case errors.Is(err, context.Canceled):
+		return mnt3ErrServerFault
+	case !errors.As(err, &e):
+		return mnt3ErrIO
+	}
+	switch e {
+	case vfs.EPERM:
+		return mnt3ErrPerm
+	case vfs.ENOENT, vfs.ESTALE:
+		return mnt3ErrNoEnt
+	case vfs.EACCES:
+		return mnt3ErrAcces
+	case vfs.ENOTDIR:
+		return mnt3ErrNotDir
+	case vfs.EINVAL:
+		return mnt3ErrInval
+	case vfs.ENAMETOOLONG:
+		return mnt3ErrNameTooLong
+	case vfs.EIO:
+		return mnt3ErrIO
+	}
+	return mnt3ErrServerFault
+}

@@ -22,7 +22,7 @@ that names the key, and nothing is started or written when there is one.
 
 The smallest file:
 
-` + "```yaml" + `
+` + "```yaml config" + `
 cache: {path: /var/lib/dittofs/cache}
 shares: [{name: export}]
 ` + "```" + `
@@ -67,7 +67,7 @@ func renderReference(c comments) []byte {
 	if err != nil {
 		panic(err) // the default is valid: a test of package config
 	}
-	fmt.Fprintf(&b, "```yaml\n%s```\n\n## Keys\n\n", full)
+	fmt.Fprintf(&b, "```yaml config\n%s```\n\n## Keys\n\n", full)
 	b.WriteString("| key | default | applies | meaning |\n|---|---|---|---|\n")
 	rows(&b, c, reflect.ValueOf(*config.Default()), "")
 	b.WriteString("\nA size is a number of bytes, or a number with KiB, MiB, GiB, TiB, PiB (powers of\n1024), kB, MB, GB, TB or PB (powers of 1000). A duration is written as 30s or\n1m30s.\n\n")

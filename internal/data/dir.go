@@ -1,0 +1,147 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Causes of a DirError, matched with errors.Is.
+var (
+	// ErrInUse: another process holds the directory.
+	ErrInUse = errors.New("in use by another process")
+	// ErrForeign: the directory belongs to another instance.
+	ErrForeign = errors.New("belongs to another instance")
+	// ErrNotOurs: the directory has files that this program did not make.
+	ErrNotOurs = errors.New("holds files of something else")
+)
+
+// DirError says why the journal's directory (cache.path of the
+// configuration) cannot be used.
+type DirError struct {
+	Dir string
+	Err error
+}
+
+func (e *DirError) Error() string { return fmt.Sprintf("journal directory %s: %v", e.Dir, e.Err) }
+
+// Unwrap returns the cause.
+func (e *DirError) Unwrap() error { return e.Err }
+
+const (
+	lockName     = "lock"
+	instanceName = "instance"
+	journalName  = "journal"
+	markerTitle  = "dittofs journal 1\n"
+	volatileMark = "volatile\n"
+)
+
+// lockDir makes the directory ready for the instance and locks it until the
+// file returned is closed. What a volatile instance left behind is removed by
+// the next one, since its metadata is gone.
+func lockDir(dir, instance string, volatile bool) (*os.File, error) {
+	if err := checkEntries(dir); err != nil {
+		return nil, &DirError{dir, err}
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, &DirError{dir, err}
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if err == unix.EWOULDBLOCK {
+			err = ErrInUse
+		}
+		return nil, &DirError{dir, err}
+	}
+	if err := claimDir(dir, instance, volatile); err != nil {
+		lock.Close()
+		return nil, &DirError{dir, err}
+	}
+	return lock, nil
+}
+
+// checkEntries makes the directory if there is none, and refuses one without
+// a marker that holds anything else than what a start leaves behind.
+func checkEntries(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var foreign string
+	for _, e := range entries {
+		switch name := e.Name(); name {
+		case instanceName:
+			return nil
+		case lockName, journalName, instanceName + ".tmp", "lost+found":
+		default:
+			foreign = name
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("%w (%s): give the cache a directory of its own", ErrNotOurs, foreign)
+	}
+	return nil
+}
+
+// claimDir checks the marker, or writes it into a new directory.
+func claimDir(dir, instance string, volatile bool) error {
+	mine := markerTitle + instance + "\n"
+	if volatile {
+		mine = markerTitle + volatileMark
+	}
+	marker, err := os.ReadFile(filepath.Join(dir, instanceName))
+	journal := filepath.Join(dir, journalName)
+	switch {
+	case err == nil && !strings.HasPrefix(string(marker), markerTitle):
+		return fmt.Errorf("%w: its file %q is of an unknown format", ErrForeign, instanceName)
+	case err == nil && string(marker) != mine:
+		return fmt.Errorf("%w: use the metadata that was used with it, or an empty directory", ErrForeign)
+	case err == nil && volatile:
+		if err := os.RemoveAll(journal); err != nil {
+			return err
+		}
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return err
+	case err != nil:
+		if entries, err := os.ReadDir(journal); err == nil && len(entries) > 0 {
+			return fmt.Errorf("%w: %q is not empty and %q is missing", ErrNotOurs, journalName, instanceName)
+		}
+	}
+	if err := os.MkdirAll(journal, 0o700); err != nil {
+		return err
+	}
+	if err == nil {
+		return nil
+	}
+	return writeMarker(dir, mine)
+}
+
+func writeMarker(dir, text string) error {
+	path := filepath.Join(dir, instanceName)
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(path+".tmp", path)
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,178 @@
+package data
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// Errors of this package, matched with errors.Is.
+var (
+	// ErrCorrupt: bytes or index entries that should exist are missing or
+	// fail their checksum.
+	ErrCorrupt = errors.New("file data is missing or damaged")
+	// ErrNoSpace: the journal had no room for as long as a writer may wait.
+	ErrNoSpace = errors.New("no space left in the journal")
+	// ErrWouldBlock: the data is not on this machine and the caller does not
+	// want to wait.
+	ErrWouldBlock = errors.New("data is not on this machine")
+	// ErrTooLarge: a write or a read above MaxRecord bytes, or a truncation
+	// that would not fit into one batch.
+	ErrTooLarge = errors.New("request is too large")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("data store is closed")
+)
+
+// MaxRecord is the largest number of bytes in one Append or Read.
+const MaxRecord = 8 << 20
+
+// MaxFileSize bounds offsets: the last byte of a file lies below it.
+const MaxFileSize = math.MaxInt64
+
+// SegmentID is the ownership epoch in the upper 32 bits and a number in the
+// lower ones. 0 stands for a hole. Ids are never used twice.
+type SegmentID uint64
+
+func makeSegmentID(epoch uint64, number uint32) SegmentID {
+	return SegmentID(epoch<<32 | uint64(number))
+}
+
+// Epoch is the ownership of the metadata store under which the segment was
+// written.
+func (id SegmentID) Epoch() uint64 { return uint64(id >> 32) }
+
+// Number counts segments within an epoch.
+func (id SegmentID) Number() uint32 { return uint32(id) }
+
+// Object is the segment's name in the content store.
+func (id SegmentID) Object() string {
+	return fmt.Sprintf("segments/%016x/%08x", id.Epoch(), id.Number())
+}
+
+func (id SegmentID) String() string { return fmt.Sprintf("%d/%d", id.Epoch(), id.Number()) }
+
+// Extent says that the bytes [Off, Off+Len) of a file lie in segment Seg from
+// byte Pos on, or are a hole if Seg is 0 (then Pos is 0).
+type Extent struct {
+	Off, Len uint64
+	Seg      SegmentID
+	Pos      uint32
+}
+
+// End is the offset after the extent's last byte.
+func (e Extent) End() uint64 { return e.Off + e.Len }
+
+// Hole says whether the extent has no bytes in a segment.
+func (e Extent) Hole() bool { return e.Seg == 0 }
+
+// clip cuts the extent down to [lo, hi), which it overlaps.
+func (e Extent) clip(lo, hi uint64) Extent {
+	if e.Off < lo {
+		if e.Seg != 0 {
+			e.Pos += uint32(lo - e.Off)
+		}
+		e.Len -= lo - e.Off
+		e.Off = lo
+	}
+	if e.End() > hi {
+		e.Len = hi - e.Off
+	}
+	return e
+}
+
+// continuesHole says whether e follows d in the file and both are holes, so
+// that one extent can stand for both.
+func (e Extent) continuesHole(d Extent) bool {
+	return e.Seg == 0 && d.Seg == 0 && d.Len > 0 && d.End() == e.Off
+}
+
+// sameBytes says whether d is a part of e: the same place in the segment for
+// the same range of the file.
+func (e Extent) sameBytes(d Extent) bool {
+	return e.Seg == d.Seg && d.Off >= e.Off && d.End() <= e.End() &&
+		uint64(d.Pos) == uint64(e.Pos)+(d.Off-e.Off)
+}
+
+// Key space in the metadata store.
+const (
+	prefixExtent  = 'x'
+	prefixSegment = 'g'
+	prefixLive    = 'G'
+
+	extentKeyLen   = 17
+	extentValueLen = 21
+	segmentKeyLen  = 9
+	extentFormat   = 1
+)
+
+func appendExtentKey(b []byte, ino, off uint64) []byte {
+	b = append(b, prefixExtent)
+	b = binary.BigEndian.AppendUint64(b, ino)
+	return binary.BigEndian.AppendUint64(b, off)
+}
+
+func extentKey(ino, off uint64) []byte {
+	return appendExtentKey(make([]byte, 0, extentKeyLen), ino, off)
+}
+
+// extentRange is the range of keys of the inode's extents with lo <= Off < hi.
+func extentRange(ino, lo, hi uint64) meta.Range {
+	return meta.Range{Start: extentKey(ino, lo), End: extentKey(ino, hi)}
+}
+
+func appendExtentValue(b []byte, e Extent) []byte {
+	b = append(b, extentFormat)
+	b = binary.BigEndian.AppendUint64(b, e.Len)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Seg))
+	return binary.BigEndian.AppendUint32(b, e.Pos)
+}
+
+// decodeExtent reads an extent of inode ino from its key and value.
+func decodeExtent(key, value []byte, ino uint64) (Extent, error) {
+	if len(key) != extentKeyLen || key[0] != prefixExtent || binary.BigEndian.Uint64(key[1:]) != ino {
+		return Extent{}, fmt.Errorf("extent key %x of inode %d: %w", key, ino, ErrCorrupt)
+	}
+	if len(value) != extentValueLen || value[0] != extentFormat {
+		return Extent{}, fmt.Errorf("extent value %x of inode %d: %w", value, ino, ErrCorrupt)
+	}
+	e := Extent{
+		Off: binary.BigEndian.Uint64(key[9:]),
+		Len: binary.BigEndian.Uint64(value[1:]),
+		Seg: SegmentID(binary.BigEndian.Uint64(value[9:])),
+		Pos: binary.BigEndian.Uint32(value[17:]),
+	}
+	if err := e.check(); err != nil {
+		return Extent{}, fmt.Errorf("extent of inode %d: %w", ino, err)
+	}
+	return e, nil
+}
+
+// check refuses extents that no writer makes.
+func (e Extent) check() error {
+	switch {
+	case e.Len == 0, e.Off > MaxFileSize, e.Len > MaxFileSize-e.Off:
+		return fmt.Errorf("range %d+%d: %w", e.Off, e.Len, ErrCorrupt)
+	case e.Seg == 0 && e.Pos != 0, e.Seg != 0 && uint64(e.Pos)+e.Len > math.MaxUint32:
+		return fmt.Errorf("place %v+%d of %d bytes: %w", e.Seg, e.Pos, e.Len, ErrCorrupt)
+	}
+	return nil
+}
+
+func segmentKey(prefix byte, id SegmentID) []byte {
+	b := append(make([]byte, 0, segmentKeyLen), prefix)
+	return binary.BigEndian.AppendUint64(b, uint64(id))
+}
+
+func decodeSegmentKey(key []byte) (SegmentID, error) {
+	if len(key) != segmentKeyLen {
+		return 0, fmt.Errorf("segment key %x: %w", key, ErrCorrupt)
+	}
+	id := SegmentID(binary.BigEndian.Uint64(key[1:]))
+	if id.Epoch() == 0 {
+		return 0, fmt.Errorf("segment key %x: %w", key, ErrCorrupt)
+	}
+	return id, nil
+}

@@ -1,0 +1,331 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// MaxDirty is the largest number of extents that Dirty returns. Files with a
+// quarter of it are flushed early.
+const MaxDirty = 32 << 10
+
+// File is the extent state of one inode: the committed map, loaded from the
+// index where it is needed, and over it the dirty map. Safe for concurrent
+// use, but the order of Insert, Commit and Truncate, and the submission of
+// their batches before the next of them, are up to the caller's lock.
+type File struct {
+	s   *Store
+	ino uint64
+
+	mu    sync.Mutex
+	dirty extentMap
+
+	committed extentMap // what is loaded; whole extents of the index
+	end       uint64    // end of the committed extents
+	endKnown  bool
+	windows   map[uint64]*window
+	keep      fileRange // loaded extents that the operation under way needs
+	accounted int64     // bytes in the extent cache's sum
+	// unsubmitted is the last change of the index made by this file: nothing
+	// is evicted before the Log shows it.
+	unsubmitted indexEntry
+
+	since time.Time // in dirtySet: when the first dirty extent came
+}
+
+// File returns the extent state of an inode. Nothing is loaded. While an
+// inode has dirty data, the same File is returned again.
+func (s *Store) File(ino uint64) *File {
+	if f := s.dirty.get(ino); f != nil {
+		return f
+	}
+	return &File{s: s, ino: ino}
+}
+
+// Insert makes an appended extent current. delta is the change of the file's
+// allocated bytes, those that are not in holes. After an error the extent is
+// still to be discarded.
+func (f *File) Insert(ctx context.Context, e Extent) (delta int64, err error) {
+	g := f.s.segment(e.Seg)
+	if g == nil || e.check() != nil {
+		return 0, fmt.Errorf("insertion of extent %+v that was never appended: %w", e, ErrCorrupt)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keep = fileRange{e.Off, e.End()}
+	if err := f.ensure(ctx, e.Off, e.End()); err != nil && !errors.Is(err, errGap) {
+		return 0, err
+	}
+	delta = int64(e.Len) - f.allocated(e.Off, e.End())
+	if f.dirty.n == 0 {
+		f.s.dirty.put(f)
+		f.s.wakeMaintainer()
+	}
+	g.dirty.Add(int64(e.Len))
+	f.s.stats.dirty.Add(int64(e.Len))
+	f.dirty.set(e, f.undirty)
+	g.pending.Add(-1)
+	if g.retired.Load() {
+		f.s.wakeSealer()
+	}
+	if f.dirty.n >= MaxDirty/4 {
+		f.s.dirty.hurry(f)
+		f.s.wakeMaintainer()
+	}
+	return delta, nil
+}
+
+// undirty accounts for a piece that leaves the dirty map.
+func (f *File) undirty(e Extent) {
+	f.s.stats.dirty.Add(-int64(e.Len))
+	if g := f.s.segment(e.Seg); g != nil {
+		g.dirty.Add(-int64(e.Len))
+		f.s.wakeIfQuiet(g)
+	}
+}
+
+// allocated counts the bytes of [lo, hi) that are not in holes.
+func (f *File) allocated(lo, hi uint64) (n int64) {
+	d := f.dirty.seek(lo)
+	for lo < hi {
+		e, ok := d.get()
+		if !ok || e.Off >= hi {
+			return n + f.allocatedCommitted(lo, hi)
+		}
+		if e.Off > lo {
+			n += f.allocatedCommitted(lo, e.Off)
+		}
+		part := e.clip(lo, hi)
+		n += int64(part.Len)
+		lo = part.End()
+		d.next()
+	}
+	return n
+}
+
+func (f *File) allocatedCommitted(lo, hi uint64) (n int64) {
+	c := f.committed.seek(lo)
+	for e, ok := c.get(); ok && e.Off < hi; e, ok = c.get() {
+		if !e.Hole() {
+			n += int64(e.clip(lo, hi).Len)
+		}
+		c.next()
+	}
+	return n
+}
+
+// Map returns the extents that cover exactly [off, off+n), dirty ones over
+// committed ones, with holes. A range that nothing covers is ErrCorrupt.
+func (f *File) Map(ctx context.Context, off, n uint64) ([]Extent, error) {
+	return f.AppendMap(ctx, nil, off, n)
+}
+
+// AppendMap is Map into memory of the caller.
+func (f *File) AppendMap(ctx context.Context, dst []Extent, off, n uint64) ([]Extent, error) {
+	if n == 0 || off > MaxFileSize || n > MaxFileSize-off {
+		return nil, fmt.Errorf("map of %d bytes at offset %d: %w", n, off, ErrTooLarge)
+	}
+	end := off + n
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keep = fileRange{off, end}
+	if err := f.ensure(ctx, off, end); err != nil && !errors.Is(err, errGap) {
+		return nil, err
+	}
+	var err error
+	d := f.dirty.seek(off)
+	for off < end {
+		e, ok := d.get()
+		if !ok || e.Off >= end {
+			return f.mapCommitted(dst, off, end)
+		}
+		if e.Off > off {
+			if dst, err = f.mapCommitted(dst, off, e.Off); err != nil {
+				return nil, err
+			}
+		}
+		part := e.clip(off, end)
+		dst = append(dst, part)
+		off = part.End()
+		d.next()
+	}
+	return dst, nil
+}
+
+// mapCommitted appends what lies in [lo, hi) under the dirty map. Behind the
+// committed end, but before a dirty extent, is a hole that the next Commit
+// will record.
+func (f *File) mapCommitted(dst []Extent, lo, hi uint64) ([]Extent, error) {
+	c := f.committed.seek(lo)
+	for lo < hi {
+		e, ok := c.get()
+		if !ok || e.Off > lo {
+			break
+		}
+		part := e.clip(lo, hi)
+		dst = appendMerged(dst, part)
+		lo = part.End()
+		c.next()
+	}
+	if lo == hi {
+		return dst, nil
+	}
+	if last, ok := f.dirty.last(); lo >= f.end && ok && hi <= last.End() {
+		return appendMerged(dst, Extent{Off: lo, Len: hi - lo}), nil
+	}
+	return nil, fmt.Errorf("inode %d has no extent at offset %d: %w", f.ino, lo, ErrCorrupt)
+}
+
+// appendMerged appends e, or lengthens a hole that it continues.
+func appendMerged(dst []Extent, e Extent) []Extent {
+	if n := len(dst); n > 0 && e.continuesHole(dst[n-1]) {
+		dst[n-1].Len += e.Len
+		return dst
+	}
+	return append(dst, e)
+}
+
+// Dirty returns the extents that were inserted and not committed, in order,
+// to pass to Sync and Commit; at most MaxDirty of them.
+func (f *File) Dirty() []Extent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dirty.n == 0 {
+		return nil
+	}
+	n := min(f.dirty.n, MaxDirty)
+	return f.dirty.appendAll(make([]Extent, 0, n), n)
+}
+
+// HasDirty says whether anything is to be committed.
+func (f *File) HasDirty() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dirty.n > 0
+}
+
+// StillDirty says whether any part of the extents is not committed, so that
+// Dirty, Sync and Commit are to be called again before they are durable.
+func (f *File) StillDirty(exts []Extent) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dirty.n > 0 && len(f.current(exts)) > 0
+}
+
+// dirtyIn says whether the file has dirty extents in the segment.
+func (f *File) dirtyIn(id SegmentID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, chunk := range f.dirty.chunks {
+		for i := range chunk {
+			if chunk[i].Seg == id {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Drop forgets the dirty extents of an inode that was removed.
+func (f *File) Drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dropDirty(0, MaxFileSize)
+}
+
+func (f *File) dropDirty(lo, hi uint64) {
+	if f.dirty.n == 0 {
+		return
+	}
+	f.dirty.cut(lo, hi, f.undirty)
+	if f.dirty.n == 0 {
+		f.s.dirty.remove(f)
+	}
+}
+
+// Close forgets clean state, which is loaded again if it is needed. All
+// batches of the file have been submitted.
+func (f *File) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unsubmitted = indexEntry{}
+	for _, w := range f.windows {
+		f.s.extents.remove(w)
+	}
+	f.forget()
+}
+
+// dirtySet holds the files with dirty extents.
+type dirtySet struct {
+	mu sync.Mutex
+	m  map[uint64]*File
+}
+
+func (d *dirtySet) get(ino uint64) *File {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.m[ino]
+}
+
+func (d *dirtySet) put(f *File) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.m == nil {
+		d.m = map[uint64]*File{}
+	}
+	f.since = time.Now()
+	d.m[f.ino] = f
+}
+
+// hurry makes the file due for a checkpoint at once.
+func (d *dirtySet) hurry(f *File) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f.since = time.Time{}
+}
+
+func (d *dirtySet) remove(f *File) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.m[f.ino] == f {
+		delete(d.m, f.ino)
+	}
+}
+
+// restart counts the time that an inode has been dirty from t on.
+func (d *dirtySet) restart(ino uint64, t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.m[ino]; f != nil {
+		f.since = t
+	}
+}
+
+// due returns the inodes that have been dirty since before t, and when the
+// next one becomes so; the zero time if there is none.
+func (d *dirtySet) due(t time.Time) (inos []uint64, oldest time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for ino, f := range d.m {
+		switch {
+		case !f.since.After(t):
+			inos = append(inos, ino)
+		case oldest.IsZero() || f.since.Before(oldest):
+			oldest = f.since
+		}
+	}
+	return inos, oldest
+}
+
+func (d *dirtySet) files() []*File {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	files := make([]*File, 0, len(d.m))
+	for _, f := range d.m {
+		files = append(files, f)
+	}
+	return files
+}

@@ -1,0 +1,347 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+const (
+	// maxCut is the largest number of extents that one batch removes.
+	maxCut = 100_000
+	// maxCommit is the size of a batch to which Commit adds no further
+	// extent; one extent frees at most MaxRecord others.
+	maxCommit = meta.MaxBatch / 2
+)
+
+// Commit moves those of synced that are still current from the dirty map to
+// the committed map and adds the change of the index to b, which the caller
+// submits before the next change of the file. oldSize is the size that the
+// index covers. newSize is the size it covers now; what the index did not
+// cover before the new extents is recorded as a hole. delta is the change of
+// the committed bytes that are not in holes. What would not fit into a batch
+// stays dirty: StillDirty says whether to call again.
+func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.checkEnd(ctx, oldSize); err != nil {
+		return 0, 0, err
+	}
+	pieces := f.current(synced)
+	if len(pieces) == 0 {
+		return oldSize, 0, nil
+	}
+	f.keep = fileRange{pieces[0].Off, pieces[len(pieces)-1].End()}
+	for _, p := range pieces {
+		if err := f.ensure(ctx, p.Off, p.End()); err != nil && !errors.Is(err, errGap) {
+			return 0, 0, err
+		}
+	}
+	c := f.change(b, len(pieces))
+	for i, p := range pieces {
+		if b.Bytes() > maxCommit {
+			pieces = pieces[:i]
+			break
+		}
+		if p.Off > f.end {
+			c.extend(p.Off)
+		}
+		c.replace(p)
+		f.end = max(f.end, p.End())
+	}
+	c.finish()
+	// Only now, when the live bytes are counted: a segment without dirty
+	// and live bytes is dropped.
+	for _, p := range pieces {
+		f.dirty.cut(p.Off, p.End(), f.undirty)
+	}
+	if f.dirty.n == 0 {
+		f.s.dirty.remove(f)
+	}
+	return f.end, c.delta, nil
+}
+
+// checkEnd compares the index with the size that the inode says it covers.
+func (f *File) checkEnd(ctx context.Context, size uint64) error {
+	if err := f.loadEnd(ctx); err != nil {
+		return err
+	}
+	if f.end != size {
+		return fmt.Errorf("inode %d has extents up to %d and a size of %d: %w", f.ino, f.end, size, ErrCorrupt)
+	}
+	return nil
+}
+
+// current returns the parts of synced that are still in the dirty map, in
+// order.
+func (f *File) current(synced []Extent) []Extent {
+	pieces := make([]Extent, 0, len(synced))
+	for _, e := range synced {
+		d := f.dirty.seek(e.Off)
+		for p, ok := d.get(); ok && p.Off < e.End(); p, ok = d.get() {
+			if part := p.clip(e.Off, e.End()); e.sameBytes(part) {
+				pieces = append(pieces, part)
+			}
+			d.next()
+		}
+	}
+	byOffset := func(a, b Extent) int {
+		if a.Off < b.Off {
+			return -1
+		}
+		return 1
+	}
+	if !slices.IsSortedFunc(pieces, byOffset) {
+		slices.SortFunc(pieces, byOffset)
+	}
+	return pieces
+}
+
+// Truncate changes the size that the index covers from oldSize to newSize and
+// adds the change to b; growth is a hole. No dirty extents exist: the caller
+// has committed them. A cut of more extents than fit into a batch is
+// ErrTooLarge and changes nothing: use Shrink. delta is the change of
+// allocated bytes.
+func (f *File) Truncate(ctx context.Context, b *meta.Batch, oldSize, newSize uint64) (delta int64, err error) {
+	if newSize > MaxFileSize {
+		return 0, fmt.Errorf("size %d: %w", newSize, ErrTooLarge)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	reached, delta, err := f.resize(ctx, b, oldSize, newSize, maxCut)
+	if err == nil && reached != newSize {
+		err = fmt.Errorf("inode %d: truncation to %d: %w", f.ino, newSize, ErrTooLarge)
+	}
+	return delta, err
+}
+
+// Shrink is Truncate to a smaller size in steps: it cuts at most limit extents
+// from the end and returns the size reached, which the caller commits with b
+// before the next step.
+func (f *File) Shrink(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (reached uint64, delta int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.resize(ctx, b, oldSize, newSize, limit)
+}
+
+func (f *File) resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (uint64, int64, error) {
+	if err := f.checkEnd(ctx, oldSize); err != nil {
+		return 0, 0, err
+	}
+	if f.dirty.n > 0 {
+		return 0, 0, fmt.Errorf("inode %d is truncated with %d dirty extents", f.ino, f.dirty.n)
+	}
+	if newSize >= oldSize {
+		if newSize > oldSize {
+			if err := f.ensure(ctx, oldSize-min(oldSize, 1), oldSize); err != nil && !errors.Is(err, errGap) {
+				return 0, 0, err
+			}
+			c := f.change(b, 1)
+			c.extend(newSize)
+			c.finish()
+		}
+		return newSize, 0, nil
+	}
+	victims, reached, err := f.tail(ctx, newSize, limit)
+	if err != nil {
+		return 0, 0, err
+	}
+	c := f.change(b, len(victims))
+	for _, e := range victims {
+		c.free(e.clip(max(e.Off, reached), e.End()))
+		if e.Off >= reached {
+			c.delete(e.Off)
+		} else {
+			c.put(e.clip(e.Off, reached))
+		}
+	}
+	f.committed.cut(reached, MaxFileSize, nil)
+	f.end = reached
+	c.finish()
+	return reached, c.delta, nil
+}
+
+// tail returns the extents that overlap [newSize, end), last first, and the
+// size down to which they reach: newSize, or more if there are above limit.
+func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []Extent, reached uint64, err error) {
+	reached = f.end
+	f.keep = fileRange{newSize, f.end}
+	for reached > newSize && len(victims) < limit {
+		err := f.ensure(ctx, reached-1, reached)
+		if err != nil && !errors.Is(err, errGap) {
+			return nil, 0, err
+		}
+		c := f.committed.seek(reached - 1)
+		e, ok := c.get()
+		if err != nil || !ok || e.Off >= reached {
+			// A gap is cut away like a hole.
+			before, err := f.floor(ctx, reached)
+			if err != nil {
+				return nil, 0, err
+			}
+			reached = max(newSize, before.End())
+			continue
+		}
+		victims = append(victims, e)
+		reached = max(newSize, e.Off)
+	}
+	return victims, reached, nil
+}
+
+// Reap removes at most limit extents of an inode that was removed, with their
+// live bytes. done says that none are left after b, which the caller submits
+// before it calls again.
+func (s *Store) Reap(ctx context.Context, ino uint64, limit int) (b *meta.Batch, done bool, err error) {
+	limit = min(max(limit, 1), maxCut)
+	pairs, err := s.log.Scan(ctx, extentRange(ino, 0, ^uint64(0)), limit)
+	if err != nil {
+		return nil, false, err
+	}
+	b = &meta.Batch{}
+	live := liveDeltas{}
+	for _, p := range pairs {
+		b.Delete(p.Key)
+		e, err := decodeExtent(p.Key, p.Value, ino)
+		if err != nil {
+			s.logger.Error("a damaged extent of a removed file is dropped", "error", err)
+			continue
+		}
+		live.add(e.Seg, -int64(e.Len))
+	}
+	s.applyLive(b, live)
+	return b, len(pairs) < limit, nil
+}
+
+// liveDelta is a change of a segment's live bytes.
+type liveDelta struct {
+	seg   SegmentID
+	bytes int64
+}
+
+// liveDeltas sums changes of live bytes by segment; few are different.
+type liveDeltas []liveDelta
+
+func (l *liveDeltas) add(seg SegmentID, bytes int64) {
+	if seg == 0 {
+		return
+	}
+	d := *l
+	for i := len(d) - 1; i >= 0; i-- {
+		if d[i].seg == seg {
+			d[i].bytes += bytes
+			if i != len(d)-1 {
+				d[i], d[len(d)-1] = d[len(d)-1], d[i]
+			}
+			return
+		}
+	}
+	*l = append(d, liveDelta{seg, bytes})
+}
+
+// applyLive adds the changes to the batch and to the segments.
+func (s *Store) applyLive(b *meta.Batch, live liveDeltas) {
+	for _, d := range live {
+		if d.bytes == 0 {
+			continue
+		}
+		b.Add(segmentKey(prefixLive, d.seg), d.bytes)
+		if g := s.segment(d.seg); g != nil && g.live.Add(d.bytes) <= 0 {
+			s.mayBeDead(g)
+		}
+	}
+}
+
+// change collects the operations of one batch on one file's index.
+type change struct {
+	f     *File
+	b     *meta.Batch
+	mem   []byte // keys and values are cut from it
+	live  liveDeltas
+	delta int64
+	last  indexEntry
+}
+
+func (f *File) change(b *meta.Batch, extents int) *change {
+	return &change{f: f, b: b, mem: make([]byte, 0, (extents+1)*(extentKeyLen+extentValueLen))}
+}
+
+func (c *change) room(n int) []byte {
+	if cap(c.mem)-len(c.mem) < n {
+		c.mem = make([]byte, 0, max(n, 4<<10))
+	}
+	start := len(c.mem)
+	c.mem = c.mem[:start+n]
+	return c.mem[start:start:len(c.mem)]
+}
+
+func (c *change) put(e Extent) {
+	key := appendExtentKey(c.room(extentKeyLen), c.f.ino, e.Off)
+	value := appendExtentValue(c.room(extentValueLen), e)
+	c.b.Put(key, value)
+	c.last = indexEntry{key, value}
+}
+
+func (c *change) delete(off uint64) {
+	key := appendExtentKey(c.room(extentKeyLen), c.f.ino, off)
+	c.b.Delete(key)
+	c.last = indexEntry{key, nil}
+}
+
+// free accounts for bytes that are no longer part of the file.
+func (c *change) free(e Extent) {
+	if !e.Hole() {
+		c.live.add(e.Seg, -int64(e.Len))
+		c.delta -= int64(e.Len)
+	}
+}
+
+// replace makes p current in the committed map and the index.
+func (c *change) replace(p Extent) {
+	k := c.f.committed.seek(p.Off)
+	for d, ok := k.get(); ok && d.Off < p.End(); d, ok = k.get() {
+		c.free(d.clip(p.Off, p.End()))
+		if d.Off < p.Off {
+			c.put(d.clip(d.Off, p.Off))
+		} else if d.Off > p.Off {
+			c.delete(d.Off)
+		}
+		if d.End() > p.End() {
+			tail := d.clip(p.End(), d.End())
+			c.put(tail)
+			c.f.use(tail.Off)
+		}
+		k.next()
+	}
+	c.put(p)
+	c.f.committed.set(p, nil)
+	c.f.use(p.Off)
+	if !p.Hole() {
+		c.live.add(p.Seg, int64(p.Len))
+		c.delta += int64(p.Len)
+	}
+}
+
+// extend records a hole from the end of the file to size.
+func (c *change) extend(size uint64) {
+	f := c.f
+	hole := Extent{Off: f.end, Len: size - f.end}
+	if last, ok := f.committed.last(); ok && hole.continuesHole(last) {
+		hole = Extent{Off: last.Off, Len: size - last.Off}
+	}
+	c.put(hole)
+	f.committed.set(hole, nil)
+	f.use(hole.Off)
+	f.end = size
+}
+
+// finish completes the batch.
+func (c *change) finish() {
+	c.f.s.applyLive(c.b, c.live)
+	if c.last.key != nil {
+		c.f.unsubmitted = c.last
+	}
+	c.f.account()
+}

@@ -1,0 +1,335 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// copyBelow is the length up to which a record is copied behind its header to
+// be written from one buffer; above it two buffers are cheaper.
+const copyBelow = 32 << 10
+
+var recordBuffers = sync.Pool{New: func() any {
+	b := make([]byte, recordHeaderLen+copyBelow)
+	return &b
+}}
+
+// Append writes p, bytes of inode ino from off on, to the journal. When it
+// returns the bytes can be read, but they are not durable and belong to no
+// file until the extent is inserted or discarded. While the journal is full it
+// waits, and then returns ErrNoSpace.
+func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, error) {
+	if len(p) == 0 || len(p) > MaxRecord || off > MaxFileSize-uint64(len(p)) {
+		return Extent{}, fmt.Errorf("write of %d bytes at offset %d: %w", len(p), off, ErrTooLarge)
+	}
+	rec := record{ino: ino, off: off, length: uint32(len(p)), crc: checksum(p)}
+	g, pos, err := s.reserve(ctx, int64(recordHeaderLen+len(p)), &rec)
+	if err != nil {
+		return Extent{}, err
+	}
+	err = g.local.Load().putRecord(rec, g.seed, p, pos)
+	g.writing.Add(-1)
+	if err != nil {
+		s.abandon(g, err)
+		g.pending.Add(-1)
+		s.wakeIfQuiet(g)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
+		return Extent{}, err
+	}
+	s.stats.appended.Add(uint64(len(p)))
+	return Extent{Off: off, Len: uint64(len(p)), Seg: g.id, Pos: uint32(pos + recordHeaderLen)}, nil
+}
+
+// Discard gives up an appended extent that was not inserted.
+func (s *Store) Discard(e Extent) {
+	if g := s.segment(e.Seg); g != nil {
+		g.pending.Add(-1)
+		s.wakeIfQuiet(g)
+	}
+}
+
+func (f *localFile) putRecord(rec record, seed uint32, p []byte, pos int64) error {
+	if len(p) > copyBelow {
+		var head [recordHeaderLen]byte
+		rec.encode(head[:], seed)
+		return f.writeRecord(head[:], p, pos)
+	}
+	b := recordBuffers.Get().(*[]byte)
+	defer recordBuffers.Put(b)
+	rec.encode(*b, seed)
+	n := copy((*b)[recordHeaderLen:], p)
+	_, err := f.WriteAt((*b)[:recordHeaderLen+n], pos)
+	return err
+}
+
+// reserve finds room for a record of n bytes and gives it its number.
+func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, int64, error) {
+	var deadline time.Time
+	for {
+		s.mu.Lock()
+		if err := s.usableLocked(); err != nil {
+			s.mu.Unlock()
+			return nil, 0, err
+		}
+		if g := s.active; g != nil && g.size+n <= g.capacity {
+			pos := g.size
+			g.size += n
+			s.seq++
+			rec.seq = s.seq
+			g.pending.Add(1)
+			g.writing.Add(1)
+			s.mu.Unlock()
+			return g, pos, nil
+		}
+		if deadline.IsZero() {
+			deadline = time.Now().Add(s.opts.MaxWait)
+		}
+		if err := s.rotate(ctx, n, deadline); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// rotate retires the active segment and provides another one with room for n
+// bytes, or waits until another writer has done so. It is called with the
+// lock held, and returns without.
+func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
+	s.retireLocked()
+	if s.creating != nil {
+		created := s.creating
+		s.mu.Unlock()
+		return s.await(ctx, created, deadline)
+	}
+	created := make(chan struct{})
+	s.creating = created
+	capacity := max(s.opts.SegmentSize, segmentHeaderLen+n)
+	err := s.waitForRoom(ctx, capacity, deadline)
+	var g *segment
+	if err == nil {
+		s.used += capacity
+		s.number++
+		id := makeSegmentID(s.log.Epoch(), s.number)
+		s.mu.Unlock()
+		g, err = s.create(id, capacity)
+		s.mu.Lock()
+		if err != nil {
+			s.releaseLocked(capacity)
+		}
+	}
+	if err == nil {
+		s.active = g
+		s.segments.put(g)
+	}
+	s.creating = nil
+	close(created)
+	s.mu.Unlock()
+	s.wakeMaintainer()
+	return err
+}
+
+// waitForRoom waits until capacity bytes fit into the journal; the lock is
+// held when it is called and when it returns.
+func (s *Store) waitForRoom(ctx context.Context, capacity int64, deadline time.Time) error {
+	if capacity > s.opts.CacheSize {
+		return fmt.Errorf("a record of %d bytes exceeds the journal of %d: %w", capacity, s.opts.CacheSize, ErrNoSpace)
+	}
+	for s.used+capacity > s.opts.CacheSize {
+		freed := s.freed
+		s.mu.Unlock()
+		err := s.await(ctx, freed, deadline)
+		s.mu.Lock()
+		if err != nil {
+			return err
+		}
+		if err := s.usableLocked(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits for c, but not beyond the deadline of a writer.
+func (s *Store) await(ctx context.Context, c <-chan struct{}, deadline time.Time) error {
+	s.stats.waits.Add(1)
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopping:
+		return ErrClosed
+	case <-timer.C:
+		return fmt.Errorf("journal is full (%d bytes wait for the content store): %w", s.opts.CacheSize, ErrNoSpace)
+	}
+}
+
+// releaseLocked gives capacity back to writers that wait for it.
+func (s *Store) releaseLocked(capacity int64) {
+	s.used -= capacity
+	close(s.freed)
+	s.freed = make(chan struct{})
+}
+
+// retireLocked hands the active segment, if there is one, to the sealer.
+func (s *Store) retireLocked() {
+	if s.active == nil {
+		return
+	}
+	g := s.active
+	s.active = nil
+	g.retired.Store(true)
+	s.toSeal = append(s.toSeal, g)
+	s.wakeSealer()
+}
+
+// abandon stops the use of a segment in which a record could not be written.
+func (s *Store) abandon(g *segment, err error) {
+	s.logger.Error("a write to the journal failed; continuing in another segment", "segment", g.id.String(), "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active == g {
+		s.retireLocked()
+	}
+}
+
+// wakeIfQuiet tells the sealer that a segment it may wait for is quiet.
+func (s *Store) wakeIfQuiet(g *segment) {
+	if g.retired.Load() && g.quiet() {
+		s.wakeSealer()
+	}
+}
+
+func (s *Store) segmentPath(id SegmentID) string {
+	return filepath.Join(s.journalDir, fmt.Sprintf("%016x-%08x.seg", id.Epoch(), id.Number()))
+}
+
+// create makes the file of a new segment, durably and with its space
+// allocated where the filesystem can.
+func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
+	path := s.segmentPath(id)
+	f, err := openLocal(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
+	if err != nil {
+		return nil, noSpace(err)
+	}
+	if err := s.prepare(f, id, capacity); err != nil {
+		f.unref()
+		os.Remove(path)
+		return nil, noSpace(err)
+	}
+	g := &segment{id: id, size: segmentHeaderLen, capacity: capacity, seed: segmentSeed(id, s.opts.Instance)}
+	g.local.Store(f)
+	return g, nil
+}
+
+func (s *Store) prepare(f *localFile, id SegmentID, capacity int64) error {
+	err := unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, 0, capacity)
+	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+		return &os.PathError{Op: "allocate", Path: f.path, Err: err}
+	}
+	if _, err := f.WriteAt(encodeSegmentHeader(id, s.opts.Instance), 0); err != nil {
+		return err
+	}
+	return s.syncDir()
+}
+
+func noSpace(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return err
+}
+
+func (s *Store) syncDir() error {
+	if err := s.dir.Sync(); err != nil {
+		return fmt.Errorf("sync of the journal directory: %w", err)
+	}
+	return nil
+}
+
+// Sync makes the bytes of the extents durable. Callers that come at the same
+// time share one sync of a segment. After a failure nothing can be trusted to
+// be durable: the store fails for good and calls OnFailure.
+func (s *Store) Sync(ctx context.Context, exts []Extent) error {
+	var room [4]syncTarget
+	for _, t := range syncTargets(room[:0], exts) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.syncSegment(t); err != nil {
+			return err
+		}
+	}
+	return s.failure()
+}
+
+// syncTarget is a place up to which a segment must be durable.
+type syncTarget struct {
+	id  SegmentID
+	end int64
+}
+
+func syncTargets(targets []syncTarget, exts []Extent) []syncTarget {
+	at := -1
+	for i := range exts {
+		e := &exts[i]
+		if e.Seg == 0 {
+			continue
+		}
+		if at < 0 || targets[at].id != e.Seg {
+			at = slices.IndexFunc(targets, func(t syncTarget) bool { return t.id == e.Seg })
+		}
+		if at < 0 {
+			at = len(targets)
+			targets = append(targets, syncTarget{id: e.Seg})
+		}
+		targets[at].end = max(targets[at].end, int64(e.Pos)+int64(e.Len))
+	}
+	return targets
+}
+
+// syncSegment makes a segment durable up to the target. A segment that is not
+// in use any more holds nothing that is still part of a file, and a sealed
+// one is durable.
+func (s *Store) syncSegment(t syncTarget) error {
+	g := s.segment(t.id)
+	if g == nil || g.getState() != stateWritable || g.synced.Load() >= t.end {
+		return nil
+	}
+	f := g.acquire()
+	if f == nil {
+		return nil
+	}
+	defer f.unref()
+	if err := g.sync.wait(func() error { return s.datasync(g, f) }); err != nil {
+		s.fail(err)
+		return err
+	}
+	return nil
+}
+
+// datasync syncs a segment and notes up to where it is durable as a whole.
+func (s *Store) datasync(g *segment, f *localFile) error {
+	s.mu.Lock()
+	size, writing := g.size, g.writing.Load()
+	s.mu.Unlock()
+	s.stats.syncs.Add(1)
+	if err := s.opts.datasync(f); err != nil {
+		return err
+	}
+	if writing == 0 {
+		g.synced.Store(size)
+	}
+	return nil
+}

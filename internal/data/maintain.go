@@ -1,0 +1,232 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// runMaintainer flushes what has been dirty for long and retires the active
+// segment when nobody writes. It has a timer only while there is something to
+// wait for: an idle store does nothing.
+func (s *Store) runMaintainer() {
+	var idle idleWatch
+	for wait := time.Duration(0); s.sleep(s.maintainer, wait); {
+		now := time.Now()
+		next := s.checkpoint(now)
+		next = earlier(next, s.retireIdle(&idle, now))
+		wait = 0
+		if !next.IsZero() {
+			wait = max(time.Until(next), time.Millisecond)
+		}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// checkpoint flushes what has been dirty for CheckpointEvery, and returns when
+// the next inode is due; the zero time if none is dirty.
+func (s *Store) checkpoint(now time.Time) time.Time {
+	inos, oldest := s.dirty.due(now.Add(-s.opts.CheckpointEvery))
+	if len(inos) > 0 && s.failure() == nil {
+		if err := s.flushAll(s.ctx, inos); err != nil && s.ctx.Err() == nil {
+			s.logger.Error("dirty data could not be committed", "error", err)
+		}
+		// What was written meanwhile, or failed, has its turn later.
+		again := time.Now()
+		for _, ino := range inos {
+			s.dirty.restart(ino, again)
+		}
+		_, oldest = s.dirty.due(time.Time{}.Add(1))
+	}
+	if oldest.IsZero() {
+		return oldest
+	}
+	return oldest.Add(s.opts.CheckpointEvery)
+}
+
+// idleWatch notices when the active segment no longer grows.
+type idleWatch struct {
+	segment *segment
+	size    int64
+	since   time.Time
+}
+
+// retireIdle retires the active segment if it did not grow for SealAfter, and
+// returns when to look again; the zero time if there is none.
+func (s *Store) retireIdle(w *idleWatch, now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.active
+	if g == nil {
+		*w = idleWatch{}
+		return time.Time{}
+	}
+	if w.segment != g || w.size != g.size {
+		*w = idleWatch{g, g.size, now}
+	}
+	if now.Sub(w.since) >= s.opts.SealAfter {
+		s.retireLocked()
+		*w = idleWatch{}
+		return time.Time{}
+	}
+	return w.since.Add(s.opts.SealAfter)
+}
+
+// mayBeDead makes a stored segment without live bytes a candidate for
+// deletion. A segment still in the journal is looked at when it is sealed.
+func (s *Store) mayBeDead(g *segment) {
+	if st := g.getState(); st != stateStored && st != stateMissing && st != stateDead {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.dead[g.id]; !ok {
+		s.dead[g.id] = time.Now().Add(s.opts.DeleteAfter)
+		s.collector.signal()
+	}
+}
+
+// runCollector deletes dead segments from the content store.
+func (s *Store) runCollector() {
+	for wait := time.Duration(0); s.sleep(s.collector, wait); {
+		wait = s.collectPass(time.Now())
+	}
+}
+
+// collectPass deletes the candidates whose time has come and returns how long
+// to wait for the next one; 0 if there is none.
+func (s *Store) collectPass(now time.Time) time.Duration {
+	for _, id := range s.dueDead(now) {
+		done, err := s.collect(id)
+		if err != nil && s.ctx.Err() == nil {
+			s.stats.storeErrors.Add(1)
+			s.logger.Warn("a dead segment could not be deleted", "segment", id.String(), "error", err)
+		}
+		s.mu.Lock()
+		switch {
+		case done:
+			delete(s.dead, id)
+		case err != nil:
+			s.dead[id] = now.Add(s.opts.RetryEvery)
+		default:
+			s.dead[id] = now.Add(settleAgain)
+		}
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var next time.Time
+	for _, t := range s.dead {
+		next = earlier(next, t)
+	}
+	if next.IsZero() {
+		return 0
+	}
+	return max(time.Until(next), time.Millisecond)
+}
+
+func (s *Store) dueDead(now time.Time) (ids []SegmentID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, t := range s.dead {
+		if !t.After(now) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// collect deletes a segment if nothing refers to it, neither durably nor in
+// batches on their way; done says that it is no longer a candidate. The
+// record says first that the segment is dead, so that a crash in between
+// leaves no object that nobody knows.
+func (s *Store) collect(id SegmentID) (done bool, err error) {
+	if err := s.failure(); err != nil {
+		return false, err
+	}
+	g := s.segment(id)
+	if g == nil || g.live.Load() > 0 {
+		return true, nil
+	}
+	live := segmentKey(prefixLive, id)
+	if n, err := s.log.Counter(s.ctx, live); err != nil || n != 0 {
+		return n < 0, err
+	}
+	if g.rec.state != 0 {
+		if err := s.putRecord(g, recordDead); err != nil {
+			return false, err
+		}
+	}
+	g.setState(stateDead)
+	if err := s.content.Delete(s.ctx, id.Object()); err != nil {
+		return false, fmt.Errorf("content store: %w", err)
+	}
+	b := &meta.Batch{}
+	b.Delete(segmentKey(prefixSegment, id))
+	b.Delete(live)
+	if err := s.log.Apply(b); err != nil {
+		return false, err
+	}
+	s.segments.remove(id)
+	s.footers.remove(id)
+	s.stats.deleted.Add(1)
+	return true, nil
+}
+
+// drain flushes everything and waits until the journal is empty, as long as
+// ctx allows. It fails if dirty data could not be committed.
+func (s *Store) drain(ctx context.Context) error {
+	if err := s.failure(); err != nil {
+		return err
+	}
+	var err error
+	for range 3 {
+		var inos []uint64
+		for _, f := range s.dirty.files() {
+			inos = append(inos, f.ino)
+		}
+		if len(inos) == 0 {
+			err = nil
+			break
+		}
+		if err = s.flushAll(ctx, inos); ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("dirty data could not be committed: %w", err)
+	}
+	s.mu.Lock()
+	s.retireLocked()
+	s.mu.Unlock()
+	s.waitEmpty(ctx)
+	return s.failure()
+}
+
+// waitEmpty waits until all segments are in the content store.
+func (s *Store) waitEmpty(ctx context.Context) {
+	for s.failure() == nil {
+		s.mu.Lock()
+		left, freed := len(s.toSeal)+len(s.toStore), s.freed
+		s.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-freed:
+		case <-s.log.Failed():
+			return
+		case <-ctx.Done():
+			s.logger.Warn("segments stay in the journal until the next start", "segments", left)
+			return
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package data
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dittofs/dittofs/internal/content"
+)
+
+// Read returns the bytes of contiguous extents as Map returned them; holes are
+// zeros. What is missing or fails its checksum is ErrCorrupt; extents that
+// were replaced long before may be missing, and are then mapped again. With
+// noWait the data must be on this machine, else ErrWouldBlock.
+func (s *Store) Read(ctx context.Context, exts []Extent, noWait bool) (*Buffer, error) {
+	var n uint64
+	for i := range exts {
+		if err := exts[i].check(); err != nil {
+			return nil, err
+		}
+		if n += exts[i].Len; n > MaxRecord {
+			return nil, fmt.Errorf("read of %d bytes: %w", n, ErrTooLarge)
+		}
+	}
+	b := newBuffer(int(n))
+	if err := s.readInto(ctx, b, exts, int(n), noWait); err != nil {
+		b.Release()
+		return nil, err
+	}
+	s.stats.read.Add(n)
+	return b, nil
+}
+
+func (s *Store) readInto(ctx context.Context, b *Buffer, exts []Extent, n int, noWait bool) (err error) {
+	if len(exts) == 1 && !exts[0].Hole() {
+		b.p, err = s.readExtent(ctx, exts[0], b.mem, noWait)
+		return err
+	}
+	b.p = b.mem[:n]
+	dst := b.p
+	for i := range exts {
+		part := dst[:exts[i].Len]
+		dst = dst[exts[i].Len:]
+		if exts[i].Hole() {
+			clear(part)
+			continue
+		}
+		if err := s.readPart(ctx, exts[i], part, noWait); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readPart reads one of several extents.
+func (s *Store) readPart(ctx context.Context, e Extent, dst []byte, noWait bool) error {
+	scratch := newBuffer(len(dst))
+	defer scratch.Release()
+	p, err := s.readExtent(ctx, e, scratch.mem, noWait)
+	if err != nil {
+		return err
+	}
+	copy(dst, p)
+	return nil
+}
+
+// readExtent reads an extent into mem, which has room for the rest of its
+// first and last page, and returns the part of mem that holds it.
+func (s *Store) readExtent(ctx context.Context, e Extent, mem []byte, noWait bool) ([]byte, error) {
+	g := s.segment(e.Seg)
+	if g == nil {
+		return nil, fmt.Errorf("segment %v does not exist: %w", e.Seg, ErrCorrupt)
+	}
+	if f := g.acquire(); f != nil {
+		defer f.unref()
+		return s.readLocal(g, f, e, mem)
+	}
+	if noWait && !s.contentIsLocal() {
+		return nil, ErrWouldBlock
+	}
+	return s.readStored(ctx, g, e, mem)
+}
+
+// readLocal reads from the journal: as it was written while the segment is
+// open, and verified from when it is sealed.
+func (s *Store) readLocal(g *segment, f *localFile, e Extent, mem []byte) ([]byte, error) {
+	t := g.table.Load()
+	if t == nil && g.getState() == stateWritable {
+		p := mem[:e.Len]
+		if _, err := f.ReadAt(p, int64(e.Pos)); err != nil {
+			return nil, missing(err, g.id)
+		}
+		return p, nil
+	}
+	if t == nil {
+		var err error
+		if t, err = readTable(f.ReadAt, g, s.opts.Instance); err != nil {
+			return nil, err
+		}
+	}
+	return readPages(f.ReadAt, t, e, mem)
+}
+
+// readStored reads from the content store.
+func (s *Store) readStored(ctx context.Context, g *segment, e Extent, mem []byte) ([]byte, error) {
+	if st := g.getState(); st == stateMissing || st == stateWritable {
+		return nil, fmt.Errorf("segment %v is missing: %w", g.id, ErrCorrupt)
+	}
+	object := g.id.Object()
+	read := func(p []byte, off int64) (int, error) {
+		n, err := s.content.ReadAt(ctx, object, p, off)
+		if err != nil && !errors.Is(err, content.ErrNotFound) && ctx.Err() == nil {
+			s.stats.storeErrors.Add(1)
+		}
+		return n, err
+	}
+	t := s.footers.get(g.id)
+	if t == nil {
+		var err error
+		if t, err = readTable(read, g, s.opts.Instance); err != nil {
+			return nil, err
+		}
+		s.footers.put(t)
+	}
+	s.stats.storeReads.Add(1)
+	return readPages(read, t, e, mem)
+}
+
+type readAt func(p []byte, off int64) (int, error)
+
+// readPages reads and verifies the pages in which the extent lies.
+func readPages(read readAt, t *pageTable, e Extent, mem []byte) ([]byte, error) {
+	start := uint64(e.Pos)
+	lo, hi, err := t.covers(start, start+e.Len)
+	if err != nil {
+		return nil, err
+	}
+	p := mem[:hi-lo]
+	if _, err := read(p, int64(lo)); err != nil {
+		return nil, missing(err, t.id)
+	}
+	if err := t.verify(p, lo); err != nil {
+		return nil, err
+	}
+	return p[start-lo:][:e.Len], nil
+}
+
+// readTable reads the footer of a sealed segment and checks that it is the
+// one that was written when the segment was sealed.
+func readTable(read readAt, g *segment, instance string) (*pageTable, error) {
+	seed := segmentSeed(g.id, instance)
+	end := make([]byte, trailerLen)
+	if _, err := read(end, g.rec.size-trailerLen); err != nil {
+		return nil, missing(err, g.id)
+	}
+	tr, err := decodeTrailer(end, g.id, seed, g.rec.size)
+	if err != nil {
+		return nil, err
+	}
+	if binary.BigEndian.Uint32(end[trailerLen-4:]) != g.rec.footerCRC {
+		return nil, fmt.Errorf("segment %v is not the one that was sealed: %w", g.id, ErrCorrupt)
+	}
+	footer := make([]byte, tr.footerLen())
+	if _, err := read(footer, int64(tr.dataLen)); err != nil {
+		return nil, missing(err, g.id)
+	}
+	return decodeFooter(footer, g.id, seed, g.rec.size)
+}
+
+// missing makes a read beyond the end, or of an object that is not there,
+// ErrCorrupt.
+func missing(err error, id SegmentID) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, content.ErrNotFound) {
+		return fmt.Errorf("segment %v: %w: %w", id, err, ErrCorrupt)
+	}
+	return fmt.Errorf("segment %v: %w", id, err)
+}
+
+func (s *Store) contentIsLocal() bool {
+	_, ok := s.content.(content.Local)
+	return ok
+}

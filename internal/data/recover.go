@@ -1,0 +1,253 @@
+package data
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/meta"
+	"golang.org/x/sys/unix"
+)
+
+func footerChecksum(footer []byte) uint32 {
+	return binary.BigEndian.Uint32(footer[len(footer)-4:])
+}
+
+// recover brings the index and the journal together after a start:
+//
+//  1. Segments that the index knows are loaded into the table.
+//  2. Files of the journal that were never sealed are verified record by
+//     record and sealed, or removed if nothing refers to them.
+//  3. Sealed files are queued for the content store, unless it has them.
+//  4. Segments that should have a file and have none are searched for in the
+//     content store; else their bytes are missing, which readers see.
+//  5. Dead segments are queued for deletion.
+//
+// Its time is proportional to the segments' number and to the bytes that were
+// not yet sealed.
+func (s *Store) recover(ctx context.Context) error {
+	if err := s.loadSegments(ctx); err != nil {
+		return err
+	}
+	files, err := s.journalFiles()
+	if err != nil {
+		return err
+	}
+	for _, id := range files {
+		if err := s.recoverFile(ctx, id); err != nil {
+			return fmt.Errorf("recovery of segment %v: %w", id, err)
+		}
+	}
+	var all []*segment
+	s.segments.each(func(g *segment) { all = append(all, g) })
+	for _, g := range all {
+		if err := s.settleState(ctx, g); err != nil {
+			return fmt.Errorf("recovery of segment %v: %w", g.id, err)
+		}
+	}
+	return s.syncDir()
+}
+
+// loadSegments fills the table from the index.
+func (s *Store) loadSegments(ctx context.Context) error {
+	err := s.eachKey(ctx, prefixSegment, func(id SegmentID, value []byte) error {
+		rec, err := decodeSegmentRecord(value)
+		if err != nil {
+			return fmt.Errorf("segment %v: %w", id, err)
+		}
+		g := &segment{id: id, rec: rec}
+		switch rec.state {
+		case recordStored:
+			g.setState(stateStored)
+		case recordDead:
+			g.setState(stateDead)
+		default:
+			g.setState(stateSealed)
+		}
+		g.retired.Store(true)
+		s.segments.put(g)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.eachKey(ctx, prefixLive, func(id SegmentID, value []byte) error {
+		if len(value) != 8 {
+			return fmt.Errorf("live bytes of segment %v: %w", id, ErrCorrupt)
+		}
+		g := s.segment(id)
+		if g == nil {
+			g = &segment{id: id}
+			g.setState(stateMissing)
+			g.retired.Store(true)
+			s.segments.put(g)
+		}
+		g.live.Store(int64(binary.BigEndian.Uint64(value)))
+		return nil
+	})
+}
+
+// eachKey calls f for each segment with a key of the prefix.
+func (s *Store) eachKey(ctx context.Context, prefix byte, f func(SegmentID, []byte) error) error {
+	r := meta.PrefixRange([]byte{prefix})
+	for {
+		pairs, err := s.log.Scan(ctx, r, scanPage)
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			id, err := decodeSegmentKey(p.Key)
+			if err != nil {
+				return err
+			}
+			s.noteNumber(id)
+			if err := f(id, p.Value); err != nil {
+				return err
+			}
+		}
+		if len(pairs) < scanPage {
+			return nil
+		}
+		r.Start = append(pairs[len(pairs)-1].Key, 0)
+	}
+}
+
+// noteNumber keeps numbers from being used twice within an epoch.
+func (s *Store) noteNumber(id SegmentID) {
+	if id.Epoch() == s.log.Epoch() {
+		s.number = max(s.number, id.Number())
+	}
+}
+
+// journalFiles lists the segments that have a file in the journal.
+func (s *Store) journalFiles() ([]SegmentID, error) {
+	entries, err := os.ReadDir(s.journalDir)
+	if err != nil {
+		return nil, err
+	}
+	var ids []SegmentID
+	for _, e := range entries {
+		id, ok := parseSegmentName(e.Name())
+		switch {
+		case !ok:
+			s.logger.Warn("an unknown file in the journal is left alone", "name", e.Name())
+			continue
+		case id.Epoch() > s.log.Epoch():
+			return nil, &DirError{s.opts.Dir, fmt.Errorf("segment %v is newer than the metadata (epoch %d): %w", id, s.log.Epoch(), ErrForeign)}
+		}
+		s.noteNumber(id)
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// parseSegmentName is the inverse of segmentPath's last component.
+func parseSegmentName(name string) (SegmentID, bool) {
+	if len(name) != 16+1+8+4 || name[16] != '-' || name[25:] != ".seg" {
+		return 0, false
+	}
+	epoch, err1 := strconv.ParseUint(name[:16], 16, 32)
+	number, err2 := strconv.ParseUint(name[17:25], 16, 32)
+	if err1 != nil || err2 != nil || epoch == 0 {
+		return 0, false
+	}
+	id := makeSegmentID(epoch, uint32(number))
+	return id, fmt.Sprintf("%016x-%08x.seg", epoch, number) == name
+}
+
+// recoverFile deals with one file of the journal.
+func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
+	g := s.segment(id)
+	path := s.segmentPath(id)
+	if g == nil || g.getState() == stateMissing && g.live.Load() <= 0 || g.getState() == stateDead {
+		return os.Remove(path)
+	}
+	f, err := openLocal(path, unix.O_RDWR)
+	if err != nil {
+		return err
+	}
+	g.local.Store(f)
+	if g.getState() == stateMissing {
+		return s.recoverUnsealed(g, f)
+	}
+	if g.rec.state == recordStored {
+		size, err := s.content.Size(ctx, id.Object())
+		if err == nil && size == g.rec.size {
+			g.dropLocal()
+			return os.Remove(path)
+		}
+		if err != nil && !errors.Is(err, content.ErrNotFound) {
+			return err
+		}
+	}
+	g.setState(stateSealed)
+	g.capacity = g.rec.size
+	s.used += g.capacity
+	s.toStore = append(s.toStore, g)
+	return nil
+}
+
+// recoverUnsealed verifies a segment that a crash left open and seals it.
+func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
+	size, err := f.fileSize()
+	if err != nil {
+		return err
+	}
+	t, err := scanSegment(f, size, g.id, s.opts.Instance, nil)
+	if err != nil {
+		return err
+	}
+	g.seed = segmentSeed(g.id, s.opts.Instance)
+	if err := s.complete(g, f, t); err != nil {
+		return err
+	}
+	s.logger.Info("recovered a segment", "segment", g.id.String(), "bytes", t.dataLen, "cut", size-int64(t.dataLen), "gaps", len(t.bad))
+	g.capacity = g.rec.size
+	s.used += g.capacity
+	s.toStore = append(s.toStore, g)
+	return nil
+}
+
+// settleState finds segments without a local file in the content store, and
+// queues work.
+func (s *Store) settleState(ctx context.Context, g *segment) error {
+	switch g.getState() {
+	case stateMissing:
+		if g.live.Load() > 0 {
+			s.logger.Error("a segment is missing; reads of its bytes fail", "segment", g.id.String(), "bytes", g.live.Load())
+		}
+	case stateSealed:
+		if g.local.Load() != nil {
+			s.uploader.signal()
+			return nil
+		}
+		if err := s.findStored(ctx, g); err != nil {
+			return err
+		}
+	}
+	if g.live.Load() <= 0 {
+		s.mayBeDead(g)
+	}
+	return nil
+}
+
+// findStored looks for a sealed segment that was handed off just before a
+// crash.
+func (s *Store) findStored(ctx context.Context, g *segment) error {
+	size, err := s.content.Size(ctx, g.id.Object())
+	switch {
+	case err == nil && size == g.rec.size:
+		g.setState(stateStored)
+		return s.putRecord(g, recordStored)
+	case err == nil || errors.Is(err, content.ErrNotFound):
+		g.setState(stateMissing)
+		s.logger.Error("a sealed segment is neither in the journal nor in the content store; reads of its bytes fail", "segment", g.id.String())
+		return nil
+	default:
+		return err
+	}
+}

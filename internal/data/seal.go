@@ -1,0 +1,284 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/meta"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// flushParallel bounds the inodes that are flushed at once; they share
+	// syncs and commits.
+	flushParallel = 16
+	// retryFirst is the first pause after a failure.
+	retryFirst = 100 * time.Millisecond
+	// settleAgain is the pause before a segment is looked at again that was
+	// waiting for its extents to be committed.
+	settleAgain = time.Second
+)
+
+// runSealer seals retired segments.
+func (s *Store) runSealer() {
+	for s.sleep(s.sealer, 0) {
+		for s.sealPass() {
+			if !s.sleep(s.sealer, settleAgain) {
+				return
+			}
+		}
+	}
+}
+
+// sleep waits for a signal, or for d if it is not 0; false when the store
+// stops.
+func (s *Store) sleep(w wake, d time.Duration) bool {
+	var timeout <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-s.ctx.Done():
+		return false
+	case <-w:
+	case <-timeout:
+	}
+	return true
+}
+
+// sealPass seals every retired segment whose extents are committed, and says
+// whether some are left.
+func (s *Store) sealPass() (left bool) {
+	s.mu.Lock()
+	segments := slices.Clone(s.toSeal)
+	s.mu.Unlock()
+	for _, g := range segments {
+		if s.failure() != nil {
+			return false
+		}
+		if !s.settle(g) {
+			left = true
+			continue
+		}
+		if err := s.seal(g); err != nil {
+			if s.ctx.Err() == nil {
+				s.logger.Error("a segment could not be sealed; it stays in the journal", "segment", g.id.String(), "error", err)
+			}
+			left = true
+		}
+	}
+	return left
+}
+
+// settle flushes the inodes with dirty extents in the segment, and says
+// whether all its extents are committed.
+func (s *Store) settle(g *segment) bool {
+	if g.quiet() {
+		return true
+	}
+	var inos []uint64
+	for _, f := range s.dirty.files() {
+		if f.dirtyIn(g.id) {
+			inos = append(inos, f.ino)
+		}
+	}
+	if err := s.flushAll(s.ctx, inos); err != nil && s.ctx.Err() == nil {
+		s.logger.Error("dirty data could not be committed", "error", err)
+	}
+	return g.quiet()
+}
+
+// flushAll commits the dirty data of inodes by the callback.
+func (s *Store) flushAll(ctx context.Context, inos []uint64) error {
+	s.mu.Lock()
+	flush := s.flush
+	s.mu.Unlock()
+	if flush == nil || len(inos) == 0 {
+		return nil
+	}
+	var group errgroup.Group
+	group.SetLimit(flushParallel)
+	for _, ino := range inos {
+		group.Go(func() error {
+			err := flush(ctx, ino)
+			if err != nil {
+				err = fmt.Errorf("inode %d: %w", ino, err)
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// seal completes a segment that nobody writes to any more: its table, a sync,
+// its record. A segment that no file uses is dropped instead.
+func (s *Store) seal(g *segment) error {
+	if g.live.Load() <= 0 {
+		if dropped, err := s.dropUnused(g); dropped || err != nil {
+			return err
+		}
+	}
+	f := g.local.Load()
+	t, err := scanSegment(f, g.size, g.id, s.opts.Instance, nil)
+	if err != nil {
+		return err
+	}
+	if len(t.bad) > 0 || int64(t.dataLen) < g.size {
+		s.logger.Error("a segment has damaged records; their bytes cannot be read", "segment", g.id.String(), "ranges", len(t.bad))
+	}
+	if err := s.complete(g, f, t); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
+	s.toStore = append(s.toStore, g)
+	s.releaseLocked(g.capacity - g.rec.size)
+	g.capacity = g.rec.size
+	s.uploader.signal()
+	return nil
+}
+
+// complete writes the footer and the record of a segment.
+func (s *Store) complete(g *segment, f *localFile, t *pageTable) error {
+	footer := t.encode(segmentSeed(g.id, s.opts.Instance))
+	size := int64(t.dataLen) + int64(len(footer))
+	if _, err := f.WriteAt(footer, int64(t.dataLen)); err != nil {
+		return err
+	}
+	if err := f.truncate(size); err != nil {
+		return err
+	}
+	s.stats.syncs.Add(1)
+	if err := s.opts.datasync(f); err != nil {
+		s.fail(err)
+		return err
+	}
+	g.rec = segmentRecord{state: recordSealed, size: size, footerCRC: footerChecksum(footer)}
+	if err := s.putRecord(g, recordSealed); err != nil {
+		return err
+	}
+	g.table.Store(t)
+	g.setState(stateSealed)
+	s.stats.sealed.Add(1)
+	return nil
+}
+
+// putRecord makes the segment's state durable.
+func (s *Store) putRecord(g *segment, state recordState) error {
+	rec := g.rec
+	rec.state = state
+	b := &meta.Batch{}
+	b.Put(segmentKey(prefixSegment, g.id), rec.encode())
+	return s.log.Apply(b)
+}
+
+// dropUnused removes a segment that was never sealed and that nothing refers
+// to, neither durably nor in batches on their way.
+func (s *Store) dropUnused(g *segment) (bool, error) {
+	key := segmentKey(prefixLive, g.id)
+	n, err := s.log.Counter(s.ctx, key)
+	if err != nil || n != 0 {
+		return false, err
+	}
+	b := &meta.Batch{}
+	b.Delete(key)
+	if err := s.log.Apply(b); err != nil {
+		return false, err
+	}
+	g.setState(stateDead)
+	s.segments.remove(g.id)
+	if f := g.local.Load(); f != nil {
+		if err := os.Remove(f.path); err != nil {
+			s.logger.Warn("an unused segment could not be removed", "error", err)
+		}
+	}
+	g.dropLocal()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
+	s.releaseLocked(g.capacity)
+	return true, nil
+}
+
+// runUploader hands sealed segments to the content store, and tries for ever:
+// what has not arrived stays in the journal, whose size bounds it.
+func (s *Store) runUploader() {
+	for s.sleep(s.uploader, 0) {
+		for pause := retryFirst; !s.uploadPass(); pause = min(2*pause, s.opts.RetryEvery) {
+			if !s.sleep(nil, pause) {
+				return
+			}
+		}
+	}
+}
+
+// uploadPass says whether no segment is left.
+func (s *Store) uploadPass() bool {
+	s.mu.Lock()
+	segments := slices.Clone(s.toStore)
+	s.mu.Unlock()
+	done := true
+	for _, g := range segments {
+		if s.failure() != nil || s.ctx.Err() != nil {
+			return true
+		}
+		if err := s.handOff(g); err != nil {
+			done = false
+			if s.ctx.Err() == nil {
+				s.stats.storeErrors.Add(1)
+				s.logger.Warn("the content store did not take a segment; it stays in the journal", "segment", g.id.String(), "error", err)
+			}
+		}
+	}
+	return done
+}
+
+// handOff gives a sealed segment to the content store, and its local copy up.
+func (s *Store) handOff(g *segment) error {
+	f := g.local.Load()
+	moved, err := s.put(g, f)
+	if err != nil {
+		return err
+	}
+	if err := s.putRecord(g, recordStored); err != nil {
+		return err
+	}
+	if t := g.table.Load(); t != nil {
+		s.footers.put(t)
+	}
+	g.setState(stateStored)
+	g.dropLocal()
+	if !moved {
+		if err := os.Remove(f.path); err != nil {
+			s.logger.Warn("a segment's local copy could not be removed", "error", err)
+		}
+	}
+	s.stats.stored.Add(1)
+	s.mu.Lock()
+	s.toStore = slices.DeleteFunc(s.toStore, func(o *segment) bool { return o == g })
+	s.releaseLocked(g.capacity)
+	s.mu.Unlock()
+	if g.live.Load() <= 0 {
+		s.mayBeDead(g)
+	}
+	return nil
+}
+
+func (s *Store) put(g *segment, f *localFile) (moved bool, err error) {
+	object := g.id.Object()
+	if a, ok := s.content.(content.Adopter); ok {
+		moved, err = a.Adopt(s.ctx, object, f.path)
+		if moved || err != nil && !errors.Is(err, content.ErrExists) {
+			return moved, err
+		}
+	}
+	return false, s.content.Put(s.ctx, object, f, g.rec.size)
+}

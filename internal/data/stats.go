@@ -1,0 +1,114 @@
+package data
+
+import (
+	"container/list"
+	"sync"
+	"sync/atomic"
+)
+
+// counters are what happened since Open, and the bytes now dirty.
+type counters struct {
+	appended, read, syncs, waits atomic.Uint64
+	sealed, stored, deleted      atomic.Uint64
+	storeErrors, storeReads      atomic.Uint64
+	dirty                        atomic.Int64
+}
+
+// Stats are figures for metrics. Those named after things done count since
+// Open; the others are of now.
+type Stats struct {
+	JournalBytes, JournalLimit int64 // reserved by segments not in the content store; CacheSize
+	DirtyBytes                 int64 // of extents not committed
+	DirtyFiles                 int
+	Segments                   int // that exist, in the journal or the content store
+	Unsealed, Unsent           int // segments waiting for the sealer, for the content store
+	ExtentBytes, FooterBytes   int64
+	AppendedBytes, ReadBytes   uint64
+	Syncs, Waits               uint64 // of the journal; of writers for room in it
+	Sealed, Stored, Deleted    uint64 // segments
+	StoreReads, StoreErrors    uint64
+	FooterMisses               uint64
+}
+
+// Stats returns the current figures.
+func (s *Store) Stats() Stats {
+	st := Stats{
+		JournalLimit: s.opts.CacheSize, DirtyBytes: s.stats.dirty.Load(),
+		ExtentBytes: s.extents.bytes.Load(), FooterBytes: s.footers.size(),
+		AppendedBytes: s.stats.appended.Load(), ReadBytes: s.stats.read.Load(),
+		Syncs: s.stats.syncs.Load(), Waits: s.stats.waits.Load(),
+		Sealed: s.stats.sealed.Load(), Stored: s.stats.stored.Load(), Deleted: s.stats.deleted.Load(),
+		StoreReads: s.stats.storeReads.Load(), StoreErrors: s.stats.storeErrors.Load(),
+		FooterMisses: s.footers.missed.Load(),
+	}
+	s.dirty.mu.Lock()
+	st.DirtyFiles = len(s.dirty.m)
+	s.dirty.mu.Unlock()
+	s.segments.mu.RLock()
+	st.Segments = len(s.segments.m)
+	s.segments.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.JournalBytes, st.Unsealed, st.Unsent = s.used, len(s.toSeal), len(s.toStore)
+	return st
+}
+
+// footerCache keeps the page tables of stored segments, the most recently
+// used ones, within a bound of memory.
+type footerCache struct {
+	limit  int64
+	missed atomic.Uint64
+
+	mu    sync.Mutex
+	bytes int64
+	order list.List // of *pageTable, most recent first
+	m     map[SegmentID]*list.Element
+}
+
+func (c *footerCache) get(id SegmentID) *pageTable {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.m[id]
+	if e == nil {
+		c.missed.Add(1)
+		return nil
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*pageTable)
+}
+
+func (c *footerCache) put(t *pageTable) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil {
+		c.m = map[SegmentID]*list.Element{}
+	}
+	if c.m[t.id] != nil {
+		return
+	}
+	c.m[t.id] = c.order.PushFront(t)
+	c.bytes += t.memory()
+	for c.bytes > c.limit && c.order.Len() > 1 {
+		c.drop(c.order.Back())
+	}
+}
+
+func (c *footerCache) remove(id SegmentID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.m[id]; e != nil {
+		c.drop(e)
+	}
+}
+
+func (c *footerCache) drop(e *list.Element) {
+	t := c.order.Remove(e).(*pageTable)
+	delete(c.m, t.id)
+	c.bytes -= t.memory()
+}
+
+func (c *footerCache) size() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes
+}

@@ -1,0 +1,309 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/meta/commit"
+)
+
+// Options of a Store. Dir, Content, Log and Instance are required.
+type Options struct {
+	// Dir holds the journal; cache.path of the configuration.
+	Dir string
+	// CacheSize bounds the bytes of segments that are not yet in the content
+	// store; default 10 GiB.
+	CacheSize int64
+	// SegmentSize is the size at which segments are sealed; default 64 MiB,
+	// at most an eighth of CacheSize.
+	SegmentSize int64
+	// Content takes sealed segments.
+	Content content.Store
+	// Log holds the index. The caller closes it after the Store.
+	Log *commit.Log
+	// Instance names the owner of Dir and Content: 32 hexadecimal digits,
+	// kept in the metadata.
+	Instance string
+	// Volatile says that the metadata does not outlive the process: what an
+	// earlier process left in Dir is removed.
+	Volatile bool
+	// Logger defaults to slog.Default.
+	Logger *slog.Logger
+	// Flush commits all dirty data of an inode; see SetFlush.
+	Flush func(ctx context.Context, ino uint64) error
+	// OnFailure is called once, when a sync or the Log has failed and the
+	// process must stop.
+	OnFailure func(error)
+	// MaxWait is how long a writer waits for room; default 10 s.
+	MaxWait time.Duration
+	// SealAfter is how long a segment is kept open without a write; default
+	// 10 s.
+	SealAfter time.Duration
+	// CheckpointEvery is how long data stays dirty at most before it is
+	// flushed; default 5 s.
+	CheckpointEvery time.Duration
+	// DeleteAfter is how long a dead segment is kept for readers that mapped
+	// it before; default 30 s.
+	DeleteAfter time.Duration
+	// RetryEvery is the longest pause between attempts to reach the content
+	// store; default 30 s.
+	RetryEvery time.Duration
+	// ExtentMemory bounds the memory of clean extents; default 64 MiB.
+	ExtentMemory int64
+	// FooterMemory bounds the memory of page tables; default 16 MiB.
+	FooterMemory int64
+
+	// datasync is fdatasync(2); tests make it fail.
+	datasync func(*localFile) error
+}
+
+func (o *Options) complete() error {
+	setDefault(&o.CacheSize, 10<<30)
+	setDefault(&o.SegmentSize, 64<<20)
+	setDefault(&o.MaxWait, 10*time.Second)
+	setDefault(&o.SealAfter, 10*time.Second)
+	setDefault(&o.CheckpointEvery, 5*time.Second)
+	setDefault(&o.DeleteAfter, 30*time.Second)
+	setDefault(&o.RetryEvery, 30*time.Second)
+	setDefault(&o.ExtentMemory, 64<<20)
+	setDefault(&o.FooterMemory, 16<<20)
+	o.SegmentSize = min(o.SegmentSize, o.CacheSize/8, 1<<30)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.datasync == nil {
+		o.datasync = (*localFile).datasync
+	}
+	switch {
+	case o.Dir == "" || o.Content == nil || o.Log == nil:
+		return errors.New("data store: Dir, Content and Log are required")
+	case len(o.Instance) != instanceLen:
+		return fmt.Errorf("data store: instance %q is not of %d hexadecimal digits", o.Instance, instanceLen)
+	case o.SegmentSize < pageSize:
+		return fmt.Errorf("data store: a cache of %d bytes is too small, give it at least %d", o.CacheSize, 8*pageSize)
+	}
+	return nil
+}
+
+func setDefault[T int64 | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Store is the data of all files. Safe for concurrent use.
+type Store struct {
+	opts       Options
+	log        *commit.Log
+	content    content.Store
+	logger     *slog.Logger
+	journalDir string
+	lock, dir  *os.File
+
+	segments segmentTable
+	extents  extentCache
+	footers  footerCache
+	dirty    dirtySet
+	stats    counters
+	failed   atomic.Pointer[error]
+
+	ctx      context.Context // of background work
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+	stopping chan struct{} // closed when the store takes no more writes
+
+	sealer, uploader, maintainer, collector wake
+
+	mu       sync.Mutex
+	closed   bool
+	active   *segment
+	creating chan struct{} // closed when the active segment has been made
+	freed    chan struct{} // closed and replaced when room was given back
+	number   uint32        // of the last segment made
+	seq      uint64        // of the last record
+	used     int64         // bytes reserved for segments not yet handed off
+	toSeal   []*segment
+	toStore  []*segment
+	dead     map[SegmentID]time.Time // candidates for deletion, and when they died
+	flush    func(ctx context.Context, ino uint64) error
+}
+
+// wake is a signal that is never lost and never blocks the sender.
+type wake chan struct{}
+
+func (w wake) signal() {
+	select {
+	case w <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) wakeSealer()     { s.sealer.signal() }
+func (s *Store) wakeMaintainer() { s.maintainer.signal() }
+
+// Open locks the directory, claims the content store for the instance,
+// recovers what a crash left and returns the store, which works in the
+// background until Close.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(opts.Dir, opts.Instance, opts.Volatile)
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(opts, lock)
+	if err := s.start(ctx); err != nil {
+		s.release()
+		return nil, err
+	}
+	return s, nil
+}
+
+func newStore(opts Options, lock *os.File) *Store {
+	s := &Store{
+		opts: opts, log: opts.Log, content: opts.Content, logger: opts.Logger, flush: opts.Flush,
+		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
+		stopping: make(chan struct{}), freed: make(chan struct{}),
+		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
+		dead: map[SegmentID]time.Time{},
+	}
+	s.extents.limit = opts.ExtentMemory
+	s.footers.limit = opts.FooterMemory
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+func (s *Store) start(ctx context.Context) (err error) {
+	if s.dir, err = os.Open(s.journalDir); err != nil {
+		return &DirError{s.opts.Dir, err}
+	}
+	if err := s.content.Claim(ctx, s.opts.Instance); err != nil {
+		return fmt.Errorf("content store: %w", err)
+	}
+	if err := s.recover(ctx); err != nil {
+		return err
+	}
+	for _, run := range []func(){s.runSealer, s.runUploader, s.runMaintainer, s.runCollector, s.watchLog} {
+		s.work.Go(run)
+	}
+	return nil
+}
+
+// SetFlush sets the function that makes all dirty data of an inode durable
+// and commits it. It is set before the first Append.
+func (s *Store) SetFlush(f func(ctx context.Context, ino uint64) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush = f
+}
+
+// segment returns a known segment, or nil.
+func (s *Store) segment(id SegmentID) *segment { return s.segments.get(id) }
+
+func (s *Store) usableLocked() error {
+	if s.closed {
+		return ErrClosed
+	}
+	return s.failure()
+}
+
+// failure is the error that stopped the store, or nil.
+func (s *Store) failure() error {
+	if p := s.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail stops the store for good.
+func (s *Store) fail(err error) {
+	if !s.failed.CompareAndSwap(nil, &err) {
+		return
+	}
+	s.logger.Error("the data store failed", "error", err)
+	if s.opts.OnFailure != nil {
+		s.opts.OnFailure(err)
+	}
+}
+
+// watchLog fails the store when the index can no longer be written.
+func (s *Store) watchLog() {
+	select {
+	case <-s.ctx.Done():
+	case <-s.log.Failed():
+		s.fail(fmt.Errorf("index: %w", s.log.Err()))
+	}
+}
+
+// Close refuses further writes, flushes all dirty data, hands the segments to
+// the content store as long as ctx allows, and releases the directory. What
+// could not be handed off stays in the journal for the next Open.
+func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.stopping)
+	s.mu.Unlock()
+	err := s.drain(ctx)
+	s.cancel()
+	s.work.Wait()
+	s.release()
+	return err
+}
+
+// release closes all files and the lock.
+func (s *Store) release() {
+	s.cancel()
+	s.segments.each(func(g *segment) { g.dropLocal() })
+	if s.dir != nil {
+		s.dir.Close()
+	}
+	s.lock.Close()
+}
+
+// segmentTable holds all segments that anything refers to.
+type segmentTable struct {
+	mu sync.RWMutex
+	m  map[SegmentID]*segment
+}
+
+func (t *segmentTable) get(id SegmentID) *segment {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.m[id]
+}
+
+func (t *segmentTable) put(g *segment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m == nil {
+		t.m = map[SegmentID]*segment{}
+	}
+	t.m[g.id] = g
+}
+
+func (t *segmentTable) remove(id SegmentID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.m, id)
+}
+
+func (t *segmentTable) each(f func(*segment)) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, g := range t.m {
+		f(g)
+	}
+}

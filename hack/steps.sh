@@ -18,15 +18,20 @@ step() {
 }
 
 check() {
-	local text=$1 began output
+	local text=$1 began output file
 	shift
 	began=$(now)
-	if output=$("$@" 2>&1); then
+	file=$(mktemp) # not $(...): what the command sets must stay
+	if "$@" >"$file" 2>&1; then
+		output=$(<"$file")
+		rm -f "$file"
 		steps_passed=$((steps_passed + 1))
 		printf '    ok   %s (%s)%s\n' "$text" "$(since "$began")" "${output:+: $(tail -n 1 <<<"$output" | cut -c1-160)}"
 	else
 		steps_failed=$((steps_failed + 1))
-		printf '    FAIL %s (%s)\n%s\n' "$text" "$(since "$began")" "$output"
+		printf '    FAIL %s (%s)\n' "$text" "$(since "$began")"
+		tail -n 40 "$file"
+		rm -f "$file"
 		return 1
 	fi
 }

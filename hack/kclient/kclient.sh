@@ -29,10 +29,12 @@ done
 tap=ktap$slot host=10.77.$slot.1 guest=10.77.$slot.2
 dir=$(mktemp -d "$LAB/kclient/run.XXXXXX")
 cleanup() {
+	[ -z "$running" ] || { kill $running && wait $running; }
 	ip link del $tap 2>/dev/null
 	nft delete table ip dittofs_$tap 2>/dev/null
 	rm -rf "$dir"
 }
+running=''
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
@@ -64,12 +66,19 @@ printf '%s\n' "${SETUP:-}" >"$dir/setup"
 
 quiet=quiet loglevel=2
 [ -z "${V:-}" ] || quiet='' loglevel=7
-TMPDIR=$(guest_memory "$dir" "${MEM:-1024M}") timeout -k 5 "${TIMEOUT:-900}" setsid linux.uml mem="${MEM:-1024M}" umid=kclient$slot.$$ uml_dir="$dir/uml/" \
+memory=$(guest_memory "$dir" "${MEM:-1024M}")
+exec 8> >(tr -d '\r' | grep -v --line-buffered -E '^(SELinux: (CONFIG|https)|mmapper_init|Failed to initialize ubd|reboot: )')
+filter=$!
+TMPDIR=$memory timeout -k 5 "${TIMEOUT:-900}" setsid linux.uml mem="${MEM:-1024M}" umid=kclient$slot.$$ uml_dir="$dir/uml/" \
 	root=/dev/root rootfstype=hostfs rootflags=/ ro $quiet loglevel=$loglevel \
 	vec0:transport=tap,ifname=$tap,depth=128,gro=1,mtu=9000 init="$REPO/hack/kclient/guest.sh" kclient="$dir" \
-	con=null con0=fd:0,fd:1 random.trust_cpu=on </dev/null 2>"$dir/err" 9>&- |
-	tr -d '\r' | grep -v --line-buffered -E '^(SELinux: (CONFIG|https)|mmapper_init|Failed to initialize ubd|reboot: )'
-ended=${PIPESTATUS[0]}
+	con=null con0=fd:0,fd:1 random.trust_cpu=on </dev/null >&8 2>"$dir/err" 8>&- 9>&- &
+running=$!
+exec 8>&-
+wait $running # and not in the foreground, where a signal would have to wait, too
+ended=$?
+running=''
+wait $filter
 [ ! -s "$dir/status" ] || exit "$(cat "$dir/status")"
 [ "$ended" != 124 ] || { say "out of time (TIMEOUT=${TIMEOUT:-900} s)"; exit 124; }
 say "the guest died"

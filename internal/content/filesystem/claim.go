@@ -1,0 +1,65 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dittofs/dittofs/internal/content"
+)
+
+// Claim implements content.Store. Only the owner may know that a temporary
+// file is nobody's: the first successful Claim removes what a crash has left.
+func (s *Store) Claim(ctx context.Context, instance string) error {
+	if err := content.CheckInstance(instance); err != nil {
+		return fmt.Errorf("claim: %w", err)
+	}
+	if err := s.claim(ctx, instance); err != nil {
+		return fmt.Errorf("content directory %s: %w", s.dir, err)
+	}
+	var err error
+	s.sweep.Do(func() { err = s.removeLeftovers() })
+	return err
+}
+
+func (s *Store) claim(ctx context.Context, instance string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	owner, err := os.ReadFile(s.path(instanceFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		line := instance + "\n"
+		err = s.writeFile(ctx, instanceFile, strings.NewReader(line), int64(len(line)))
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		owner, err = os.ReadFile(s.path(instanceFile))
+	}
+	if err != nil {
+		return err
+	}
+	if got := strings.TrimSpace(string(owner)); got != instance {
+		return fmt.Errorf("it belongs to instance %.40q, this is %s; give each instance a directory of its own: %w", got, instance, content.ErrForeign)
+	}
+	return syncDir(s.dir)
+}
+
+func (s *Store) removeLeftovers() error {
+	entries, err := os.ReadDir(s.path(tempDir))
+	if err != nil {
+		return fmt.Errorf("temporary files: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), s.token) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(s.path(tempDir), e.Name())); err != nil && !absent(err) {
+			return fmt.Errorf("temporary files: %w", err)
+		}
+	}
+	return nil
+}

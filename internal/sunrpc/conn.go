@@ -25,8 +25,8 @@ type conn struct {
 	out     *writer
 	closing atomic.Bool
 
-	batch    *batch // replies of inline calls, not sent yet; nil if none
-	inline   Call   // the call that is being served inline
+	batch    *batch        // replies of inline calls, not sent yet; nil if none
+	inline   Call          // the call that is being served inline
 	inFlight chan struct{} // one element for each call on a goroutine
 	calls    sync.WaitGroup
 }
@@ -57,6 +57,9 @@ func (c *conn) serve() {
 
 func (c *conn) readCalls() error {
 	for {
+		if c.out.failed.Load() {
+			return net.ErrClosed
+		}
 		rec, err := c.reader.next()
 		if err != nil {
 			if c.closing.Load() {

@@ -3,6 +3,7 @@ package sunrpc
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,7 @@ const maxQueued = 4 << 20
 type writer struct {
 	nc      net.Conn
 	timeout time.Duration
+	failed  atomic.Bool // err is set
 
 	mu       sync.Mutex
 	room     sync.Cond
@@ -81,6 +83,7 @@ func (w *writer) writeQueue() {
 	w.queued -= n
 	if err != nil {
 		w.err = err
+		w.failed.Store(true)
 		w.nc.Close()
 	}
 	w.room.Broadcast()

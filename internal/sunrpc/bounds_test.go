@@ -1,0 +1,299 @@
+package sunrpc_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/sunrpc"
+	"github.com/dittofs/dittofs/test/nfsclient"
+)
+
+// mustEnd checks that the server ends the connection without a reply.
+func mustEnd(t testing.TB, nc net.Conn) {
+	t.Helper()
+	n, err := nc.Read(make([]byte, 64))
+	if n > 0 {
+		t.Fatal("the server answered")
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the server kept the connection")
+	}
+}
+
+func TestWhatIsNotRPCEndsTheConnectionQuietly(t *testing.T) {
+	f := serve(t, sunrpc.Options{MaxRecord: 64 << 10})
+	call := callRecord(1, procEcho, opaque([]byte("x")))
+	longCred := words(1, 0, 2, testProgram, 2, procEcho, 0, 401)
+	tests := map[string][]byte{
+		"HTTP":                          []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		"TLS":                           {0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03},
+		"record above the limit":        words(1<<31 | (64<<10 + 1)),
+		"record of 2 GiB":               words(1<<32 - 1),
+		"fragment of 2 GiB":             words(1<<31 - 1),
+		"fragments above the limit":     append(append(words(60<<10), make([]byte, 60<<10)...), words(1<<31|8<<10)...),
+		"empty record":                  words(1 << 31),
+		"record shorter than a header":  marked(call[:12]),
+		"reply instead of a call":       marked(words(1, 1, 0, 0, 0, 0)),
+		"message of no type":            marked(words(1, 7, 2, testProgram, 2, 0, 0, 0, 0, 0)),
+		"credential above the limit":    marked(append(longCred, make([]byte, 412)...)),
+		"credential beyond the record":  marked(words(1, 0, 2, testProgram, 2, procEcho, 0, 100)),
+		"too many fragments":            bytes.Repeat(words(0), 300),
+		"fragments of nothing but rest": bytes.Repeat(append(words(1), 0), 300),
+	}
+	for name, in := range tests {
+		t.Run(name, func(t *testing.T) {
+			nc := f.raw(t)
+			if _, err := nc.Write(in); err != nil {
+				t.Fatal(err)
+			}
+			mustEnd(t, nc)
+		})
+	}
+	t.Run("nothing at all", func(t *testing.T) { f.raw(t).Close() })
+	mustEcho(t, f.dial(t, nfsclient.Options{}), []byte("others go on"))
+	if logs := f.logs.String(); logs != "" {
+		t.Errorf("logged above debug:\n%s", logs)
+	}
+}
+
+func TestRecordsArriveWholeHoweverTheyAreCut(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	for _, size := range []int{0, 5, 100, 32<<10 - 60, 32 << 10, 64 << 10, 70 << 10, 300 << 10, 1 << 20} {
+		rec := callRecord(9, procEcho, opaque(pattern(size)))
+		cuts := map[string]func(nc net.Conn) error{
+			"one write": func(nc net.Conn) error { _, err := nc.Write(marked(rec)); return err },
+			"header alone": func(nc net.Conn) error {
+				m := marked(rec)
+				for _, part := range [][]byte{m[:2], m[2:4], m[4:11], m[11:]} {
+					if _, err := nc.Write(part); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			"hundred fragments": func(nc net.Conn) error {
+				var out []byte
+				step := len(rec)/100 + 1
+				for at := 0; at < len(rec); at += step {
+					end := min(at+step, len(rec))
+					mark := uint32(end - at)
+					if end == len(rec) {
+						mark |= 1 << 31
+					}
+					out = append(append(out, words(mark)...), rec[at:end]...)
+				}
+				_, err := nc.Write(out)
+				return err
+			},
+			"empty fragments": func(nc net.Conn) error {
+				out := append(words(0, 0, uint32(len(rec))), rec...)
+				_, err := nc.Write(append(out, words(1<<31)...))
+				return err
+			},
+		}
+		for name, send := range cuts {
+			nc := f.raw(t)
+			for range 2 { // the second record of the connection as well
+				if err := send(nc); err != nil {
+					t.Fatal(err)
+				}
+				if xid, res := readReply(t, nc); xid != 9 || !bytes.Equal(res, opaque(pattern(size))) {
+					t.Fatalf("%d bytes, %s: reply of call %d, %d bytes", size, name, xid, len(res))
+				}
+			}
+			nc.Close()
+		}
+	}
+}
+
+func TestAnnouncedRecordsTakeNoMemoryBeforeTheyArrive(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	const conns = 100
+	before := heap()
+	for range conns {
+		nc := f.raw(t)
+		if _, err := nc.Write(append(words(1<<31|1<<20), 1, 2, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustEcho(t, f.dial(t, nfsclient.Options{}), []byte("others go on"))
+	eventually(t, "all connections reading", func() bool { return heap()-before > conns*90<<10 })
+	if used := heap() - before; used > conns*256<<10 {
+		t.Errorf("%d connections that announced 1 MiB and sent 3 bytes hold %d KiB each", conns, used/conns>>10)
+	}
+}
+
+func TestSlowSenderIsCutOffAndOthersAreServed(t *testing.T) {
+	f := serve(t, sunrpc.Options{RecordTimeout: 300 * time.Millisecond})
+	slow := f.raw(t)
+	stopped := make(chan time.Duration, 1)
+	go func() {
+		start := time.Now()
+		rec := marked(callRecord(1, procEcho, opaque(make([]byte, 4096))))
+		for _, b := range rec {
+			if _, err := slow.Write([]byte{b}); err != nil {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		stopped <- time.Since(start)
+	}()
+	c := f.dial(t, nfsclient.Options{})
+	for {
+		mustEcho(t, c, []byte("fast"))
+		select {
+		case d := <-stopped:
+			if d > 5*time.Second {
+				t.Errorf("cut off after %v", d)
+			}
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func TestIdleConnectionIsClosedAfterItsTime(t *testing.T) {
+	f := serve(t, sunrpc.Options{IdleTimeout: 300 * time.Millisecond})
+	nc := f.raw(t)
+	for range 4 { // calls keep it open beyond the time
+		if _, err := nc.Write(marked(callRecord(1, procNull, nil))); err != nil {
+			t.Fatal(err)
+		}
+		readReply(t, nc)
+		time.Sleep(100 * time.Millisecond)
+	}
+	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+		t.Fatalf("idle connection: %v, want EOF", err)
+	}
+}
+
+func TestClientThatDoesNotReadIsCutOffAndItsBuffersComeBack(t *testing.T) {
+	f := serve(t, sunrpc.Options{WriteTimeout: 500 * time.Millisecond})
+	for name, proc := range map[string]uint32{"inline": procLarge, "on goroutines": procLargeApart} {
+		t.Run(name, func(t *testing.T) {
+			f.made.Store(0)
+			f.released.Store(0)
+			nc := f.raw(t)
+			for { // until the server closes
+				if _, err := nc.Write(marked(callRecord(1, proc, words(1<<20)))); err != nil {
+					break
+				}
+			}
+			eventually(t, "all buffers given back", func() bool { return f.released.Load() == f.made.Load() })
+			// What the sockets hold, the queue, and the calls that wait for room.
+			if n := f.made.Load(); n > 300 {
+				t.Errorf("%d MiB were made for a client that does not read", n)
+			}
+			mustEcho(t, f.dial(t, nfsclient.Options{}), []byte("others go on"))
+		})
+	}
+}
+
+func TestCallsInFlightOfAConnectionAreBounded(t *testing.T) {
+	f := serve(t, sunrpc.Options{MaxInFlight: 4})
+	nc := f.raw(t)
+	for i := range uint32(10) {
+		if _, err := nc.Write(marked(callRecord(i, procWait, opaque(words(i))))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "four calls begun", func() bool { return f.waits.Load() == 4 })
+	mustEcho(t, f.dial(t, nfsclient.Options{}), []byte("others go on"))
+	if n := f.waits.Load(); n != 4 {
+		t.Errorf("%d calls in flight, limit 4", n)
+	}
+	for range 10 {
+		f.release <- struct{}{}
+	}
+	seen := map[uint32]bool{}
+	for range 10 {
+		xid, _ := readReply(t, nc)
+		seen[xid] = true
+	}
+	if len(seen) != 10 {
+		t.Errorf("replies of %d calls, want 10", len(seen))
+	}
+}
+
+func TestBytesOfCallsInFlightAreBoundedForAllConnections(t *testing.T) {
+	f := serve(t, sunrpc.Options{MaxBytes: 4 << 20})
+	var wg sync.WaitGroup
+	for range 16 {
+		c := f.dial(t, nfsclient.Options{})
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			arg := opaque(pattern(900 << 10))
+			if res, err := c.Call(testProgram, 2, procWait, arg); err != nil || !bytes.Equal(res, arg) {
+				t.Errorf("call: %v, %d bytes", err, len(res))
+			}
+		}()
+	}
+	eventually(t, "some calls begun", func() bool { return f.waits.Load() >= 3 })
+	mustEcho(t, f.dial(t, nfsclient.Options{}), []byte("small calls go on"))
+	if n := f.waits.Load(); n > 4 {
+		t.Errorf("%d calls of 900 KiB in flight, limit 4 MiB", n)
+	}
+	for range 16 {
+		f.release <- struct{}{}
+	}
+	wg.Wait()
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	f := serve(t, sunrpc.Options{MaxConns: 2})
+	a, b := f.dial(t, nfsclient.Options{}), f.dial(t, nfsclient.Options{})
+	mustEcho(t, a, nil)
+	mustEcho(t, b, nil)
+	mustEnd(t, f.raw(t))
+	mustEcho(t, a, nil)
+	b.Close()
+	eventually(t, "room for another", func() bool {
+		c, err := nfsclient.Dial(f.addr, nfsclient.Options{Timeout: time.Second})
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		_, err = c.Call(testProgram, 2, procNull, nil)
+		return err == nil
+	})
+}
+
+// FuzzRecord sends a record of any bytes: the server answers it or ends the
+// connection, and goes on serving.
+func FuzzRecord(f *testing.F) {
+	fix := serve(f, sunrpc.Options{RecordTimeout: time.Second})
+	f.Add(callRecord(1, procEcho, opaque([]byte("abc"))))
+	f.Add(callRecord(1, procLarge, words(70000)))
+	f.Add(words(1, 0, 2, testProgram, 2, procWho, 1, 20, 0, 0, 1000, 100, 0, 0, 0))
+	f.Add(words(1, 0, 3))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, rec []byte) {
+		if len(rec) > 24 && binary.BigEndian.Uint32(rec[20:]) == procWait {
+			t.Skip("waits for the test")
+		}
+		nc := fix.raw(t)
+		defer nc.Close()
+		// A second call behind it: answered too, unless the first ends it.
+		if _, err := nc.Write(append(marked(rec), marked(callRecord(7, procNull, nil))...)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(nc, make([]byte, 4)); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("neither an answer nor an end")
+		}
+	})
+}

@@ -108,7 +108,7 @@ func (d *decoder) unknown(k *yaml.Node, keys []key, section string) {
 		fault.Hint = "write the values out"
 	case plannedKeys[path]:
 		fault.Message = path + " is not supported by this version"
-	default:
+	case len(d.faults) < maxFaults: // no more are shown
 		fault.Hint = suggestKey(k.Value, keys, section)
 	}
 	d.add(fault)

@@ -204,7 +204,9 @@ func (s *nodeShard) shrink(max int) {
 	}
 }
 
-// len is the number of nodes in memory.
+// CachedInodes is the number of inodes in memory.
+func (fs *FS) CachedInodes() int { return fs.nodes.len() }
+
 func (c *nodeCache) len() int {
 	total := 0
 	for i := range c.shards {

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// health is what the probes answer. A server is healthy until it has to be
+// restarted, and ready while it serves.
+type health struct {
+	failure atomic.Pointer[error]
+	ready   atomic.Bool
+}
+
+func (h *health) fail(err error) { h.failure.CompareAndSwap(nil, &err) }
+
+func (h *health) err() error {
+	if p := h.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// admin is the HTTP listener of /healthz, /readyz and /metrics.
+type admin struct {
+	http *http.Server
+	ln   net.Listener
+}
+
+// newAdmin listens at addr; an empty one turns the listener off (nil).
+func newAdmin(addr string, h *health, m *metrics, logger *slog.Logger) (*admin, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, atField("admin.listen", listenFault(addr, err))
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, h.err())
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		err := h.err()
+		if err == nil && !h.ready.Load() {
+			err = errors.New("starting or stopping")
+		}
+		answer(w, err)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	a := &admin{ln: ln, http: &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}}
+	go func() {
+		if err := a.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("admin listener stopped", "error", err)
+		}
+	}()
+	return a, nil
+}
+
+func answer(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, err)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+func (a *admin) close(ctx context.Context) {
+	if a != nil {
+		if a.http.Shutdown(ctx) != nil {
+			a.http.Close()
+		}
+	}
+}
+
+// listenFault says what to do about an address that cannot be listened at.
+func listenFault(addr string, err error) error {
+	return fmt.Errorf("cannot listen at %s: %w; choose a free address and port of this machine", addr, cause(err))
+}

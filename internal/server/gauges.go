@@ -1,0 +1,48 @@
+package server
+
+import "github.com/dittofs/dittofs/internal/data"
+
+// register shows the figures of the stores in the metrics.
+func (s *stores) register(m *metrics) {
+	gauge := func(name, help string, read func(*data.Stats) float64) {
+		m.gauge("dittofs_"+name, help, func() float64 { st := s.data.Stats(); return read(&st) })
+	}
+	counter := func(name, help string, read func(*data.Stats) float64) {
+		m.counter("dittofs_"+name, help, func() float64 { st := s.data.Stats(); return read(&st) })
+	}
+	gauge("journal_bytes", "Bytes reserved in the journal by segments that are not in the content store yet.",
+		func(st *data.Stats) float64 { return float64(st.JournalBytes) })
+	gauge("journal_limit_bytes", "The most that dittofs_journal_bytes may be: cache.size.",
+		func(st *data.Stats) float64 { return float64(st.JournalLimit) })
+	gauge("dirty_bytes", "Bytes written and not yet committed.",
+		func(st *data.Stats) float64 { return float64(st.DirtyBytes) })
+	gauge("dirty_files", "Files with bytes that are not yet committed.",
+		func(st *data.Stats) float64 { return float64(st.DirtyFiles) })
+	gauge("segments", "Segments in the journal and the content store.",
+		func(st *data.Stats) float64 { return float64(st.Segments) })
+	gauge("segments_unsent", "Sealed segments that wait for the content store.",
+		func(st *data.Stats) float64 { return float64(st.Unsent) })
+	counter("journal_written_bytes_total", "Bytes of files written to the journal.",
+		func(st *data.Stats) float64 { return float64(st.AppendedBytes) })
+	counter("journal_syncs_total", "Syncs of the journal.",
+		func(st *data.Stats) float64 { return float64(st.Syncs) })
+	counter("journal_waits_total", "Times that a writer waited for room in the journal.",
+		func(st *data.Stats) float64 { return float64(st.Waits) })
+	counter("content_reads_total", "Reads from the content store.",
+		func(st *data.Stats) float64 { return float64(st.StoreReads) })
+	counter("content_errors_total", "Failed operations of the content store.",
+		func(st *data.Stats) float64 { return float64(st.StoreErrors) })
+	m.counter("dittofs_metadata_commits_total", "Durable commits of the metadata store.", func() float64 {
+		commits, _, _ := s.log.Stats()
+		return float64(commits)
+	})
+	m.counter("dittofs_metadata_batches_total", "Changes that those commits made durable.", func() float64 {
+		_, batches, _ := s.log.Stats()
+		return float64(batches)
+	})
+	m.gauge("dittofs_metadata_pending_bytes", "Bytes of changes that wait for their commit.", func() float64 {
+		_, _, pending := s.log.Stats()
+		return float64(pending)
+	})
+	m.gauge("dittofs_inodes_cached", "Inodes in memory.", func() float64 { return float64(s.fs.CachedInodes()) })
+}

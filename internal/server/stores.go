@@ -1,0 +1,170 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/content/filesystem"
+	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
+	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/commit"
+	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
+	"github.com/dittofs/dittofs/internal/meta/pebble"
+	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+// stores are the three stores and the filesystem over them.
+type stores struct {
+	log     *commit.Log
+	content content.Store
+	data    *data.Store
+	fs      *vfs.FS
+}
+
+// openStores opens what the configuration names, from the bottom up. What was
+// opened is closed again if a later step fails.
+func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, fail func(error)) (s *stores, err error) {
+	dirs := map[string]string{"cache.path": cfg.Cache.Path}
+	if cfg.Metadata.Type == config.MetadataPebble {
+		dirs["metadata.path"] = cfg.Metadata.Path
+	}
+	if cfg.Content.Type == config.ContentFilesystem {
+		dirs["content.path"] = cfg.Content.Path
+	}
+	if err := checkApart(dirs); err != nil {
+		return nil, err
+	}
+	for _, field := range []string{"cache.path", "metadata.path", "content.path"} {
+		if dir, ok := dirs[field]; ok {
+			if err := checkDir(field, dir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	s = &stores{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	store, err := openMetadata(cfg, logger)
+	if err != nil {
+		return s, err
+	}
+	// Not ctx: commits go on while the server stops.
+	s.log = commit.New(context.WithoutCancel(ctx), store)
+	instance, err := instanceOf(ctx, s.log)
+	if err != nil {
+		return s, err
+	}
+	if s.content, err = openContent(cfg, instance); err != nil {
+		return s, err
+	}
+	if err = s.openData(ctx, cfg, instance, logger, fail); err != nil {
+		return s, err
+	}
+	s.fs, err = vfs.Open(ctx, vfs.Options{Log: s.log, Data: s.data, Logger: logger, Capacity: s.capacity(cfg)})
+	return s, err
+}
+
+func openMetadata(cfg *config.Config, logger *slog.Logger) (meta.Store, error) {
+	if cfg.Metadata.Type == config.MetadataMemory {
+		return metamemory.Open(), nil
+	}
+	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{Logger: logger})
+	return store, atField("metadata.path", err)
+}
+
+func openContent(cfg *config.Config, instance string) (content.Store, error) {
+	if cfg.Content.Type == config.ContentMemory {
+		return contentmemory.Open(), nil
+	}
+	store, err := filesystem.Open(cfg.Content.Path)
+	if err != nil {
+		return nil, atField("content.path", err)
+	}
+	if err := store.Claim(context.Background(), instance); err != nil {
+		return nil, atField("content.path", errors.Join(err, store.Close()))
+	}
+	return store, nil
+}
+
+func (s *stores) openData(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger, fail func(error)) (err error) {
+	s.data, err = data.Open(ctx, data.Options{
+		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
+		Instance: instance, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
+	})
+	return atField("cache.path", err)
+}
+
+// instanceOf returns the name of the filesystem instance, 32 hex digits, made
+// when the metadata store is new. Stores that belong to another instance are
+// refused, so that data is never mixed up.
+func instanceOf(ctx context.Context, log *commit.Log) (string, error) {
+	key := []byte("cinstance")
+	got, err := log.Get(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	if got[0] != nil {
+		return string(got[0]), nil
+	}
+	raw := make([]byte, 16)
+	if _, err := rand.Read(raw); err != nil {
+		return "", err
+	}
+	name := hex.EncodeToString(raw)
+	b := &meta.Batch{}
+	b.Put(key, []byte(name))
+	return name, log.Submit(b).Wait()
+}
+
+// capacity reports the size of the filesystem that will hold the data.
+func (s *stores) capacity(cfg *config.Config) func() (total, free uint64, err error) {
+	dir := cfg.Cache.Path
+	if cfg.Content.Type == config.ContentFilesystem {
+		dir = cfg.Content.Path
+	}
+	return func() (total, free uint64, err error) {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err != nil {
+			return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+		}
+		return st.Blocks * uint64(st.Bsize), st.Bavail * uint64(st.Bsize), nil
+	}
+}
+
+// close ends everything from the top down.
+func (s *stores) close(ctx context.Context) error {
+	var errs []error
+	if s.fs != nil {
+		s.fs.Close()
+	}
+	if s.data != nil {
+		errs = append(errs, wrap("data store", s.data.Close(ctx)))
+	}
+	if s.content != nil {
+		errs = append(errs, wrap("content store", s.content.Close()))
+	}
+	if s.log != nil {
+		errs = append(errs, wrap("metadata store", s.log.Close()))
+	}
+	return errors.Join(errs...)
+}
+
+func wrap(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

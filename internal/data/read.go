@@ -99,6 +99,7 @@ func (s *Store) readLocal(g *segment, f *localFile, e Extent, mem []byte) ([]byt
 		if t, err = readTable(f.ReadAt, g, s.opts.Instance); err != nil {
 			return nil, err
 		}
+		g.table.CompareAndSwap(nil, t)
 	}
 	return readPages(f.ReadAt, t, e, mem)
 }

@@ -180,8 +180,8 @@ func (s *Store) putRecord(g *segment, state recordState) error {
 	return s.log.Apply(b)
 }
 
-// dropUnused removes a segment that was never sealed and that nothing refers
-// to, neither durably nor in batches on their way.
+// dropUnused removes a segment of the journal that nothing refers to, neither
+// durably nor in batches on their way.
 func (s *Store) dropUnused(g *segment) (bool, error) {
 	key := segmentKey(prefixLive, g.id)
 	n, err := s.log.Counter(s.ctx, key)
@@ -189,12 +189,14 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 		return false, err
 	}
 	b := &meta.Batch{}
+	b.Delete(segmentKey(prefixSegment, g.id))
 	b.Delete(key)
 	if err := s.log.Apply(b); err != nil {
 		return false, err
 	}
 	g.setState(stateDead)
 	s.segments.remove(g.id)
+	s.stats.deleted.Add(1)
 	if f := g.local.Load(); f != nil {
 		if err := os.Remove(f.path); err != nil {
 			s.logger.Warn("an unused segment could not be removed", "error", err)
@@ -204,6 +206,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
+	s.toStore = slices.DeleteFunc(s.toStore, func(o *segment) bool { return o == g })
 	s.releaseLocked(g.capacity)
 	return true, nil
 }
@@ -243,6 +246,11 @@ func (s *Store) uploadPass() bool {
 
 // handOff gives a sealed segment to the content store, and its local copy up.
 func (s *Store) handOff(g *segment) error {
+	if g.live.Load() <= 0 {
+		if dropped, err := s.dropUnused(g); dropped || err != nil {
+			return err
+		}
+	}
 	f := g.local.Load()
 	moved, err := s.put(g, f)
 	if err != nil {

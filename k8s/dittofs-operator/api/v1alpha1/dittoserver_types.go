@@ -48,7 +48,7 @@ type DittoServerList struct {
 
 // DittoServerSpec is the wanted server. Every field has a default.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.cache.size) || self.metadata.type == 'memory' && self.content.type == 'memory' && !has(self.cache.volume) || quantity(string(self.cache.size)).compareTo(quantity(string(has(self.cache.volume) ? self.cache.volume.size : self.storage.size))) <= 0",message="cache.size must not be larger than the volume that holds the cache"
+// +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.cache.size) || self.metadata.type == 'memory' && self.content.type == 'memory' && !has(self.cache.volume) || quantity(string(self.cache.size)).compareTo(quantity(string(has(self.cache.volume) ? self.cache.volume.size : self.storage.size))) <= 0",message="cache.size must not be larger than the volume that holds the cache"
 type DittoServerSpec struct {
 	// Image of the server. Default: the image that the operator was deployed
 	// with, so that both are of one version.
@@ -94,33 +94,33 @@ type DittoServerSpec struct {
 	// volume of their own.
 	// +kubebuilder:default={}
 	// +optional
-	Storage VolumeSpec `json:"storage,omitempty"`
+	Storage VolumeSpec `json:"storage,omitzero"`
 
 	// Store of inodes, directories and extents.
-	// +kubebuilder:default={}
+	// +kubebuilder:default={type: "pebble"}
 	// +optional
-	Metadata MetadataSpec `json:"metadata,omitempty"`
+	Metadata MetadataSpec `json:"metadata,omitzero"`
 
 	// Store of file contents.
-	// +kubebuilder:default={}
+	// +kubebuilder:default={type: "filesystem"}
 	// +optional
-	Content ContentSpec `json:"content,omitempty"`
+	Content ContentSpec `json:"content,omitzero"`
 
 	// Journal and local cache of file contents.
 	// +kubebuilder:default={}
 	// +optional
-	Cache CacheSpec `json:"cache,omitempty"`
+	Cache CacheSpec `json:"cache,omitzero"`
 
 	// The NFS listener.
 	// +kubebuilder:default={}
 	// +optional
-	NFS NFSSpec `json:"nfs,omitempty"`
+	NFS NFSSpec `json:"nfs,omitzero"`
 
 	// The Service that clients mount from. It has the name of the DittoServer,
 	// and its ClusterIP is kept for as long as the DittoServer exists.
 	// +kubebuilder:default={}
 	// +optional
-	Service ServiceSpec `json:"service,omitempty"`
+	Service ServiceSpec `json:"service,omitzero"`
 
 	// What happens to the PersistentVolumeClaims when the DittoServer is
 	// deleted: Retain keeps them, and a new DittoServer of the same name takes
@@ -134,7 +134,7 @@ type DittoServerSpec struct {
 	// without a restart.
 	// +kubebuilder:default={}
 	// +optional
-	Logging LoggingSpec `json:"logging,omitempty"`
+	Logging LoggingSpec `json:"logging,omitzero"`
 
 	// Time for a graceful stop: what is in flight is finished and everything is
 	// synced. The pod gets 15 seconds more before it is killed.
@@ -144,7 +144,7 @@ type DittoServerSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="shutdownTimeout must be from 1s to 1h"
 	// +kubebuilder:default="30s"
 	// +optional
-	ShutdownTimeout metav1.Duration `json:"shutdownTimeout,omitempty"`
+	ShutdownTimeout metav1.Duration `json:"shutdownTimeout,omitzero"`
 
 	// Resources of the server's container. Default: requests of 100m CPU and
 	// 256Mi memory and a limit of 1Gi memory. The Go runtime is told to stay

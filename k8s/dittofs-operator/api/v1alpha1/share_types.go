@@ -38,13 +38,13 @@ type ShareSpec struct {
 	// Identity of mapped users.
 	// +kubebuilder:default={}
 	// +optional
-	Anonymous IdentitySpec `json:"anonymous,omitempty"`
+	Anonymous IdentitySpec `json:"anonymous,omitzero"`
 
 	// Owner and mode of the share's top directory when it is first made; later
 	// changes are the clients'.
 	// +kubebuilder:default={}
 	// +optional
-	Root RootSpec `json:"root,omitempty"`
+	Root RootSpec `json:"root,omitzero"`
 
 	// Bounds of what the share may hold. Default: none.
 	// +optional
@@ -116,7 +116,6 @@ type RootSpec struct {
 // QuotaSpec bounds what a share may hold.
 type QuotaSpec struct {
 	// Bytes of data; holes do not count. 0 means unlimited.
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('0')) >= 0",message="quota.bytes must not be negative"
 	// +optional
 	Bytes *resource.Quantity `json:"bytes,omitempty"`
 

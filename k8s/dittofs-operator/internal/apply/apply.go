@@ -3,7 +3,7 @@
 //
 // Server-side apply alone is idempotent but not quiet: each call is a request,
 // an admission and an entry in the audit log. So an intent is first compared
-// with the cached object and its managed fields (Converged). Drift is repaired
+// with the cached object and its managed fields (Difference). Drift is repaired
 // because a field that someone else changed no longer matches; a field that
 // left the intent is removed because it is still owned.
 //
@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Owner is the field owner of everything that the operator writes.
@@ -91,8 +92,12 @@ func (a *Applier) Ensure(ctx context.Context, intent Intent, live client.Object)
 	if exists && !intent.Ours(live) {
 		return false, &TakenError{Kind: u.GetKind(), Key: key}
 	}
-	if exists && a.converged(key, want, live) {
-		return false, nil
+	if exists {
+		change := a.difference(key, want, live)
+		if change == "" {
+			return false, nil
+		}
+		log.FromContext(ctx).V(1).Info("repairing", "kind", u.GetKind(), "name", key.Name, "field", change)
 	}
 	// The configuration is filled with the answer: want was copied before.
 	if err := a.Client.Apply(ctx, intent.Object, client.FieldOwner(Owner), client.ForceOwnership); err != nil {
@@ -122,16 +127,19 @@ func (a *Applier) find(ctx context.Context, key client.ObjectKey, live client.Ob
 	return err == nil, err
 }
 
-func (a *Applier) converged(key client.ObjectKey, want map[string]any, live client.Object) bool {
+// difference is that of Difference, or nothing if the object is what an apply
+// of the same intent has left.
+func (a *Applier) difference(key client.ObjectKey, want map[string]any, live client.Object) string {
 	have, err := toMap(live)
 	if err != nil {
-		return false
+		return err.Error()
 	}
-	if Converged(want, have, live.GetManagedFields(), Owner) {
-		return true
-	}
+	path := Difference(want, have, live.GetManagedFields(), Owner)
 	known, ok := a.settled.Load(settlementKey(key, live))
-	return ok && known == settlement{intent: digest(want), result: fingerprint(have)}
+	if ok && known == (settlement{intent: digest(want), result: fingerprint(have)}) {
+		return ""
+	}
+	return path
 }
 
 // settle remembers the result of an apply that is not what was intended.
@@ -140,7 +148,7 @@ func (a *Applier) settle(key client.ObjectKey, want map[string]any, live client.
 	if err != nil {
 		return err
 	}
-	if Converged(want, have, live.GetManagedFields(), Owner) {
+	if Difference(want, have, live.GetManagedFields(), Owner) == "" {
 		a.settled.Delete(settlementKey(key, live))
 	} else {
 		a.settled.Store(settlementKey(key, live), settlement{intent: digest(want), result: fingerprint(have)})

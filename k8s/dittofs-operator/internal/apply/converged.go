@@ -8,16 +8,20 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 )
 
-// Converged reports whether an apply of intent by owner would change nothing:
-// owner owns in live exactly the fields of intent, and they have the values of
-// intent. Fields that nobody but others own do not matter.
+// Difference is the path of a field that an apply of intent by owner would
+// change, such as spec.selector, or empty if it would change nothing: owner owns
+// in live exactly the fields of intent, and they have the values of intent.
+// Fields that only others own do not matter.
 //
 // Both directions are needed. A field that somebody else has changed has
 // another value; a field that is no longer in intent is still owned, and an
 // apply would remove it.
-func Converged(intent, live map[string]any, managed []metav1.ManagedFieldsEntry, owner string) bool {
+func Difference(intent, live map[string]any, managed []metav1.ManagedFieldsEntry, owner string) string {
 	fields, ok := ownedFields(managed, owner)
-	return ok && matches(fields, withoutIdentity(intent), live)
+	if !ok {
+		return "metadata.managedFields"
+	}
+	return strings.TrimPrefix(differs(fields, withoutIdentity(intent), live), ".")
 }
 
 // ownedFields is the field set of the applies of owner, in the JSON form of
@@ -60,20 +64,26 @@ func withoutIdentity(object map[string]any) map[string]any {
 	return out
 }
 
-// matches compares one level: fields is what is owned there.
-func matches(fields map[string]any, intent, live any) bool {
+// differs compares one level: fields is what is owned there. It returns the
+// path of a difference below, "." for one right here, or nothing.
+func differs(fields map[string]any, intent, live any) string {
 	if isLeaf(fields) {
-		return reflect.DeepEqual(intent, live)
+		if reflect.DeepEqual(intent, live) {
+			return ""
+		}
+		return "."
 	}
 	switch intent := intent.(type) {
 	case map[string]any:
-		live, ok := live.(map[string]any)
-		return ok && matchesMap(fields, intent, live)
+		if live, ok := live.(map[string]any); ok {
+			return mapDiffers(fields, intent, live)
+		}
 	case []any:
-		live, ok := live.([]any)
-		return ok && matchesList(fields, intent, live)
+		if live, ok := live.([]any); ok {
+			return listDiffers(fields, intent, live)
+		}
 	}
-	return false
+	return "."
 }
 
 // isLeaf tells a scalar or an atomic list or map, which is owned as a whole.
@@ -86,27 +96,30 @@ func isLeaf(fields map[string]any) bool {
 	return true
 }
 
-func matchesMap(fields, intent, live map[string]any) bool {
+func mapDiffers(fields, intent, live map[string]any) string {
 	for key := range fields {
 		if name, ok := strings.CutPrefix(key, "f:"); ok {
 			if _, wanted := intent[name]; !wanted {
-				return false
+				return "." + name
 			}
 		}
 	}
 	for name, want := range intent {
 		child, owned := fields["f:"+name].(map[string]any)
 		have, exists := live[name]
-		if !owned || !exists || !matches(child, want, have) {
-			return false
+		if !owned || !exists {
+			return "." + name
+		}
+		if below := differs(child, want, have); below != "" {
+			return join("."+name, below)
 		}
 	}
-	return true
+	return ""
 }
 
-// matchesList compares lists whose elements are owned one by one: lists with
+// listDiffers compares lists whose elements are owned one by one: lists with
 // keys, and sets.
-func matchesList(fields map[string]any, intent, live []any) bool {
+func listDiffers(fields map[string]any, intent, live []any) string {
 	owned := 0
 	for key, child := range fields {
 		if key == "." {
@@ -116,11 +129,24 @@ func matchesList(fields map[string]any, intent, live []any) bool {
 		want, wanted := element(key, intent)
 		have, exists := element(key, live)
 		childFields, ok := child.(map[string]any)
-		if !wanted || !exists || !ok || !matches(childFields, want, have) {
-			return false
+		if !wanted || !exists || !ok {
+			return "[" + key + "]"
+		}
+		if below := differs(childFields, want, have); below != "" {
+			return join("["+key+"]", below)
 		}
 	}
-	return owned == len(intent)
+	if owned != len(intent) {
+		return "."
+	}
+	return ""
+}
+
+func join(path, below string) string {
+	if below == "." {
+		return path
+	}
+	return path + below
 }
 
 // element finds what a path element "k:{…}" or "v:…" selects in a list.

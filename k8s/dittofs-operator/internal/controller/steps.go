@@ -17,6 +17,7 @@ import (
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/rollout"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/service"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/status"
@@ -37,6 +38,12 @@ func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout
 		return err
 	}
 	seen.ClaimsKnown = true
+	if granted, differs := volumes.Granted(ds, seen.Claims); differs {
+		layout = volumes.For(granted)
+		if seen.Config, seen.ConfigError = render.Config(granted, layout); seen.ConfigError != nil {
+			return nil
+		}
+	}
 	set, err := workload.Reconcile(ctx, r.Applier, workload.Input{
 		Server: ds, Config: seen.Config, Layout: layout, DefaultImage: r.DefaultImage,
 	})

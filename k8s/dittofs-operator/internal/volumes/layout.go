@@ -20,6 +20,7 @@ package volumes
 import (
 	"path"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
@@ -126,6 +127,8 @@ func mountPath(volume string) string {
 	return "/volumes/" + volume
 }
 
+// cacheSize is the limit of the cache: what the spec says, or a share of its
+// volume.
 func cacheSize(spec *v1alpha1.DittoServerSpec, scratch bool) int64 {
 	if spec.Cache.Size != nil {
 		return spec.Cache.Size.Value()
@@ -138,6 +141,32 @@ func cacheSize(spec *v1alpha1.DittoServerSpec, scratch bool) int64 {
 		volume = spec.Cache.Volume.Size
 	}
 	return min(max(volume.Value()/cacheShare, minCache), maxCache)
+}
+
+// Granted is the spec with the sizes that the cluster has granted, where it
+// refused to let a claim grow: a cache that is a share of its volume must not
+// be a share of room that is not there, nor the pod restart for it. It reports
+// whether there is a difference.
+func Granted(ds *v1alpha1.DittoServer, states []State) (*v1alpha1.DittoServer, bool) {
+	out, differs := ds.DeepCopy(), false
+	for _, state := range states {
+		if state.Refusal == nil {
+			continue
+		}
+		differs = true
+		size := state.Live.Spec.Resources.Requests[corev1.ResourceStorage]
+		switch state.Claim.Volume {
+		case Data:
+			out.Spec.Storage.Size = size
+		case Cache:
+			out.Spec.Cache.Volume.Size = size
+		case Metadata:
+			out.Spec.Metadata.Volume.Size = size
+		case Content:
+			out.Spec.Content.Volume.Size = size
+		}
+	}
+	return out, differs
 }
 
 // ScratchLimit is the size of the emptyDir under a cache: the kubelet evicts a

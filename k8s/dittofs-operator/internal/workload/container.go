@@ -23,9 +23,7 @@ func container(in Input) *corev1ac.ContainerApplyConfiguration {
 		WithImage(Image(in)).
 		WithArgs("serve", "--config", path.Join(configDir, ConfigFile)).
 		WithPorts(port(names.PortNFS, ds.Spec.NFS.Port), port(names.PortAdmin, names.AdminPort)).
-		WithResources(corev1ac.ResourceRequirements().
-			WithLimits(resources.Limits).
-			WithRequests(resources.Requests)).
+		WithResources(requirements(resources)).
 		WithVolumeMounts(mounts(in)...).
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
 		WithSecurityContext(corev1ac.SecurityContext().
@@ -96,6 +94,17 @@ func resourcesOf(spec *corev1.ResourceRequirements) corev1.ResourceRequirements 
 		},
 		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
 	}
+}
+
+func requirements(r corev1.ResourceRequirements) *corev1ac.ResourceRequirementsApplyConfiguration {
+	out := corev1ac.ResourceRequirements()
+	if len(r.Limits) > 0 {
+		out.WithLimits(r.Limits)
+	}
+	if len(r.Requests) > 0 {
+		out.WithRequests(r.Requests)
+	}
+	return out
 }
 
 // goMemLimit is nine tenths of the container's limit: the collector works

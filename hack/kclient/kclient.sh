@@ -67,7 +67,7 @@ printf '%s\n' "${SETUP:-}" >"$dir/setup"
 quiet=quiet loglevel=2
 [ -z "${V:-}" ] || quiet='' loglevel=7
 memory=$(guest_memory "$dir" "${MEM:-1024M}")
-exec 8> >(tr -d '\r' | grep -v --line-buffered -E '^(SELinux: (CONFIG|https)|mmapper_init|Failed to initialize ubd|reboot: )')
+exec 8> >(sed -uE -e 's/\r//g' -e '/^(SELinux: (CONFIG|https)|mmapper_init|Failed to initialize ubd|reboot: )/d' -e 's/reboot: System halted$//')
 filter=$!
 TMPDIR=$memory timeout -k 5 "${TIMEOUT:-900}" setsid linux.uml mem="${MEM:-1024M}" umid=kclient$slot.$$ uml_dir="$dir/uml/" \
 	root=/dev/root rootfstype=hostfs rootflags=/ ro $quiet loglevel=$loglevel \

@@ -1,0 +1,123 @@
+package crash
+
+import (
+	"flag"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dittofs/dittofs/test/nfsclient"
+)
+
+var (
+	kills   = flag.Int("kills", 10, "how often the server is killed")
+	seed    = flag.Uint64("seed", 0, "of the random operations (0: another one each time)")
+	workers = flag.Int("workers", 8, "clients, on half as many connections")
+)
+
+func TestNoAcknowledgedByteIsLostInTenKillsUnderLoad(t *testing.T) {
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("replay the choices with -seed %d", *seed)
+	random := rand.New(rand.NewPCG(*seed, 0))
+	s := newServer(t)
+	s.start(t)
+	clients := connect(t, s)
+	root, err := clients[0].Mount("/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]*worker, *workers)
+	for i := range all {
+		if all[i], err = newWorker(clients[i%len(clients)], root, i, *seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verifiers := map[[8]byte]bool{}
+	for kill := range *kills + 1 {
+		verifier := currentVerifier(t, clients[0], all[0].files[0])
+		if verifiers[verifier] {
+			t.Fatalf("start %d has the write verifier of an earlier one: %x", kill, verifier)
+		}
+		verifiers[verifier] = true
+
+		ended := load(all, clients, verifier)
+		time.Sleep(time.Duration(200+random.IntN(800)) * time.Millisecond) // of load, before the kill
+		if kill < *kills {
+			s.signal(syscall.SIGKILL)
+		} else if code := s.signal(syscall.SIGTERM); code != 0 { // at last, a graceful stop under load
+			t.Errorf("SIGTERM: exit code %d; its log:\n%s", code, s.log())
+		}
+		for err := range ended {
+			t.Errorf("after %d kills: %v", kill, err)
+		}
+		took := s.start(t)
+		clients = connect(t, s)
+		for i, w := range all {
+			if err := w.verify(clients[i%len(clients)]); err != nil {
+				t.Errorf("after kill %d: worker %d: %v", kill+1, i, err)
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("the server's log:\n%s", s.log())
+		}
+		acks, bytes := total(all)
+		t.Logf("%d: ready again after %v; so far %d operations and %.1f MB acknowledged as durable, all there", kill+1, took.Round(time.Millisecond), acks, float64(bytes)/1e6)
+	}
+	if acks, _ := total(all); acks < 100*(*kills) {
+		t.Errorf("only %d operations were acknowledged: this was no load", acks)
+	}
+}
+
+// load lets all workers run until the server ends. Their errors come in the channel, which is closed when all have stopped.
+func load(all []*worker, clients []*nfsclient.Client, verifier [8]byte) <-chan error {
+	errs := make(chan error, len(all))
+	var wg sync.WaitGroup
+	for i, w := range all {
+		wg.Go(func() {
+			if err := w.run(clients[i%len(clients)], verifier); err != nil {
+				errs <- err
+			}
+		})
+	}
+	go func() {
+		wg.Wait()
+		close(errs)
+	}()
+	return errs
+}
+
+func connect(t *testing.T, s *server) []*nfsclient.Client {
+	t.Helper()
+	clients := make([]*nfsclient.Client, (*workers+1)/2)
+	for i := range clients {
+		c, err := nfsclient.Dial(s.nfs, nfsclient.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		clients[i] = c
+	}
+	return clients
+}
+
+// currentVerifier asks for the write verifier by a COMMIT.
+func currentVerifier(t *testing.T, c *nfsclient.Client, f *file) [8]byte {
+	t.Helper()
+	r, err := c.Commit(f.handle, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Verifier
+}
+
+func total(all []*worker) (acks int, bytes int64) {
+	for _, w := range all {
+		acks += w.acks
+		bytes += w.bytes
+	}
+	return acks, bytes
+}

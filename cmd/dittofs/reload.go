@@ -41,7 +41,11 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 		r.log.Warn("the configuration file is not watched; send SIGHUP after a change", "file", r.file, "error", err)
 		w = &fileWatch{}
 	}
-	defer w.close()
+	defer func() {
+		if err := w.close(); err != nil {
+			r.log.Warn("watching the configuration file", "error", err)
+		}
+	}()
 	settled := time.NewTimer(time.Hour)
 	settled.Stop()
 	for {
@@ -129,8 +133,7 @@ func watchFile(file string) (*fileWatch, error) {
 		return nil, err
 	}
 	if err := watcher.Add(filepath.Dir(file)); err != nil {
-		watcher.Close()
-		return nil, err
+		return nil, errors.Join(err, watcher.Close())
 	}
 	return &fileWatch{watcher, filepath.Base(file), watcher.Events, watcher.Errors}, nil
 }
@@ -141,8 +144,9 @@ func (w *fileWatch) concerns(name string) bool {
 	return base == w.base || base == configMapLink
 }
 
-func (w *fileWatch) close() {
-	if w.watcher != nil {
-		w.watcher.Close()
+func (w *fileWatch) close() error {
+	if w.watcher == nil {
+		return nil
 	}
+	return w.watcher.Close()
 }

@@ -62,7 +62,7 @@ func serve(file string, environ []string, stderr io.Writer) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	hangup := watchSignals(log, cancel)
+	hangup := watchSignals(log, cancel, os.Exit)
 	r := newReloader(file, environ, log)
 	done := make(chan struct{})
 	go func() {
@@ -81,9 +81,9 @@ func serve(file string, environ []string, stderr io.Writer) error {
 	return serverFailure(log, err)
 }
 
-// watchSignals calls stop at the first SIGTERM or SIGINT and ends the process
-// at the second. The channel it returns receives SIGHUP.
-func watchSignals(log *logging, stop func()) <-chan os.Signal {
+// watchSignals calls stop at the first SIGTERM or SIGINT, and exit at the
+// second. The channel it returns receives SIGHUP.
+func watchSignals(log *logging, stop func(), exit func(code int)) <-chan os.Signal {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	end := make(chan os.Signal, 2)
@@ -92,7 +92,7 @@ func watchSignals(log *logging, stop func()) <-chan os.Signal {
 		log.Info("received a signal to stop", "signal", (<-end).String())
 		stop()
 		log.Error("ended before the stop was complete", "signal", (<-end).String())
-		os.Exit(exitRuntime)
+		exit(exitRuntime)
 	}()
 	return hangup
 }

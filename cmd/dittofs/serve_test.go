@@ -2,15 +2,19 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/pkg/config"
 )
 
 // limit bounds every wait; reaching it is a failure.
@@ -126,6 +130,30 @@ func TestServeStopsOnSIGTERMWithExitCode0(t *testing.T) {
 		if code := s.exitCode(); code != 0 {
 			t.Errorf("%v: exit code %d", sig, code)
 		}
+	}
+}
+
+func TestSecondSignalEndsTheProcessThoughTheStopGoesOn(t *testing.T) {
+	var out bytes.Buffer
+	stopping, exited := make(chan struct{}), make(chan int, 1)
+	watchSignals(newLogging(&out, config.Logging{Level: "info", Format: "text"}),
+		func() { close(stopping) }, func(code int) { exited <- code })
+	for _, wait := range []func(){
+		func() { <-stopping },
+		func() {
+			if code := <-exited; code != exitRuntime {
+				t.Errorf("exit code %d", code)
+			}
+		},
+	} {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		wait()
+	}
+	signal.Reset(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	if !strings.Contains(out.String(), "ended before the stop was complete") {
+		t.Errorf("the log is %q", out.String())
 	}
 }
 

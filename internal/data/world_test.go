@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -36,6 +37,9 @@ type world struct {
 
 	frozen sync.Mutex
 	synced map[string][]byte // the bytes of a file when it was last synced
+	// point, if not nil, is called with the lock held before and after
+	// something becomes durable.
+	point func()
 
 	mu    sync.Mutex
 	files map[uint64]*testFile
@@ -56,6 +60,13 @@ type fencedMeta struct {
 	*memory.Store
 	epoch  uint64
 	frozen *sync.Mutex
+	point  *func()
+}
+
+func reach(point *func()) {
+	if *point != nil {
+		(*point)()
+	}
 }
 
 func (m *fencedMeta) Epoch() uint64 { return m.epoch }
@@ -63,13 +74,16 @@ func (m *fencedMeta) Epoch() uint64 { return m.epoch }
 func (m *fencedMeta) Apply(ctx context.Context, b *meta.Batch) error {
 	m.frozen.Lock()
 	defer m.frozen.Unlock()
+	reach(m.point)
+	defer reach(m.point)
 	return m.Store.Apply(ctx, b)
 }
 
 // clone copies what is durable.
-func (m *fencedMeta) clone(t testing.TB, frozen *sync.Mutex) *fencedMeta {
-	c := &fencedMeta{Store: memory.Open(), epoch: m.epoch + 1, frozen: frozen}
-	pairs, err := m.Scan(t.Context(), meta.Range{}, 1<<30)
+func (m *fencedMeta) clone(w *world) *fencedMeta {
+	t := w.t
+	c := &fencedMeta{Store: memory.Open(), epoch: m.epoch + 1, frozen: &w.frozen, point: &w.point}
+	pairs, err := m.Scan(context.Background(), meta.Range{}, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +91,7 @@ func (m *fencedMeta) clone(t testing.TB, frozen *sync.Mutex) *fencedMeta {
 	for _, p := range pairs {
 		b.Put(p.Key, p.Value)
 	}
-	if err := c.Store.Apply(t.Context(), b); err != nil {
+	if err := c.Store.Apply(context.Background(), b); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -87,11 +101,22 @@ func (m *fencedMeta) clone(t testing.TB, frozen *sync.Mutex) *fencedMeta {
 type frozenObjects struct {
 	*objects
 	frozen *sync.Mutex
+	point  *func()
+}
+
+func (o frozenObjects) Put(ctx context.Context, id string, r io.ReaderAt, size int64) error {
+	o.frozen.Lock()
+	defer o.frozen.Unlock()
+	reach(o.point)
+	defer reach(o.point)
+	return o.objects.Put(ctx, id, r, size)
 }
 
 func (o frozenObjects) Delete(ctx context.Context, id string) error {
 	o.frozen.Lock()
 	defer o.frozen.Unlock()
+	reach(o.point)
+	defer reach(o.point)
 	return o.objects.Delete(ctx, id)
 }
 
@@ -108,7 +133,7 @@ func testOptions() Options {
 
 func newWorld(t testing.TB, opts Options) *world {
 	w := &world{t: t, dir: t.TempDir(), objects: newObjects(), opts: opts}
-	w.meta = &fencedMeta{Store: memory.Open(), epoch: 1, frozen: &w.frozen}
+	w.meta = &fencedMeta{Store: memory.Open(), epoch: 1, frozen: &w.frozen, point: &w.point}
 	w.open()
 	return w
 }
@@ -128,12 +153,14 @@ func (w *world) tryOpen() error {
 	opts := w.opts
 	opts.Dir, opts.Log, opts.Instance, opts.Flush = w.dir, w.log, testInstance, w.flush
 	if opts.Content == nil {
-		opts.Content = frozenObjects{w.objects, &w.frozen}
+		opts.Content = frozenObjects{w.objects, &w.frozen, &w.point}
 	}
 	datasync := opts.datasync
 	opts.datasync = func(f *localFile) error {
 		w.frozen.Lock()
 		defer w.frozen.Unlock()
+		reach(&w.point)
+		defer reach(&w.point)
 		if datasync != nil {
 			if err := datasync(f); err != nil {
 				return err
@@ -180,7 +207,7 @@ func (w *world) reopen() {
 // next makes the world that of the next owner of the metadata.
 func (w *world) next() {
 	w.t.Helper()
-	w.meta = w.meta.clone(w.t, &w.frozen)
+	w.meta = w.meta.clone(w)
 }
 
 // crash clones the world as it is on disk at this moment, and returns the
@@ -190,9 +217,13 @@ func (w *world) crash(powerCut *rand.Rand) *world {
 	w.t.Helper()
 	w.frozen.Lock()
 	defer w.frozen.Unlock()
+	return w.crashLocked(powerCut)
+}
+
+func (w *world) crashLocked(powerCut *rand.Rand) *world {
 	c := &world{t: w.t, dir: w.t.TempDir(), objects: newObjects(), opts: w.opts}
 	w.cloneDir(c.dir, powerCut)
-	c.meta = w.meta.clone(w.t, &c.frozen)
+	c.meta = w.meta.clone(c)
 	w.objects.mu.Lock()
 	defer w.objects.mu.Unlock()
 	c.objects.owner = w.objects.owner
@@ -482,5 +513,13 @@ func (w *world) checkIndex() {
 	})
 	if len(live) > 0 {
 		w.t.Fatalf("extents point at unknown segments: %v", live)
+	}
+}
+
+// expectCorrupt reads a range that must be reported as damaged.
+func (w *world) expectCorrupt(ino, off, n uint64) {
+	w.t.Helper()
+	if p, err := w.read(ino, off, n); !errors.Is(err, ErrCorrupt) {
+		w.t.Fatalf("read of damaged bytes: %d bytes, error %v", len(p), err)
 	}
 }

@@ -64,6 +64,9 @@ func (s *service) symlink(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
 	handle, name := c.Args.Opaque(maxHandle), getName(&c.Args)
 	set := getSetAttr(&c.Args)
 	target := c.Args.String(maxString)
+	if name.err == nil && len(target) > vfs.MaxPath {
+		name.err = vfs.ENAMETOOLONG
+	}
 	return s.makeNode(c, req, handle, name, &set, func(dir vfs.ID) (vfs.Attr, vfs.WCC, error) {
 		return s.fs.Symlink(req, dir, name.name, target, set)
 	})

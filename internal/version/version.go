@@ -1,4 +1,5 @@
-// Package version says which build is running. It imports nothing.
+// Package version says which build is running. It imports nothing
+// of this module.
 package version
 
 import "runtime/debug"

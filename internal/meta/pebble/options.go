@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,9 +18,6 @@ import (
 const (
 	defaultCache = 32 << 20
 	memTableSize = 16 << 20
-	// retryPause is how long a flush or a compaction waits after one that
-	// failed; Pebble itself would try again at once.
-	retryPause = 250 * time.Millisecond
 )
 
 // pebbleOptions are for small keys and values, at 20,000 durable batches a
@@ -30,14 +26,17 @@ func pebbleOptions(fs vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Op
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCache
 	}
+	if o.memTableBytes == 0 {
+		o.memTableBytes = memTableSize
+	}
 	po := &pebble.Options{
-		FS:   pausingFS{fs, w},
+		FS:   guardedFS{fs, w},
 		Lock: lock,
 		// Checksums in every part of a table, and a log that tells a torn end
 		// from damage in the middle.
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		CacheSize:                   o.CacheBytes,
-		MemTableSize:                memTableSize,
+		MemTableSize:                o.memTableBytes,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       64,
@@ -77,16 +76,19 @@ func (l logger) Infof(format string, args ...any) { l.say(slog.LevelDebug, forma
 
 func (l logger) Errorf(format string, args ...any) { l.say(slog.LevelWarn, format, args) }
 
-// Fatalf returns, unlike what Pebble expects: its callers return the error or
-// none, but no batch is acknowledged after a failure.
+// Fatalf does not return, like that of Pebble's own logger, but the process
+// goes on. During Open it returns: its callers there return the error too.
 func (l logger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
 	for _, arg := range args {
-		if err, ok := arg.(error); ok {
-			_ = l.w.fail(classify(err))
-			return
+		if cause, ok := arg.(error); ok {
+			err = cause
 		}
 	}
-	_ = l.w.fail(fmt.Errorf(format, args...))
+	_ = l.w.fail(err)
+	if l.w.armed.Load() {
+		select {}
+	}
 }
 
 func (l logger) say(level slog.Level, format string, args []any) {
@@ -95,25 +97,6 @@ func (l logger) say(level slog.Level, format string, args []any) {
 		l.w.log.Log(ctx, level, strings.TrimSpace(fmt.Sprintf(format, args...)), "component", "pebble")
 	}
 }
-
-// pausingFS delays new tables after a background error, so that a full disk
-// does not make a busy loop.
-type pausingFS struct {
-	vfs.FS
-	w *watch
-}
-
-// Create implements vfs.FS.
-func (fs pausingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if filepath.Ext(name) == ".sst" {
-		since := time.Since(time.Unix(0, fs.w.lastNanos.Load()))
-		time.Sleep(min(retryPause-since, retryPause))
-	}
-	return fs.FS.Create(name, category)
-}
-
-// Unwrap implements vfs.FS.
-func (fs pausingFS) Unwrap() vfs.FS { return fs.FS }
 
 // classify gives Pebble's errors the names of package meta.
 func classify(err error) error {

@@ -2,10 +2,10 @@
 // directory, owned by one process through a file lock.
 //
 // Pebble ends the process when it cannot write its log or its manifest. This
-// package turns that into an error instead: the call that met it, and every
-// call after it, fails with the cause, and the server decides how to stop. It
-// keeps its own records (format, epoch) under keys longer than meta.MaxKey,
-// behind all that callers can name.
+// package turns that into an error: the call that waits for the write, and
+// every call after it, fails with the cause, and the server decides how to
+// stop. It keeps its own records (format, epoch) under keys longer than
+// meta.MaxKey, behind all that callers can name.
 package pebble
 
 import (
@@ -44,6 +44,8 @@ type Options struct {
 	Logger *slog.Logger
 	// CacheBytes bounds the cache of uncompressed blocks, 0 means 32 MiB.
 	CacheBytes int64
+
+	memTableBytes uint64 // 0 means memTableSize
 }
 
 // Store is a metadata store in a directory.
@@ -55,7 +57,7 @@ type Store struct {
 	watch    *watch
 	applying sync.Mutex   // between batches on their way to the log
 	life     sync.RWMutex // held for reading by every call
-	closed   bool         // guarded by life
+	closed   atomic.Bool
 }
 
 var _ meta.Store = (*Store)(nil)
@@ -85,20 +87,21 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s, err := open(path, vfs.Default, lock, o)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open metadata store %s: %w", dir, err), lock.Close())
+		return nil, fmt.Errorf("open metadata store %s: %w", dir, err)
 	}
 	return s, nil
 }
 
+// open takes over lock, which may be nil.
 func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err error) {
 	s := &Store{lock: lock, watch: newWatch(o.Logger), owned: func() error { return nil }}
 	if lock != nil {
 		if s.owned, err = ownership(path); err != nil {
-			return nil, err
+			return nil, errors.Join(err, lock.Close())
 		}
 	}
 	if err := s.openDB(path, pebbleOptions(fs, lock, s.watch, o)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.unlock())
 	}
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.closeDB())
@@ -106,15 +109,15 @@ func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err e
 	return s, nil
 }
 
-func (s *Store) openDB(path string, o *pebble.Options) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = s.watch.fail(fmt.Errorf("%v", r))
-		}
-	}()
-	if s.db, err = pebble.Open(path, o); err != nil {
+func (s *Store) openDB(path string, o *pebble.Options) error {
+	err := s.watch.run(func() (err error) {
+		s.db, err = pebble.Open(path, o)
 		return classify(err)
+	})
+	if err != nil {
+		return err
 	}
+	s.watch.armed.Store(true)
 	return s.watch.err()
 }
 
@@ -254,74 +257,68 @@ func (s *Store) apply(b *meta.Batch) error {
 			return errors.Join(fmt.Errorf("apply batch: %w", err), pb.Close())
 		}
 	}
-	if err := s.commit(pb); err != nil {
-		return err // pb may still be referred to by the log
+	if err := s.watch.run(func() error { return s.commit(pb) }); err != nil {
+		return err // the log may still refer to pb
 	}
 	return classify(pb.Close())
 }
 
-// commit writes pb to the log and waits for the sync. Pebble panics or asks
-// the logger to end the process when it cannot; both end up in s.watch.
-func (s *Store) commit(pb *pebble.Batch) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = s.watch.fail(fmt.Errorf("%v", r))
-		}
-	}()
+// commit writes pb to the log and waits for the sync.
+func (s *Store) commit(pb *pebble.Batch) error {
 	if err := s.enqueue(pb); err != nil {
-		return err
+		return s.watch.fail(err)
 	}
 	if err := pb.SyncWait(); err != nil {
-		return s.watch.fail(classify(err))
+		return s.watch.fail(err)
 	}
 	return s.watch.err()
 }
 
 func (s *Store) enqueue(pb *pebble.Batch) error {
-	s.applying.Lock() // Pebble's own lock stays locked when a write fails
+	s.applying.Lock()
 	defer s.applying.Unlock()
-	if err := s.watch.err(); err != nil {
-		return err
-	}
-	if err := s.db.ApplyNoSyncWait(pb, pebble.Sync); err != nil {
-		return s.watch.fail(classify(err))
-	}
-	return s.watch.err()
+	return s.db.ApplyNoSyncWait(pb, pebble.Sync)
 }
 
 // Epoch implements meta.Store.
 func (s *Store) Epoch() uint64 { return s.epoch }
 
-// Close implements meta.Store. It waits for calls in progress.
+// Close implements meta.Store. It waits for calls in progress, but not after
+// a failure: then Pebble cannot be closed in good order. What it has written
+// is recovered by the next Open, in another process, since this one keeps the
+// lock.
 func (s *Store) Close() error {
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.closed {
+	if s.closed.Swap(true) {
 		return meta.ErrClosed
 	}
-	s.closed = true
-	err := s.closeDB()
-	if s.lock != nil {
-		err = errors.Join(err, s.lock.Close())
+	if s.watch.err() == nil {
+		s.life.Lock()
+		defer s.life.Unlock()
 	}
-	return err
+	return s.closeDB()
 }
 
-// closeDB closes Pebble. After a failure it cannot be closed in good order:
-// its locks are held for ever. What it has written is recovered by the next
-// Open.
 func (s *Store) closeDB() error {
 	if err := s.watch.err(); err != nil {
 		return fmt.Errorf("not closed in good order: %w", err)
 	}
-	return classify(s.db.Close())
+	err := s.watch.run(func() error { return classify(s.db.Close()) })
+	return errors.Join(err, s.unlock())
+}
+
+// unlock lets others have the directory, unless Pebble may still write to it.
+func (s *Store) unlock() error {
+	if s.lock == nil || s.watch.err() != nil {
+		return nil
+	}
+	return s.lock.Close()
 }
 
 // enter begins a call; leave ends it.
 func (s *Store) enter(ctx context.Context) (leave func(), err error) {
 	s.life.RLock()
 	err = ctx.Err()
-	if s.closed {
+	if s.closed.Load() {
 		err = meta.ErrClosed
 	} else if failure := s.watch.err(); failure != nil {
 		err = failure
@@ -331,32 +328,6 @@ func (s *Store) enter(ctx context.Context) (leave func(), err error) {
 		return nil, err
 	}
 	return s.life.RUnlock, nil
-}
-
-// watch keeps what goes wrong behind the scenes.
-type watch struct {
-	log        *slog.Logger
-	failure    atomic.Pointer[error] // the first one; it is final
-	background atomic.Uint64         // flushes and compactions that failed
-	lastNanos  atomic.Int64          // when the last of them did
-}
-
-func newWatch(log *slog.Logger) *watch { return &watch{log: log} }
-
-// fail records err, if it is the first, and returns the first.
-func (w *watch) fail(err error) error {
-	err = fmt.Errorf("metadata store failed: %w", err)
-	if w.failure.CompareAndSwap(nil, &err) {
-		w.log.Error("metadata store failed", "error", err)
-	}
-	return w.err()
-}
-
-func (w *watch) err() error {
-	if p := w.failure.Load(); p != nil {
-		return *p
-	}
-	return nil
 }
 
 // ownership returns a check that the lock file at path is still the one that

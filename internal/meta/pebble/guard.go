@@ -1,0 +1,168 @@
+package pebble
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// retryPause is how long a flush or a compaction waits after one that failed;
+// Pebble itself would try again at once.
+const retryPause = 250 * time.Millisecond
+
+// watch knows what goes wrong inside Pebble.
+//
+// When Pebble cannot write its log or its manifest, it ends the process or
+// panics while it holds or has given up its locks, where no recover helps. So
+// it never learns of such an error: the goroutine that met it stays in the
+// call for ever, and the Store, which waits for it beside failed, gives up on
+// Pebble.
+type watch struct {
+	log        *slog.Logger
+	failed     chan struct{}         // closed after failure is set
+	failure    atomic.Pointer[error] // the first one; it is final
+	armed      atomic.Bool           // Open is over: nobody else handles errors
+	background atomic.Uint64         // flushes and compactions that failed
+	lastNanos  atomic.Int64          // when the last of them did
+}
+
+func newWatch(log *slog.Logger) *watch { return &watch{log: log, failed: make(chan struct{})} }
+
+// fail records err, if it is the first, and returns the first.
+func (w *watch) fail(err error) error {
+	err = fmt.Errorf("metadata store failed: %w", classify(err))
+	if w.failure.CompareAndSwap(nil, &err) {
+		close(w.failed)
+		w.log.Error("metadata store failed", "error", err)
+	}
+	return w.err()
+}
+
+func (w *watch) err() error {
+	if p := w.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// run calls f, which calls Pebble, and gives up on it after a failure.
+func (w *watch) run(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- w.fail(fmt.Errorf("%v", r))
+			}
+		}()
+		done <- f()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-w.failed:
+		return w.err()
+	}
+}
+
+// check returns err during Open. Later, an error never returns.
+func (w *watch) check(op, name string, err error) error {
+	if err == nil || !w.armed.Load() {
+		return err
+	}
+	_ = w.fail(fmt.Errorf("%s %s: %w", op, filepath.Base(name), err))
+	select {}
+}
+
+// guardedFS watches over the files of which Pebble survives no error. It also
+// delays new tables after a background error, so that a full disk does not
+// make a busy loop.
+type guardedFS struct {
+	vfs.FS
+	w *watch
+}
+
+// vital reports whether Pebble ends the process when it cannot write name.
+func vital(name string) bool {
+	base := filepath.Base(name)
+	return filepath.Ext(base) == ".log" || strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, "marker.")
+}
+
+// Create implements vfs.FS.
+func (fs guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if !vital(name) {
+		if filepath.Ext(name) == ".sst" {
+			since := time.Since(time.Unix(0, fs.w.lastNanos.Load()))
+			time.Sleep(min(retryPause-since, retryPause))
+		}
+		return fs.FS.Create(name, category)
+	}
+	f, err := fs.FS.Create(name, category)
+	return fs.guard(name, f, fs.w.check("create", name, err))
+}
+
+// ReuseForWrite implements vfs.FS. Only logs are used again.
+func (fs guardedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.ReuseForWrite(oldname, newname, category)
+	return fs.guard(newname, f, fs.w.check("reuse", newname, err))
+}
+
+// OpenDir implements vfs.FS.
+func (fs guardedFS) OpenDir(name string) (vfs.File, error) {
+	f, err := fs.FS.OpenDir(name)
+	return fs.guard(name, f, err)
+}
+
+// Unwrap implements vfs.FS.
+func (fs guardedFS) Unwrap() vfs.FS { return fs.FS }
+
+func (fs guardedFS) guard(name string, f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &guardedFile{f, name, fs.w}, nil
+}
+
+// guardedFile is a vital file, or a directory.
+type guardedFile struct {
+	vfs.File
+	name string
+	w    *watch
+}
+
+// Write implements vfs.File.
+func (f *guardedFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, f.w.check("write", f.name, err)
+}
+
+// WriteAt implements vfs.File.
+func (f *guardedFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	return n, f.w.check("write", f.name, err)
+}
+
+// Stat implements vfs.File.
+func (f *guardedFile) Stat() (vfs.FileInfo, error) {
+	info, err := f.File.Stat()
+	return info, f.w.check("stat", f.name, err)
+}
+
+// Sync implements vfs.File.
+func (f *guardedFile) Sync() error { return f.w.check("sync", f.name, f.File.Sync()) }
+
+// SyncData implements vfs.File.
+func (f *guardedFile) SyncData() error { return f.w.check("sync", f.name, f.File.SyncData()) }
+
+// SyncTo implements vfs.File.
+func (f *guardedFile) SyncTo(length int64) (fullSync bool, err error) {
+	fullSync, err = f.File.SyncTo(length)
+	return fullSync, f.w.check("sync", f.name, err)
+}
+
+// Close implements vfs.File.
+func (f *guardedFile) Close() error { return f.w.check("close", f.name, f.File.Close()) }

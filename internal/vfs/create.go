@@ -257,9 +257,6 @@ func (fs *FS) Link(req *Request, id ID, dir ID, name string) (Attr, WCC, error) 
 		return Attr{}, WCC{}, err
 	}
 	defer fs.nodes.put(n)
-	if n == d {
-		return Attr{}, WCC{}, EINVAL
-	}
 	unlock := lockOrder(d, n)
 	if d.removed || n.removed {
 		unlock()

@@ -1,0 +1,201 @@
+package vfs_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/content/filesystem"
+	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
+	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/commit"
+	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
+	"github.com/dittofs/dittofs/internal/meta/pebble"
+	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/internal/vfs/vfstest"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+// stores is a combination of metadata and content store.
+type stores struct {
+	pebble, filesystem bool
+	// busy makes small segments that are sealed, handed off and deleted while
+	// a test runs, and caches that hold next to nothing. Without it data
+	// moves only when the test says so.
+	busy bool
+}
+
+func (s stores) String() string {
+	name := map[bool]string{false: "memory", true: "pebble"}[s.pebble]
+	if s.filesystem {
+		name += "-filesystem"
+	} else {
+		name += "-memory"
+	}
+	if s.busy {
+		name += "-busy"
+	}
+	return name
+}
+
+// combinations are those that the suite runs over.
+var combinations = []stores{
+	{},
+	{filesystem: true},
+	{pebble: true},
+	{pebble: true, filesystem: true},
+	{pebble: true, filesystem: true, busy: true},
+}
+
+// home is what outlives the process of an instance.
+type home struct {
+	stores
+	dir      string
+	instance string
+	content  content.Store // in memory: it stays where it is
+}
+
+func (s stores) open(t testing.TB) vfstest.Instance {
+	t.Helper()
+	id := make([]byte, 16)
+	_, _ = rand.Read(id)
+	h := home{stores: s, dir: t.TempDir(), instance: hex.EncodeToString(id)}
+	if !s.filesystem {
+		h.content = contentmemory.Open()
+	}
+	return h.open(t)
+}
+
+// running is an open instance.
+type running struct {
+	log     *commit.Log
+	data    *data.Store
+	content content.Store
+	fs      *vfs.FS
+}
+
+func (h home) open(t testing.TB) vfstest.Instance {
+	t.Helper()
+	r, err := h.start(t)
+	if err != nil {
+		t.Fatalf("open %v: %v", h.stores, err)
+	}
+	open := true
+	stop := func() {
+		if open {
+			open = false
+			r.stop(t, h)
+		}
+	}
+	t.Cleanup(stop)
+	i := vfstest.Instance{
+		FS: r.fs, Handles: r.fs.Handles(), Meta: r.log, Close: stop,
+		Shares: func(s []config.Share) (map[string]uint32, error) {
+			return r.fs.EnsureShares(context.Background(), s)
+		},
+	}
+	if h.pebble {
+		i.Restart = func() vfstest.Instance {
+			stop()
+			return h.open(t)
+		}
+	}
+	if h.pebble && h.filesystem && !h.busy {
+		i.Crash = func() vfstest.Instance {
+			after := h
+			after.dir = t.TempDir()
+			if err := copyTree(after.dir, h.dir); err != nil {
+				t.Fatalf("copy of the stores: %v", err)
+			}
+			stop()
+			return after.open(t)
+		}
+	}
+	return i
+}
+
+func (h home) start(t testing.TB) (r running, err error) {
+	ctx := context.Background()
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	var store meta.Store = metamemory.Open()
+	if h.pebble {
+		if store, err = pebble.Open(filepath.Join(h.dir, "metadata"), pebble.Options{Logger: logger}); err != nil {
+			return r, err
+		}
+	}
+	r.log = commit.New(ctx, store)
+	r.content = h.content
+	if h.filesystem {
+		if r.content, err = filesystem.Open(filepath.Join(h.dir, "content")); err != nil {
+			return r, err
+		}
+	}
+	opt := data.Options{
+		Dir: filepath.Join(h.dir, "cache"), Content: r.content, Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.pebble,
+		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour,
+		OnFailure: func(err error) { t.Errorf("the data store failed: %v", err) },
+	}
+	vopt := vfs.Options{Log: r.log, Logger: logger}
+	if h.busy {
+		opt.CacheSize, opt.SegmentSize = 16<<20, 128<<10
+		opt.SealAfter, opt.CheckpointEvery, opt.DeleteAfter = 20*time.Millisecond, 10*time.Millisecond, 100*time.Millisecond
+		opt.ExtentMemory, opt.FooterMemory = 64<<10, 64<<10
+		vopt.MaxNodes, vopt.MaxNames = 64, 64
+	}
+	if r.data, err = data.Open(ctx, opt); err != nil {
+		return r, err
+	}
+	vopt.Data = r.data
+	r.fs, err = vfs.Open(ctx, vopt)
+	return r, err
+}
+
+func (r running) stop(t testing.TB, h home) {
+	r.fs.Close()
+	if err := r.data.Close(context.Background()); err != nil {
+		t.Errorf("close the data store: %v", err)
+	}
+	if h.filesystem {
+		if err := r.content.Close(); err != nil {
+			t.Errorf("close the content store: %v", err)
+		}
+	}
+	if err := r.log.Close(); err != nil {
+		t.Errorf("close the metadata store: %v", err)
+	}
+}
+
+// copyTree copies what kill -9 would leave: everything that was written,
+// nothing that was only in the process.
+func copyTree(to, from string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(target, info.Mode().Perm())
+		}
+		p, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, p, info.Mode().Perm())
+	})
+}

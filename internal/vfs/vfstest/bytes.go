@@ -1,0 +1,5 @@
+package vfstest
+
+import "encoding/binary"
+
+func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

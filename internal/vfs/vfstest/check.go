@@ -1,0 +1,24 @@
+package vfstest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs"
+)
+
+// CheckConsistent fails the test for every fault that vfs.Check finds. Nothing
+// may be changing the filesystem, and no data may be dirty.
+func CheckConsistent(t testing.TB, r meta.Reader) {
+	t.Helper()
+	faults := 0
+	err := vfs.Check(context.Background(), r, func(f vfs.Fault) {
+		if faults++; faults <= 20 {
+			t.Errorf("inconsistent: %v", f)
+		}
+	})
+	if err != nil {
+		t.Errorf("check of the metadata: %v", err)
+	}
+}

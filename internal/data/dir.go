@@ -44,7 +44,7 @@ const (
 // file returned is closed. What a volatile instance left behind is removed by
 // the next one, since its metadata is gone.
 func lockDir(dir, instance string, volatile bool) (*os.File, error) {
-	if err := checkEntries(dir); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o700), checkEntries(dir)); err != nil {
 		return nil, &DirError{dir, err}
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
@@ -65,14 +65,11 @@ func lockDir(dir, instance string, volatile bool) (*os.File, error) {
 	return lock, nil
 }
 
-// checkEntries makes the directory if there is none, and refuses one without
-// a marker that holds anything else than what a start leaves behind.
+// checkEntries refuses a directory without a marker that holds anything else
+// than what a start leaves behind.
 func checkEntries(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
 	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	var foreign string

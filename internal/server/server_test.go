@@ -259,6 +259,9 @@ func TestFaultsOfTheConfigurationNameTheirKey(t *testing.T) {
 			if !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %q: want one line with %q", err, c.says)
 			}
+			if made, _ := os.ReadDir(filepath.Dir(cfg.Metadata.Path)); cfg.Metadata.Path != foreign && len(made) > 0 {
+				t.Errorf("refused, but %s was made", made[0].Name())
+			}
 		})
 	}
 }

@@ -34,22 +34,8 @@ type stores struct {
 // openStores opens what the configuration names, from the bottom up. What was
 // opened is closed again if a later step fails.
 func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, fail func(error)) (s *stores, err error) {
-	dirs := map[string]string{"cache.path": cfg.Cache.Path}
-	if cfg.Metadata.Type == config.MetadataPebble {
-		dirs["metadata.path"] = cfg.Metadata.Path
-	}
-	if cfg.Content.Type == config.ContentFilesystem {
-		dirs["content.path"] = cfg.Content.Path
-	}
-	if err := checkApart(dirs); err != nil {
+	if err := checkDirs(cfg); err != nil {
 		return nil, err
-	}
-	for _, field := range []string{"cache.path", "metadata.path", "content.path"} {
-		if dir, ok := dirs[field]; ok {
-			if err := checkDir(field, dir); err != nil {
-				return nil, err
-			}
-		}
 	}
 	s = &stores{}
 	defer func() {
@@ -65,6 +51,9 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, fa
 	s.log = commit.New(context.WithoutCancel(ctx), store)
 	instance, err := instanceOf(ctx, s.log)
 	if err != nil {
+		return s, err
+	}
+	if err := checkOwners(cfg, instance); err != nil {
 		return s, err
 	}
 	if s.content, err = openContent(cfg, instance); err != nil {

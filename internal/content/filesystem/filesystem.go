@@ -93,19 +93,13 @@ func (s *Store) prepare() error {
 }
 
 func (s *Store) create() error {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
+	if err := s.checkEmpty(); err != nil {
 		return err
-	}
-	for _, e := range entries {
-		if e.Name() != tempDir && e.Name() != "lost+found" {
-			return fmt.Errorf("it holds files that are no content store (%s); choose an empty directory", e.Name())
-		}
 	}
 	if err := s.mkdir(s.path(tempDir)); err != nil {
 		return err
 	}
-	err = s.writeFile(context.Background(), formatFile, strings.NewReader(format), int64(len(format)))
+	err := s.writeFile(context.Background(), formatFile, strings.NewReader(format), int64(len(format)))
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -1,0 +1,39 @@
+package filesystem
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Inspect returns the instance that owns the directory, or "" if nobody does,
+// and changes nothing. A directory that Open would refuse is an error.
+func Inspect(dir string) (instance string, err error) {
+	s := &Store{dir: dir}
+	if _, err := os.Stat(s.path(formatFile)); errors.Is(err, fs.ErrNotExist) {
+		return "", s.checkEmpty()
+	}
+	owner, err := os.ReadFile(filepath.Join(dir, instanceFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(owner)), err
+}
+
+// checkEmpty refuses a directory, if there is one, that holds anything else
+// than what an interrupted creation leaves.
+func (s *Store) checkEmpty() error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != tempDir && e.Name() != "lost+found" {
+			return fmt.Errorf("it holds files that are no content store (%s); choose an empty directory", e.Name())
+		}
+	}
+	return nil
+}

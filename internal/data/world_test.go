@@ -127,7 +127,6 @@ func testOptions() Options {
 		CacheSize: 8 << 20, SegmentSize: 256 << 10,
 		SealAfter: time.Hour, CheckpointEvery: time.Hour, DeleteAfter: time.Hour,
 		MaxWait: 10 * time.Second, RetryEvery: 50 * time.Millisecond,
-		Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -151,6 +150,7 @@ func (w *world) tryOpen() error {
 	w.synced = map[string][]byte{}
 	w.log = commit.New(context.Background(), w.meta)
 	opts := w.opts
+	opts.Logger = slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	opts.Dir, opts.Log, opts.Instance, opts.Flush = w.dir, w.log, testInstance, w.flush
 	if opts.Content == nil {
 		opts.Content = frozenObjects{w.objects, &w.frozen, &w.point}
@@ -166,7 +166,13 @@ func (w *world) tryOpen() error {
 				return err
 			}
 		}
-		p, err := os.ReadFile(f.path)
+		// By the open file: it may have been handed off meanwhile.
+		size, err := f.fileSize()
+		if err != nil {
+			return err
+		}
+		p := make([]byte, size)
+		_, err = f.ReadAt(p, 0)
 		w.synced[f.path] = p
 		return err
 	}
@@ -523,3 +529,6 @@ func (w *world) expectCorrupt(ino, off, n uint64) {
 		w.t.Fatalf("read of damaged bytes: %d bytes, error %v", len(p), err)
 	}
 }
+
+// extentlessRange is the range of all keys with the prefix.
+func extentlessRange(prefix byte) meta.Range { return meta.PrefixRange([]byte{prefix}) }

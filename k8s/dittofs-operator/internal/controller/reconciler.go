@@ -26,6 +26,9 @@ import (
 // the operator watches.
 const retryRefused = 30 * time.Second
 
+// retryStale is the time in which a cache that is behind catches up.
+const retryStale = 100 * time.Millisecond
+
 // Reconciler makes the cluster be what DittoServers say.
 type Reconciler struct {
 	// Client reads through the cache and writes.
@@ -59,9 +62,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (ctrl
 	if err := r.replaceStuckPod(ctx, &seen); err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.writeStatus(ctx, ds, status.Compute(seen)); err != nil {
-		// The DittoServer may have gone while it was looked at.
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	err := r.writeStatus(ctx, ds, status.Compute(seen))
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return ctrl.Result{RequeueAfter: retryStale}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
 	}
 	return outcome(&seen)
 }
@@ -71,9 +77,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (ctrl
 func outcome(seen *status.Observation) (ctrl.Result, error) {
 	switch {
 	case seen.Problem != nil && !apply.Refused(seen.Problem):
-		if apierrors.IsConflict(seen.Problem) {
-			return ctrl.Result{RequeueAfter: time.Second}, nil
-		}
 		return ctrl.Result{}, seen.Problem
 	case seen.Problem != nil || growthRefused(seen.Claims):
 		return ctrl.Result{RequeueAfter: retryRefused}, nil

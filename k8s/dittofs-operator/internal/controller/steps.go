@@ -116,7 +116,8 @@ func (r *Reconciler) replaceStuckPod(ctx context.Context, seen *status.Observati
 	return nil
 }
 
-// writeStatus writes a status that differs, and tells about a transition.
+// writeStatus writes a status that differs, and tells about a transition. The
+// error is a conflict if ds is not the newest.
 func (r *Reconciler) writeStatus(ctx context.Context, ds *v1alpha1.DittoServer, now v1alpha1.DittoServerStatus) error {
 	if equality.Semantic.DeepEqual(ds.Status, now) {
 		return nil
@@ -129,6 +130,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, ds *v1alpha1.DittoServer, 
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.Kind))
 	u.SetNamespace(ds.Namespace)
 	u.SetName(ds.Name)
+	// Refused if ds was read from a cache that is behind: its transitions would
+	// be announced twice.
+	u.SetResourceVersion(ds.ResourceVersion)
 	err = r.Client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(apply.Owner), client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("write status of %s: %w", ds.Name, err)

@@ -60,12 +60,12 @@ func run(m *testing.M) int {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd")},
 		ErrorIfCRDPathMissing: true,
 	}
+	defer func() { _ = env.Stop() }() // also after a start that failed half way
 	config, err := env.Start()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start etcd and kube-apiserver:", err)
 		return 1
 	}
-	defer func() { _ = env.Stop() }()
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped, err := startOperator(ctx, config)
 	if err != nil {

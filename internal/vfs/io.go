@@ -196,6 +196,10 @@ func (fs *FS) flushInode(ctx context.Context, ino uint64) error {
 // flush makes all data of the file that is dirty now durable: first the data
 // is synced in the journal, then its extents, size and times are committed.
 // A crash in between loses only what was never acknowledged.
+//
+// Other writers go on during the sync. What they put over the synced extents
+// is made durable here too, under the lock: else neither would survive a
+// crash, and the bytes that were there before would come back.
 func (fs *FS) flush(ctx context.Context, n *node) error {
 	if n.file == nil {
 		return nil
@@ -210,6 +214,9 @@ func (fs *FS) flush(ctx context.Context, n *node) error {
 		return nil
 	}
 	err := fs.commitLocked(ctx, n, dirty)
+	if err == nil && leftOver(dirty, n.file) {
+		err = fs.commitAllLocked(ctx, n)
+	}
 	// Even if another caller committed these extents, its batch may not be
 	// durable yet: everyone waits for the last one.
 	ticket := n.ticket
@@ -218,6 +225,41 @@ func (fs *FS) flush(ctx context.Context, n *node) error {
 		return err
 	}
 	return ticket.Wait()
+}
+
+// leftOver tells whether something that flush owes its caller can still be
+// dirty: an extent over one of synced, or one that Dirty had no room for.
+func leftOver(synced []data.Extent, f *data.File) bool {
+	if len(synced) == 0 || !f.HasDirty() {
+		return false
+	}
+	if len(synced) >= data.MaxDirty {
+		return true
+	}
+	for _, d := range f.Dirty() { // both are in the order of offsets
+		for len(synced) > 0 && synced[0].End() <= d.Off {
+			synced = synced[1:]
+		}
+		if len(synced) > 0 && synced[0].Off < d.End() {
+			return true
+		}
+	}
+	return false
+}
+
+// commitAllLocked makes all data of the file durable as soon as its ticket is
+// done; the lock is held.
+func (fs *FS) commitAllLocked(ctx context.Context, n *node) error {
+	for n.file.HasDirty() {
+		dirty := n.file.Dirty()
+		if err := fs.data.Sync(ctx, dirty); err != nil {
+			return err
+		}
+		if err := fs.commitLocked(ctx, n, dirty); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // commitLocked submits the synced extents with the inode, in batches that the
@@ -240,20 +282,20 @@ func (fs *FS) commitLocked(ctx context.Context, n *node, synced []data.Extent) e
 	return nil
 }
 
-// maxCommitExtents bounds one batch of commitLocked.
-const maxCommitExtents = 8192
+const (
+	maxCommitExtents = 8192    // in one batch of commitLocked
+	maxCutExtents    = 1 << 16 // in one batch of shrinkLocked
+)
 
 // truncateLocked sets the size of a file and adds the change to b. Dirty data
 // is made durable first, so that the new size never counts bytes that a crash
 // could take away.
 func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.Batch) error {
-	if dirty := n.file.Dirty(); len(dirty) > 0 {
-		if err := fs.data.Sync(ctx, dirty); err != nil {
-			return err
-		}
-		if err := fs.commitLocked(ctx, n, dirty); err != nil {
-			return err
-		}
+	if err := fs.commitAllLocked(ctx, n); err != nil {
+		return err
+	}
+	if size < n.rec.size {
+		return fs.shrinkLocked(ctx, n, size, b)
 	}
 	if size == n.rec.size {
 		return nil
@@ -262,11 +304,35 @@ func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.
 	if err != nil {
 		return err
 	}
+	fs.resized(n, size, delta, b)
+	return nil
+}
+
+// shrinkLocked cuts the end of a file off. One of very many extents gets
+// shorter in batches of its own; the last one is b.
+func (fs *FS) shrinkLocked(ctx context.Context, n *node, size uint64, b *meta.Batch) error {
+	for {
+		step := &meta.Batch{}
+		reached, delta, err := n.file.Shrink(ctx, step, n.storedSize, size, maxCutExtents)
+		if err != nil {
+			return err
+		}
+		fs.resized(n, reached, delta, step)
+		if reached == size {
+			b.Append(step)
+			return nil
+		}
+		step.Put(inodeKey(n.ino), n.encode())
+		n.ticket = fs.log.Submit(step)
+	}
+}
+
+// resized accounts a change of the committed extents that b makes durable.
+func (fs *FS) resized(n *node, size uint64, delta int64, b *meta.Batch) {
 	n.rec.size, n.storedSize = size, size
 	n.rec.used += uint64(delta)
 	fs.share(n.rec.share).usedBytes.Add(delta)
 	fs.storeUsed(n, delta, b)
-	return nil
 }
 
 // storeUsed accounts bytes of the file that become durable with b.

@@ -3,8 +3,11 @@ package vfstest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/meta"
@@ -86,6 +89,7 @@ var durabilityTests = []behaviour{
 			e.Fatal("neither the stable nor the unstable bytes are there")
 		}
 	}},
+	{"AStableWriteSurvivesThoughAnotherOverwritesItMeanwhile", overwrittenMeanwhile},
 	{"ACrashLeavesNoSizeWithoutItsBytes", sizeWithoutBytes},
 	{"ChangesOfAttributesSurviveACrash", func(e *env) {
 		f := e.create(super, e.top, "f", 0o644)
@@ -162,6 +166,57 @@ var durabilityTests = []behaviour{
 		_, err := e.FS.GetAttr(super, f)
 		e.want(err, vfs.ESTALE, "getattr of the removed file")
 	}},
+}
+
+// overwrittenMeanwhile writes one block stably while another writer goes over
+// it without commits. When the stable write is acknowledged and the server
+// dies, its bytes are there, or later ones; never what was there before.
+func overwrittenMeanwhile(e *env) {
+	for round := range 5 {
+		f := e.create(super, e.top, fmt.Sprint("f", round), 0o644)
+		var written atomic.Int64 // the last value of the other writer
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for v := int64(1); ; v++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, _, err := e.FS.Write(super, f, 0, block(0, v), vfs.Unstable); err != nil {
+					e.Errorf("write: %v", err)
+					return
+				}
+				written.Store(v)
+			}
+		})
+		var before int64
+		const last = 10
+		for v := range int64(last) {
+			before = written.Load()
+			e.write(f, 0, string(block(1, v+1)), vfs.FileSync)
+		}
+		close(stop)
+		wg.Wait()
+		e.crash()
+		got := e.contents(f)
+		if len(got) != len(block(0, 0)) {
+			e.Fatalf("round %d: the file has %d bytes", round, len(got))
+		}
+		who, v := int64(got[0]), int64(binary.BigEndian.Uint64(got[1:]))
+		if !bytes.Equal(got, block(byte(who), v)) {
+			e.Fatalf("round %d: the block is a mixture", round)
+		}
+		if who == 1 && v != last || who == 0 && v <= before {
+			e.Fatalf("round %d: the block holds value %d of writer %d; the stable write of value %d, and %d of the other, came before", round, v, who, last, before)
+		}
+	}
+}
+
+// block is one value of a writer.
+func block(who byte, v int64) []byte {
+	return bytes.Repeat(append([]byte{who}, be64(uint64(v))...), 100)
 }
 
 // sizeWithoutBytes writes a file in order without commits: after a crash it

@@ -41,7 +41,7 @@ const (
 
 // fsinfo is FSINFO (RFC 1813 section 3.3.19).
 func (s *service) fsinfo(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
-	attr, err, decoded := s.attrOf(c, req)
+	attr, decoded, err := s.attrOf(c, req)
 	if !decoded {
 		return sunrpc.GarbageArgs
 	}
@@ -65,7 +65,7 @@ func (s *service) fsinfo(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
 
 // pathconf is PATHCONF (RFC 1813 section 3.3.20).
 func (s *service) pathconf(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
-	attr, err, decoded := s.attrOf(c, req)
+	attr, decoded, err := s.attrOf(c, req)
 	if !decoded {
 		return sunrpc.GarbageArgs
 	}
@@ -84,14 +84,14 @@ func (s *service) pathconf(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
 
 // attrOf serves a procedure whose only argument is a handle, and which needs
 // only the attributes.
-func (s *service) attrOf(c *sunrpc.Call, req *vfs.Request) (attr vfs.Attr, err error, decoded bool) {
+func (s *service) attrOf(c *sunrpc.Call, req *vfs.Request) (attr vfs.Attr, decoded bool, err error) {
 	handle := c.Args.Opaque(maxHandle)
 	if c.Args.Err() != nil {
-		return attr, nil, false
+		return attr, false, nil
 	}
 	id, err := s.enter(c, handle, req)
 	if err == nil {
 		attr, err = s.fs.GetAttr(req, id)
 	}
-	return attr, err, true
+	return attr, true, err
 }

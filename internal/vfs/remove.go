@@ -136,7 +136,7 @@ func (fs *FS) unlinkLocked(req *Request, d, n *node, name string, e dirent, rmdi
 
 // dropLink takes one name from an inode, whose lock is held. With the last
 // one the inode goes: its record in this batch, its extents too if they are
-// few, else as an orphan that the reaper takes apart later.
+// few, else as an orphan of which the reaper takes the rest later.
 func (fs *FS) dropLink(ctx context.Context, b *meta.Batch, n *node, now Time) error {
 	if n.rec.typ != TypeDirectory && n.rec.nlink > 1 {
 		n.rec.nlink--
@@ -149,9 +149,8 @@ func (fs *FS) dropLink(ctx context.Context, b *meta.Batch, n *node, now Time) er
 		if err != nil {
 			return err
 		}
-		if done {
-			b.Append(reaped)
-		} else {
+		b.Append(reaped)
+		if !done {
 			b.Put(orphanKey(n.ino), []byte{1})
 			n.orphaned = true
 		}

@@ -131,7 +131,7 @@ func (fs *FS) make(req *Request, dir ID, name string, rec record, set *SetAttr) 
 	}
 	child, ticket := n.attr(), d.ticket
 	d.mu.Unlock()
-	fs.nodes.put(n)
+	defer fs.nodes.put(n) // in memory until it is durable: a retry waits for its ticket
 	return child, wcc, 0, fs.settle("create", n.ino, ticket)
 }
 

@@ -24,10 +24,10 @@ demo-server: ## The same on one machine without Kubernetes: serve, mount by the 
 
 ##@ Build
 
-.PHONY: build images push clean
-build: ## bin/dittofs and bin/dittofs-operator.
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dittofs ./cmd/dittofs
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dittofs-operator ./$(OPERATOR)/cmd
+.PHONY: build bin/dittofs bin/dittofs-operator images push clean
+build: bin/dittofs bin/dittofs-operator ## bin/dittofs and bin/dittofs-operator.
+bin/dittofs: ; CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/dittofs
+bin/dittofs-operator: ; CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./$(OPERATOR)/cmd
 images: ## Image archives for amd64 and arm64 in dist/, loadable by containerd, Docker and kind. No engine needed.
 	go run ./hack/images build -out dist $(if $(ARCH),-arch $(ARCH))
 push: ## Push multi-platform images. REGISTRY=host/repository is required; VERSION= is the tag.

@@ -22,7 +22,7 @@ leave() {
 trap leave EXIT
 
 step "Build"
-make build
+server_build
 bin/dittofs version
 
 step "A configuration, and a server"

@@ -25,6 +25,9 @@ shares:
 Y
 }
 
+# server_build: bin/dittofs alone; the operator takes minutes to compile the first time.
+server_build() { make -C "$REPO" bin/dittofs >/dev/null; }
+
 server_ready() { curl -sfm2 "http://127.0.0.1:$ADMIN_PORT/readyz"; }
 
 # server_start DIR: starts bin/dittofs in the background, waits until it is ready, sets SERVER_PID. Its log is DIR/log.

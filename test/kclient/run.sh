@@ -25,7 +25,7 @@ step "A server"
 if [ -n "${SERVER_PORT:-}" ]; then
 	NFS_PORT=$SERVER_PORT
 else
-	make build >/dev/null
+	server_build
 	server_config "$dir/server"
 	server_start "$dir/server"
 	look_at tail -n 20 "$dir/server/log"
@@ -43,13 +43,13 @@ check "git init, add, commit, fsck, clone" kernel '
 	export GIT_CONFIG_GLOBAL=/run/tmp/gitconfig; git config --global user.email a@example.com; git config --global user.name A
 	git init -q repo; cp -r /usr/include/asm-generic repo/; cd repo; git add .; git commit -qm first
 	git rm -rq asm-generic/errno.h; git commit -qm second; git fsck --strict --full; cd ..; git clone -q repo clone; git -C clone log --oneline | wc -l'
-check "a SQLite database in WAL and rollback mode keeps its integrity" kernel '
+check "SQLite databases in both rollback modes keep their integrity" kernel '
 	for mode in delete truncate; do
 		{ echo "pragma journal_mode=$mode; create table t(a integer primary key, b blob);"
 		  for i in 1 2 3 4 5 6 7 8; do echo "begin; with recursive n(i) as (select 1 union all select i+1 from n where i<300) insert into t(b) select randomblob(500) from n; commit; delete from t where a%3=0; update t set b=randomblob(700) where a%5=0;"; done; } | sqlite3 $mode.db >/dev/null
 		[ "$(sqlite3 $mode.db "pragma integrity_check")" = ok ]
 	done; sqlite3 delete.db "select count(*) from t"'
-check "a SQLite database is whole from a fresh mount" kernel 'for m in delete truncate; do sqlite3 $m.db "pragma integrity_check"; done | sort -u'
+check "they are whole from a fresh mount" kernel 'for m in delete truncate; do sqlite3 $m.db "pragma integrity_check"; done | sort -u'
 check "a tree of files, links, odd names and permissions" kernel '/run/out/client write-tree tree -files 150 | tee /run/out/written'
 same_tree() { [ "$(kernel '/run/out/client checksum tree')" = "$(cat "$dir/written")" ] && cat "$dir/written"; }
 check "the same from a fresh mount" same_tree

@@ -46,7 +46,11 @@ func TestRefusedChangeLeavesTheServerRunning(t *testing.T) {
 }
 
 func TestPodFaultsAreShown(t *testing.T) {
-	ds := server(t, v1alpha1.DittoServerSpec{})
+	ds := server(t, v1alpha1.DittoServerSpec{ImagePullSecrets: []corev1.LocalObjectReference{{Name: "there"}, {Name: "forgotten"}}})
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "there", Namespace: ds.Namespace}}
+	if err := api.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
 	bindClaim(t, ds.Namespace, "nas-data")
 	observeSet(t, ds, "one")
 	pod := makePod(t, ds, "one")
@@ -56,6 +60,7 @@ func TestPodFaultsAreShown(t *testing.T) {
 	setPod(t, pod, false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "Back-off"}})
 	waitPhase(t, ds, v1alpha1.PhaseFailed)
 	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ImagePullFailed", testImage)
+	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ImagePullFailed", "these do not exist: forgotten")
 
 	setPod(t, pod, false, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error",
 		Message: "content.path: /data/content belongs to another instance\n"}})

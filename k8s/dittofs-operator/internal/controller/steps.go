@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -82,6 +83,25 @@ func (r *Reconciler) observe(ctx context.Context, seen *status.Observation) erro
 		return err
 	}
 	seen.Pods = pods.Items
+	return r.findSecrets(ctx, seen)
+}
+
+// findSecrets looks whether the Secrets for the registry exist, if the image
+// cannot be had. Their contents are not read.
+func (r *Reconciler) findSecrets(ctx context.Context, seen *status.Observation) error {
+	if !status.LacksImage(seen.Pods) {
+		return nil
+	}
+	for _, ref := range seen.Server.Spec.ImagePullSecrets {
+		secret := &metav1.PartialObjectMetadata{}
+		secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		err := r.Applier.Live.Get(ctx, client.ObjectKey{Namespace: seen.Server.Namespace, Name: ref.Name}, secret)
+		if apierrors.IsNotFound(err) {
+			seen.MissingSecrets = append(seen.MissingSecrets, ref.Name)
+		} else if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

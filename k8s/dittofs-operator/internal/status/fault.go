@@ -13,6 +13,14 @@ type fault struct {
 	reason, message string
 }
 
+const imagePullFailed = "ImagePullFailed"
+
+// LacksImage reports whether a pod waits for an image that the node cannot get.
+func LacksImage(pods []corev1.Pod) bool {
+	f := faultOf(current(pods))
+	return f != nil && f.reason == imagePullFailed
+}
+
 // faultOf finds a fault that will not pass by waiting.
 func faultOf(pod *corev1.Pod) *fault {
 	if pod == nil {
@@ -33,7 +41,7 @@ func containerFault(pod *corev1.Pod, c *corev1.ContainerStatus) *fault {
 	if waiting := c.State.Waiting; waiting != nil {
 		switch waiting.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable":
-			return &fault{"ImagePullFailed", fmt.Sprintf(
+			return &fault{imagePullFailed, fmt.Sprintf(
 				"the node cannot get the image %q: check spec.image, spec.imagePullSecrets and the node's way to the registry (kubectl describe pod %s)", c.Image, pod.Name)}
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return &fault{waiting.Reason, waiting.Message}

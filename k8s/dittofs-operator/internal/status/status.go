@@ -32,6 +32,9 @@ type Observation struct {
 	Service *corev1.Service
 	Set     *appsv1.StatefulSet
 	Pods    []corev1.Pod
+	// MissingSecrets are those of spec.imagePullSecrets that do not exist. They
+	// are looked for only while the image cannot be had.
+	MissingSecrets []string
 	// Claims is what is known of the claims; ClaimsKnown is false if the
 	// reconcile did not come so far.
 	Claims      []volumes.State

@@ -1,6 +1,8 @@
 package status
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
@@ -54,7 +56,7 @@ func judge(o Observation) verdict {
 		return result(v1alpha1.PhaseHibernated, "Hibernated", "replicas is 0; address and data are kept")
 	}
 	if fault := faultOf(pod); fault != nil && !v.serving {
-		return result(v1alpha1.PhaseFailed, fault.reason, fault.message)
+		return result(v1alpha1.PhaseFailed, fault.reason, fault.message+missing(o.MissingSecrets))
 	}
 	if refusal := refusedGrowth(o); refusal != nil && v.serving {
 		return result(v1alpha1.PhaseDegraded, "ExpansionRefused", refusal.Error())
@@ -114,6 +116,13 @@ func rolledOut(o Observation, pod *corev1.Pod) bool {
 	return o.Set != nil && pod != nil && pod.DeletionTimestamp == nil &&
 		o.Set.Status.ObservedGeneration >= o.Set.Generation &&
 		rollout.Revision(pod) == o.Set.Status.UpdateRevision
+}
+
+func missing(secrets []string) string {
+	if len(secrets) == 0 {
+		return ""
+	}
+	return "; of spec.imagePullSecrets these do not exist: " + strings.Join(secrets, ", ")
 }
 
 func refusedGrowth(o Observation) error {

@@ -1,0 +1,94 @@
+package manifests
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// dir is the operator's folder.
+const dir = "../.."
+
+func TestRenderedFilesAreCurrent(t *testing.T) {
+	for _, output := range Outputs {
+		want, err := output.Render(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, output.Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not current: run make manifests", output.Path)
+		}
+	}
+}
+
+func TestReferenceExplainsEveryField(t *testing.T) {
+	text, err := Reference(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, line := range strings.Split(string(text), "\n") {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		rows++
+		if last := strings.Trim(cells[len(cells)-1], " |"); last == "" {
+			t.Errorf("a field has no description: %s", line)
+		}
+	}
+	if rows < 60 {
+		t.Errorf("there are only %d fields", rows)
+	}
+}
+
+func TestOperatorMayDoNothingMoreThanItNeeds(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(dir, "config/rbac/role.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]string{}
+	for _, part := range strings.Split(string(text), "\n---\n") {
+		var role rbacv1.ClusterRole
+		if err := yaml.Unmarshal([]byte(strings.TrimPrefix(part, "---\n")), &role); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range role.Rules {
+			for _, resource := range rule.Resources {
+				allowed[resource] = strings.Join(rule.Verbs, ",")
+			}
+		}
+	}
+	want := map[string]string{
+		"dittoservers":            "get,list,watch",
+		"dittoservers/status":     "patch",
+		"dittoservers/finalizers": "update",
+		"statefulsets":            "create,get,list,patch,watch",
+		"services":                "create,get,list,patch,watch",
+		"configmaps":              "create,get,list,patch,watch",
+		"serviceaccounts":         "create,get,list,patch,watch",
+		"persistentvolumeclaims":  "create,get,list,patch,watch",
+		"pods":                    "delete,get,list,watch",
+		"secrets":                 "get",
+		"events":                  "create,patch",
+		"leases":                  "create,get,update",
+	}
+	for resource, verbs := range want {
+		if allowed[resource] != verbs {
+			t.Errorf("%s: the role allows %q, not %q", resource, allowed[resource], verbs)
+		}
+		delete(allowed, resource)
+	}
+	for resource, verbs := range allowed {
+		t.Errorf("%s: the role allows %q without need", resource, verbs)
+	}
+}

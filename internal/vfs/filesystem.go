@@ -22,7 +22,7 @@ type FileSystem interface {
 	Access(req *Request, id ID, mask AccessMask) (AccessMask, Attr, error)
 	Readlink(req *Request, id ID) (target string, attr Attr, err error)
 
-	// Read returns up to count bytes at off. eof is true if the read reached
+	// Read returns up to count bytes at off, and at most 8 MiB. eof is true if the read reached
 	// the end of the file. With noWait it returns ErrWouldBlock instead of
 	// waiting for a slow store. A READ of something else than a regular file
 	// is INVAL (ISDIR for directories).

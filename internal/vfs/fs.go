@@ -66,6 +66,7 @@ type shareState struct {
 	usedInodes  atomic.Int64
 	quotaBytes  atomic.Int64 // 0: none
 	quotaInodes atomic.Int64
+	granting    sync.Mutex // bytes under a quota; taken under an inode's lock
 }
 
 var _ FileSystem = (*FS)(nil)

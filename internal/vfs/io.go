@@ -51,7 +51,7 @@ func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []d
 	case off >= n.rec.size:
 		return nil, true, attr, nil
 	}
-	length := min(uint64(count), n.rec.size-off)
+	length := min(uint64(count), n.rec.size-off, data.MaxRecord)
 	if length == 0 {
 		return nil, false, attr, nil
 	}
@@ -134,15 +134,10 @@ func (fs *FS) insert(req *Request, n *node, ext data.Extent) (WCC, error) {
 }
 
 func (fs *FS) insertLocked(req *Request, n *node, ext data.Extent) error {
-	share := fs.share(n.rec.share)
-	if err := fs.checkByteQuota(req.Context, share, n, ext); err != nil {
-		return err
-	}
-	delta, err := n.file.Insert(req.Context, ext)
+	delta, err := fs.insertCounted(req.Context, n, ext)
 	if err != nil {
 		return err
 	}
-	share.usedBytes.Add(delta)
 	n.rec.used += uint64(delta)
 	n.rec.size = max(n.rec.size, ext.Off+ext.Len)
 	now := fs.now()
@@ -152,6 +147,24 @@ func (fs *FS) insertLocked(req *Request, n *node, ext data.Extent) error {
 	}
 	n.touch(now)
 	return nil
+}
+
+// insertCounted inserts an extent and counts its new bytes for the share. With
+// a quota, one writer of the share at a time: what one was granted counts for
+// the next.
+func (fs *FS) insertCounted(ctx context.Context, n *node, ext data.Extent) (delta int64, err error) {
+	share := fs.share(n.rec.share)
+	if quota := share.quotaBytes.Load(); quota != 0 {
+		share.granting.Lock()
+		defer share.granting.Unlock()
+		if err := checkByteQuota(ctx, quota, share.usedBytes.Load(), n, ext); err != nil {
+			return 0, err
+		}
+	}
+	if delta, err = n.file.Insert(ctx, ext); err == nil {
+		share.usedBytes.Add(delta)
+	}
+	return delta, err
 }
 
 // Commit makes the unstable data of a file durable. The range is not looked

@@ -119,9 +119,8 @@ func (fs *FS) Root(share uint32) (ID, error) {
 // checkByteQuota refuses an extent whose new bytes would exceed the share's
 // quota. Only when the whole extent does not fit is it worth finding out how
 // much of it overwrites what is there. The file's lock is held.
-func (fs *FS) checkByteQuota(ctx context.Context, s *shareState, n *node, ext data.Extent) error {
-	quota := s.quotaBytes.Load()
-	if quota == 0 || s.usedBytes.Load()+int64(ext.Len) <= quota {
+func checkByteQuota(ctx context.Context, quota, used int64, n *node, ext data.Extent) error {
+	if used+int64(ext.Len) <= quota {
 		return nil
 	}
 	grow := ext.Len
@@ -137,7 +136,7 @@ func (fs *FS) checkByteQuota(ctx context.Context, s *shareState, n *node, ext da
 			}
 		}
 	}
-	if grow > 0 && s.usedBytes.Load()+int64(grow) > quota {
+	if grow > 0 && used+int64(grow) > quota {
 		return EDQUOT
 	}
 	return nil

@@ -173,8 +173,8 @@ type StatFS struct {
 	TotalInodes, FreeInodes, AvailInodes uint64
 }
 
-// Buffer is data read from a file. Release gives its memory back; Bytes must
-// not be used afterwards. Release is idempotent and may be called on nil.
+// Buffer is data read from a file; nil if nothing was read. Release gives its
+// memory back: it is called once, and Bytes not afterwards.
 type Buffer interface {
 	Bytes() []byte
 	Release()

@@ -106,6 +106,16 @@ var dataTests = []behaviour{
 			e.Fatal("the file differs after a restart")
 		}
 	}},
+	{"AReadThatIsTooLargeIsShort", func(e *env) {
+		f := e.create(super, e.top, "f", 0o644)
+		e.truncate(f, 100<<20)
+		e.write(f, 7, "data", vfs.FileSync)
+		p, eof, err := e.tryRead(super, f, 0, 64<<20)
+		e.ok(err, "read of 64 MiB")
+		if len(p) < 1<<20 || eof || !bytes.HasPrefix(p, []byte("\x00\x00\x00\x00\x00\x00\x00data\x00")) {
+			e.Fatalf("%d bytes, eof %v", len(p), eof)
+		}
+	}},
 	{"AnEmptyWriteChangesNothing", func(e *env) {
 		f := e.create(super, e.top, "f", 0o644)
 		before := e.attr(f)

@@ -14,37 +14,7 @@ var quotaTests = []behaviour{
 	{"BytesAreRefusedExactlyAtTheQuota", byteQuota},
 	{"InodesAreRefusedExactlyAtTheQuota", inodeQuota},
 	{"UsageOutlivesARestart", usageAfterRestart},
-	{"WritersTogetherDoNotExceedTheQuota", func(e *env) {
-		const quota, writers, size = 40_000, 8, 1000
-		top := e.limited(quota, 0)
-		var wg sync.WaitGroup
-		var written atomic.Uint64
-		for w := range writers {
-			f := e.create(super, top, fmt.Sprint("f", w), 0o644)
-			wg.Go(func() {
-				for i := range 10 {
-					p := []byte(strings.Repeat("x", size))
-					_, _, err := e.FS.Write(super, f, uint64(i*size), p, vfs.Unstable)
-					switch err {
-					case nil:
-						written.Add(size)
-					case vfs.EDQUOT:
-						return
-					default:
-						e.Errorf("write: %v", err)
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
-		if n := written.Load(); n > quota || n <= quota-writers*size {
-			e.Errorf("%d bytes were written under a quota of %d", n, quota)
-		}
-		if st := e.statfs(top); st.FreeBytes != quota-written.Load() {
-			e.Errorf("%d bytes are free", st.FreeBytes)
-		}
-	}},
+	{"OneOfManyWritersGetsTheLastBytes", lastBytes},
 	{"MakersTogetherDoNotExceedTheQuota", func(e *env) {
 		const quota, workers = 50, 8
 		top := e.limited(0, quota)
@@ -169,6 +139,41 @@ func byteQuota(e *env) {
 	}
 	// Other shares are not concerned.
 	e.ok(e.grow(e.create(super, e.top, "f", 0o644), 0, 20_000), "a write elsewhere")
+}
+
+// lastBytes lets writers of many files race for room that only one can have.
+func lastBytes(e *env) {
+	const rounds, writers, size = 50, 8, 1000
+	top := e.limited(5*size, 0)
+	e.ok(e.grow(e.create(super, top, "most", 0o644), 0, 4*size), "write of most of the quota")
+	var files [writers]vfs.ID
+	for w := range writers {
+		files[w] = e.create(super, top, fmt.Sprint("f", w), 0o644)
+	}
+	for range rounds {
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		var won atomic.Int32
+		for _, f := range files {
+			wg.Go(func() {
+				<-start
+				_, _, err := e.FS.Write(super, f, 0, make([]byte, size), vfs.Unstable)
+				if err == nil {
+					won.Add(1)
+				} else if err != vfs.EDQUOT {
+					e.Errorf("write: %v", err)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		if won.Load() != 1 {
+			e.Fatalf("%d of %d writers got the room of one", won.Load(), writers)
+		}
+		for _, f := range files {
+			e.truncate(f, 0)
+		}
+	}
 }
 
 func inodeQuota(e *env) {

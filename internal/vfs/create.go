@@ -3,6 +3,7 @@ package vfs
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -80,7 +81,7 @@ func (fs *FS) Symlink(req *Request, dir ID, name, target string, set SetAttr) (A
 	if len(target) > MaxPath {
 		return Attr{}, WCC{}, ENAMETOOLONG
 	}
-	if len(target) == 0 {
+	if len(target) == 0 || strings.IndexByte(target, 0) >= 0 {
 		return Attr{}, WCC{}, EINVAL
 	}
 	if set.Mode == nil {

@@ -98,6 +98,9 @@ func (r *record) checkSet(c *Cred, set *SetAttr) error {
 		return EPERM
 	}
 	for _, t := range [...]*TimeSet{set.Atime, set.Mtime} {
+		if t != nil && !t.Now && t.Time.Nsec >= 1e9 {
+			return EINVAL
+		}
 		if t == nil || r.isOwner(c) {
 			continue
 		}

@@ -220,8 +220,10 @@ func symbolicLink(e *env) {
 	}
 	_, _, err := e.FS.Symlink(bob, e.top, "n", strings.Repeat("p", vfs.MaxPath+1), vfs.SetAttr{})
 	e.want(err, vfs.ENAMETOOLONG, "a target that is too long")
-	_, _, err = e.FS.Symlink(bob, e.top, "n", "", vfs.SetAttr{})
-	e.want(err, vfs.EINVAL, "an empty target")
+	for _, target := range []string{"", "\x00", "a\x00b"} {
+		_, _, err = e.FS.Symlink(bob, e.top, "n", target, vfs.SetAttr{})
+		e.want(err, vfs.EINVAL, fmt.Sprintf("the target %q", target))
+	}
 	_, _, err = e.FS.Symlink(bob, e.top, "s0", "x", vfs.SetAttr{})
 	e.want(err, vfs.EEXIST, "a name that exists")
 	for _, id := range []vfs.ID{e.top, e.create(bob, e.top, "f", 0o777), e.fifo(e.top, "p")} {

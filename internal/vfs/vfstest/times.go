@@ -23,6 +23,21 @@ var timeTests = []behaviour{
 			e.Fatalf("the file went from %+v to %+v", before, a)
 		}
 	}},
+	{"ASecondHasLessThanABillionNanoseconds", func(e *env) {
+		f := e.create(alice, e.top, "f", 0o644)
+		before := e.attr(f)
+		for _, nsec := range []uint32{1_000_000_000, 1<<32 - 1} {
+			for _, set := range []vfs.SetAttr{{Atime: &vfs.TimeSet{Time: vfs.Time{Nsec: nsec}}}, {Mtime: &vfs.TimeSet{Time: vfs.Time{Nsec: nsec}}}} {
+				_, err := e.FS.SetAttr(alice, f, set, nil)
+				e.want(err, vfs.EINVAL, "setattr")
+				_, _, err = e.FS.Create(alice, e.top, "n", vfs.CreateGuarded, set, vfs.Verifier{})
+				e.want(err, vfs.EINVAL, "create")
+			}
+		}
+		if e.attr(f) != before {
+			e.Fatal("a refused time changed the file")
+		}
+	}},
 	{"EachChangeMovesTheTimesItShould", timesMove},
 	{"ASizeChangeSetsTheModificationTime", func(e *env) {
 		f := e.create(alice, e.top, "f", 0o644)

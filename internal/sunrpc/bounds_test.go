@@ -177,7 +177,7 @@ func TestIdleConnectionIsClosedAfterItsTime(t *testing.T) {
 		readReply(t, nc)
 		time.Sleep(100 * time.Millisecond)
 	}
-	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Fatalf("idle connection: %v, want EOF", err)
 	}
 }

@@ -52,7 +52,7 @@ func (c *conn) serve() {
 	if ferr := c.flush(); ferr == nil && errors.Is(err, ErrServerClosed) {
 		c.linger()
 	}
-	c.nc.Close()
+	_ = c.nc.Close()
 }
 
 func (c *conn) readCalls() error {

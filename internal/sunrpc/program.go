@@ -114,7 +114,6 @@ type Call struct {
 	size                     int     // bytes of the record
 	record                   *buffer // owns Args, for calls on a goroutine
 	held                     int64   // bytes of the server's budget
-	key                      drcKey
 	entry                    *drcEntry
 }
 

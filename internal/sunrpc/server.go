@@ -166,7 +166,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 // closes ln.
 func (s *Server) Serve(ln net.Listener) error {
 	if !s.addListener(ln) {
-		ln.Close()
+		_ = ln.Close()
 		return ErrServerClosed
 	}
 	defer s.removeListener(ln)
@@ -210,7 +210,7 @@ func (s *Server) start(nc net.Conn) {
 	s.mu.Unlock()
 	if refused {
 		s.log.Debug("connection refused", "client", nc.RemoteAddr(), "limit", s.opts.MaxConns)
-		nc.Close()
+		_ = nc.Close()
 		return
 	}
 	s.opts.Observer.Connections(1)
@@ -233,7 +233,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	for ln := range s.listeners {
-		ln.Close()
+		_ = ln.Close()
 	}
 	for c := range s.conns {
 		c.stop()
@@ -253,7 +253,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel()
 	s.mu.Lock()
 	for c := range s.conns {
-		c.nc.Close()
+		_ = c.nc.Close()
 	}
 	s.mu.Unlock()
 	return ctx.Err()
@@ -269,7 +269,7 @@ func (s *Server) addListener(ln net.Listener) bool {
 }
 
 func (s *Server) removeListener(ln net.Listener) {
-	ln.Close()
+	_ = ln.Close()
 	s.mu.Lock()
 	delete(s.listeners, ln)
 	s.mu.Unlock()

@@ -43,7 +43,7 @@ func TestShutdownAnswersWhatIsInFlightAndThenSendsFIN(t *testing.T) {
 	if xid, res := readReply(t, nc); xid != 1 || !bytes.Equal(res, opaque([]byte("in flight"))) {
 		t.Fatalf("reply of call %d: % x", xid, res)
 	}
-	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("then %v, want EOF", err)
 	}
 	nc.Close()

@@ -84,7 +84,7 @@ func (w *writer) writeQueue() {
 	if err != nil {
 		w.err = err
 		w.failed.Store(true)
-		w.nc.Close()
+		_ = w.nc.Close()
 	}
 	w.room.Broadcast()
 }

@@ -209,7 +209,7 @@ func (c *Client) receive() {
 			ch <- rec
 		}
 	}
-	c.nc.Close()
+	_ = c.nc.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = fmt.Errorf("connection ended: %w", err)

@@ -1,6 +1,10 @@
 package nfsclient
 
-import "github.com/dittofs/dittofs/internal/xdr"
+import (
+	"errors"
+
+	"github.com/dittofs/dittofs/internal/xdr"
+)
 
 // Procedures of NFS version 3.
 const (
@@ -48,7 +52,8 @@ func (c *Client) call(proc uint32, put func(*xdr.Encoder)) (*xdr.Decoder, error)
 
 // finish is err, or the failure to decode the reply.
 func finish(d *xdr.Decoder, err error) error {
-	if _, isStatus := err.(Status); (err == nil || isStatus) && d.Err() != nil {
+	var status Status
+	if (err == nil || errors.As(err, &status)) && d.Err() != nil {
 		return d.Err()
 	}
 	return err

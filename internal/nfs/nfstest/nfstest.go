@@ -190,7 +190,7 @@ func (s *Server) Dial(opts nfsclient.Options) *nfsclient.Client {
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.Cleanup(func() { c.Close() })
+	s.Cleanup(func() { _ = c.Close() })
 	return c
 }
 

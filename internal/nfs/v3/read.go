@@ -1,6 +1,8 @@
 package v3
 
 import (
+	"errors"
+
 	"github.com/dittofs/dittofs/internal/sunrpc"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/xdr"
@@ -20,7 +22,7 @@ func (s *service) read(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
 	if err == nil {
 		buf, eof, attr, err = s.fs.Read(req, id, off, min(count, MaxIO), !c.MayBlock)
 	}
-	if err == vfs.ErrWouldBlock && !c.MayBlock {
+	if !c.MayBlock && errors.Is(err, vfs.ErrWouldBlock) {
 		return sunrpc.WouldBlock
 	}
 	ok := s.putStatus(c, err)

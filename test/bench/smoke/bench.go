@@ -91,9 +91,9 @@ func (b *bench) file(name string, size int) (nfsclient.Handle, error) {
 
 func (b *bench) close() {
 	for _, p := range b.pipes {
-		p.Close()
+		_ = p.Close()
 	}
-	b.c.Close()
+	_ = b.c.Close()
 }
 
 // measure runs one measurement and returns its rate.

@@ -52,7 +52,7 @@ func startServer(binary, dir string) (*server, error) {
 	}
 	for range 200 {
 		if nc, err := net.Dial("tcp", addr); err == nil {
-			nc.Close()
+			_ = nc.Close()
 			return s, nil
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -76,6 +76,6 @@ func (s *server) stop() {
 		_ = s.cmd.Wait() // its log says why it failed
 	}
 	if s.temp != "" {
-		os.RemoveAll(s.temp)
+		_ = os.RemoveAll(s.temp)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -88,12 +89,12 @@ func BenchmarkAppendAndInsertInOrder(b *testing.B) {
 }
 
 func BenchmarkStableWriteOf4KiB(b *testing.B) {
-	for _, writers := range []int{1, 32} {
+	for _, writers := range []int{2, 32} {
 		b.Run(fmt.Sprintf("%dwriters", writers), func(b *testing.B) {
 			w := benchWorld(b)
 			p := random(newRand(1), 4<<10)
 			b.SetBytes(int64(len(p)))
-			b.SetParallelism((writers + 1) / 2)
+			b.SetParallelism(writers / runtime.GOMAXPROCS(0))
 			var inodes atomic.Uint64
 			b.RunParallel(func(pb *testing.PB) {
 				ino := inodes.Add(1)

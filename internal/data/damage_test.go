@@ -193,7 +193,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 
 func TestADirectoryIsUsedByOneProcessAtATime(t *testing.T) {
 	w := newWorld(t, testOptions())
-	second := *w
+	second := &world{t: t, dir: w.dir, meta: w.meta, objects: w.objects, opts: w.opts}
 	if err := second.tryOpen(); !errors.Is(err, ErrInUse) {
 		t.Fatalf("second open: %v", err)
 	}

@@ -35,7 +35,7 @@ func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, 
 	if err != nil {
 		return Extent{}, err
 	}
-	err = g.local.Load().putRecord(rec, g.seed, p, pos)
+	err = s.opts.write(g.local.Load(), rec, g.seed, p, pos)
 	g.writing.Add(-1)
 	if err != nil {
 		s.abandon(g, err)
@@ -88,7 +88,11 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, in
 			rec.seq = s.seq
 			g.pending.Add(1)
 			g.writing.Add(1)
+			wantSpare := s.spare == nil && g.size > g.capacity/2 && g.size-n <= g.capacity/2
 			s.mu.Unlock()
+			if wantSpare {
+				s.wakeMaintainer()
+			}
 			return g, pos, nil
 		}
 		if deadline.IsZero() {
@@ -110,31 +114,75 @@ func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
 		s.mu.Unlock()
 		return s.await(ctx, created, deadline)
 	}
+	defer s.wakeMaintainer()
+	defer s.mu.Unlock()
+	if s.spare != nil && s.spare.size+n <= s.spare.capacity {
+		s.active, s.spare = s.spare, nil
+		return nil
+	}
+	return s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(capacity int64) error {
+		return s.waitForRoom(ctx, capacity, deadline)
+	}, &s.active)
+}
+
+// createLocked makes a segment and puts it where to points, when room says
+// that there is room for it. It gives the lock up in between.
+func (s *Store) createLocked(capacity int64, room func(int64) error, to **segment) error {
 	created := make(chan struct{})
 	s.creating = created
-	capacity := max(s.opts.SegmentSize, segmentHeaderLen+n)
-	err := s.waitForRoom(ctx, capacity, deadline)
-	var g *segment
-	if err == nil {
-		s.used += capacity
-		s.number++
-		id := makeSegmentID(s.log.Epoch(), s.number)
-		s.mu.Unlock()
-		g, err = s.create(id, capacity)
-		s.mu.Lock()
-		if err != nil {
-			s.releaseLocked(capacity)
-		}
+	defer func() {
+		s.creating = nil
+		close(created)
+	}()
+	if err := room(capacity); err != nil {
+		return err
 	}
-	if err == nil {
-		s.active = g
-		s.segments.put(g)
-	}
-	s.creating = nil
-	close(created)
+	s.used += capacity
+	s.number++
+	id := makeSegmentID(s.log.Epoch(), s.number)
 	s.mu.Unlock()
-	s.wakeMaintainer()
-	return err
+	g, err := s.create(id, capacity)
+	s.mu.Lock()
+	if err != nil {
+		s.releaseLocked(capacity)
+		return err
+	}
+	s.segments.put(g)
+	*to = g
+	return nil
+}
+
+// provideSpare makes the segment that will follow the active one, when that
+// is half full, so that no writer waits for its file. An error is met again by
+// the writer that needs it.
+func (s *Store) provideSpare() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.active
+	if g == nil || g.size <= g.capacity/2 || s.spare != nil || s.creating != nil || s.closed || s.failure() != nil {
+		return
+	}
+	_ = s.createLocked(s.opts.SegmentSize, func(capacity int64) error {
+		if s.used+capacity > s.opts.CacheSize/2 {
+			return ErrNoSpace
+		}
+		return nil
+	}, &s.spare)
+}
+
+// dropSpareLocked removes a spare segment that is not needed.
+func (s *Store) dropSpareLocked() {
+	g := s.spare
+	if g == nil {
+		return
+	}
+	s.spare = nil
+	s.segments.remove(g.id)
+	if err := os.Remove(g.local.Load().path); err != nil {
+		s.logger.Warn("an unused segment could not be removed", "error", err)
+	}
+	g.dropLocal()
+	s.releaseLocked(g.capacity)
 }
 
 // waitForRoom waits until capacity bytes fit into the journal; the lock is
@@ -233,8 +281,12 @@ func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 	return g, nil
 }
 
+// footerRoom is about the size of the footer: with its space allocated too, a
+// segment can be sealed on a full disk.
+func footerRoom(capacity int64) int64 { return 4*int64(capacity/pageSize+1) + 4096 }
+
 func (s *Store) prepare(f *localFile, id SegmentID, capacity int64) error {
-	err := unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, 0, capacity)
+	err := unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, 0, capacity+footerRoom(capacity))
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
 		return &os.PathError{Op: "allocate", Path: f.path, Err: err}
 	}

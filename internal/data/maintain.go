@@ -14,6 +14,7 @@ import (
 func (s *Store) runMaintainer() {
 	var idle idleWatch
 	for wait := time.Duration(0); s.sleep(s.maintainer, wait); {
+		s.provideSpare()
 		now := time.Now()
 		next := s.checkpoint(now)
 		next = earlier(next, s.retireIdle(&idle, now))
@@ -74,6 +75,7 @@ func (s *Store) retireIdle(w *idleWatch, now time.Time) time.Time {
 	}
 	if now.Sub(w.since) >= s.opts.SealAfter {
 		s.retireLocked()
+		s.dropSpareLocked()
 		*w = idleWatch{}
 		return time.Time{}
 	}
@@ -205,10 +207,22 @@ func (s *Store) drain(ctx context.Context) error {
 		return fmt.Errorf("dirty data could not be committed: %w", err)
 	}
 	s.mu.Lock()
-	s.retireLocked()
+	s.settleLocked()
 	s.mu.Unlock()
 	s.waitEmpty(ctx)
 	return s.failure()
+}
+
+// settleLocked leaves no segment open.
+func (s *Store) settleLocked() {
+	for s.creating != nil {
+		created := s.creating
+		s.mu.Unlock()
+		<-created
+		s.mu.Lock()
+	}
+	s.retireLocked()
+	s.dropSpareLocked()
 }
 
 // waitEmpty waits until all segments are in the content store.

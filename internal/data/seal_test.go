@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
+	"github.com/dittofs/dittofs/internal/meta/memory"
 	"golang.org/x/sys/unix"
 )
 
@@ -311,6 +314,103 @@ func TestAFailedSyncStopsTheStoreForGood(t *testing.T) {
 	if err := w.store.Close(t.Context()); !errors.Is(err, unix.EIO) {
 		t.Fatalf("close: %v", err)
 	}
+}
+
+func TestAWriteThatTheDiskCutsShortNeverBecomesAnExtent(t *testing.T) {
+	opts := testOptions()
+	var broken atomic.Int64 // writes that are to be cut short
+	opts.write = func(f *localFile, rec record, seed uint32, p []byte, pos int64) error {
+		if broken.Add(-1) < 0 {
+			return f.putRecord(rec, seed, p, pos)
+		}
+		if err := f.putRecord(rec, seed, p, pos); err != nil {
+			return err
+		}
+		if err := f.truncate(pos + recordHeaderLen + int64(len(p))/2); err != nil {
+			return err
+		}
+		return unix.ENOSPC
+	}
+	w := newWorld(t, opts)
+	p := random(newRand(1), 3000)
+	w.must(w.write(1, 0, p))
+	broken.Store(1)
+	if err := w.write(1, 0, random(newRand(2), 3000)); !errors.Is(err, ErrNoSpace) {
+		t.Fatalf("write: %v", err)
+	}
+	w.expect(1, 0, p)
+	w.must(w.write(2, 0, p))
+	w.must(w.flush(t.Context(), 1))
+	w.must(w.flush(t.Context(), 2))
+	c := w.crash(nil)
+	c.opts.write = nil
+	c.open()
+	w.sealAll()
+	for _, w := range []*world{w, c} {
+		w.expect(1, 0, p)
+		w.expect(2, 0, p)
+		w.checkIndex()
+	}
+}
+
+func TestADiskThatIsFullRefusesWritesAndKeepsWhatItHas(t *testing.T) {
+	dir := smallDisk(t, 1<<20)
+	opts := testOptions()
+	opts.SegmentSize = 256 << 10
+	w := &world{t: t, dir: dir, objects: newObjects(), opts: opts}
+	w.meta = &fencedMeta{Store: memory.Open(), epoch: 1, frozen: &w.frozen, point: &w.point}
+	w.open()
+	w.objects.fail(errors.New("out of order"))
+	p := random(newRand(1), 50<<10)
+	var n uint64
+	var err error
+	for ; n < 100 && err == nil; n++ {
+		if err = w.write(1, n*uint64(len(p)), p); err == nil {
+			w.must(w.flush(t.Context(), 1))
+		}
+	}
+	if !errors.Is(err, ErrNoSpace) || n < 10 {
+		t.Fatalf("after %d writes: %v", n, err)
+	}
+	n--
+	check := func() {
+		t.Helper()
+		for i := range n {
+			w.expect(1, i*uint64(len(p)), p)
+		}
+	}
+	check()
+	w.objects.fail(nil)
+	w.sealAll()
+	check()
+	w.must(w.write(2, 0, p))
+	w.must(w.flush(t.Context(), 2))
+	w.reopen()
+	check()
+	w.expect(2, 0, p)
+	w.close()
+}
+
+// smallDisk returns a directory on a filesystem of its own, which is gone
+// with the test.
+func smallDisk(t *testing.T, size int) string {
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		t.Skip("needs the right to mount a tmpfs: ", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigSetString(fs, "size", strconv.Itoa(size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		t.Skip("needs the right to mount a tmpfs: ", err)
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		t.Skip("needs the right to mount a tmpfs: ", err)
+	}
+	t.Cleanup(func() { unix.Close(mount) })
+	return fmt.Sprintf("/proc/self/fd/%d", mount)
 }
 
 func TestASyncIsSharedByAllWhoWait(t *testing.T) {

@@ -110,8 +110,7 @@ func (f *localFile) unref() {
 	}
 }
 
-// ReadAt fills p from off; io.ErrUnexpectedEOF if the file ends before, or
-// io.EOF if nothing is there.
+// ReadAt is that of io.ReaderAt.
 func (f *localFile) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
@@ -120,10 +119,8 @@ func (f *localFile) ReadAt(p []byte, off int64) (int, error) {
 		case err == unix.EINTR:
 		case err != nil:
 			return done, &os.PathError{Op: "read", Path: f.path, Err: err}
-		case n == 0 && done == 0:
-			return 0, io.EOF
 		case n == 0:
-			return done, io.ErrUnexpectedEOF
+			return done, io.EOF
 		default:
 			done += n
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -61,8 +62,10 @@ type Options struct {
 	// FooterMemory bounds the memory of page tables; default 16 MiB.
 	FooterMemory int64
 
-	// datasync is fdatasync(2); tests make it fail.
+	// datasync is fdatasync(2), and write is the writing of a record; tests
+	// make them fail.
 	datasync func(*localFile) error
+	write    func(f *localFile, rec record, seed uint32, p []byte, pos int64) error
 }
 
 func (o *Options) complete() error {
@@ -82,11 +85,16 @@ func (o *Options) complete() error {
 	if o.datasync == nil {
 		o.datasync = (*localFile).datasync
 	}
+	if o.write == nil {
+		o.write = (*localFile).putRecord
+	}
 	switch {
 	case o.Dir == "" || o.Content == nil || o.Log == nil:
 		return errors.New("data store: Dir, Content and Log are required")
 	case len(o.Instance) != instanceLen:
 		return fmt.Errorf("data store: instance %q is not of %d hexadecimal digits", o.Instance, instanceLen)
+	case o.Log.Epoch() == 0 || o.Log.Epoch() > math.MaxUint32:
+		return fmt.Errorf("data store: epoch %d of the metadata is out of range", o.Log.Epoch())
 	case o.SegmentSize < pageSize:
 		return fmt.Errorf("data store: a cache of %d bytes is too small, give it at least %d", o.CacheSize, 8*pageSize)
 	}
@@ -125,6 +133,7 @@ type Store struct {
 	mu       sync.Mutex
 	closed   bool
 	active   *segment
+	spare    *segment      // made in advance to follow the active one
 	creating chan struct{} // closed when the active segment has been made
 	freed    chan struct{} // closed and replaced when room was given back
 	number   uint32        // of the last segment made

@@ -23,6 +23,8 @@ const (
 
 	extentMemory = 40  // bytes of a loaded extent
 	windowMemory = 160 // bytes of a window's own state
+	// evictTries is the number of windows looked at for each load.
+	evictTries = 256
 )
 
 // errGap: the index has nothing where an extent must be.
@@ -226,10 +228,10 @@ func (f *File) forget() {
 	f.accounted = 0
 }
 
-// evict drops the clean extents that begin in the window, unless they are in
-// use or a batch that changed them has not been submitted. The file's lock is
+// evict drops the clean extents that begin in the window, unless they overlap
+// keep or a batch that changed them has not been submitted. The file's lock is
 // held.
-func (f *File) evict(w *window) error {
+func (f *File) evict(w *window, keep fileRange) error {
 	if f.windows[w.index] != w {
 		return nil
 	}
@@ -248,7 +250,7 @@ func (f *File) evict(w *window) error {
 		if e, ok := c.get(); ok && e.Off < hi {
 			hi = max(hi, e.End())
 		}
-		if lo < f.keep.hi && hi > f.keep.lo {
+		if lo < keep.hi && hi > keep.lo {
 			return errInUse
 		}
 		f.committed.cut(lo, hi, nil)
@@ -300,8 +302,8 @@ func (c *extentCache) remove(w *window) {
 	}
 }
 
-// shrink evicts windows until the limit is kept or all have been looked at
-// twice. The lock of busy is held; of its extents those in its keep range
+// shrink evicts windows until the limit is kept, and looks at a bounded number
+// of them: whoever loads more evicts more. The lock of busy is held; of its extents those in its keep range
 // stay. Another file that is locked is left alone, so that two evicting files
 // cannot wait for each other.
 func (c *extentCache) shrink(busy *File) {
@@ -309,7 +311,7 @@ func (c *extentCache) shrink(busy *File) {
 		return
 	}
 	c.mu.Lock()
-	tries := 2 * c.ring.Len()
+	tries := min(2*c.ring.Len(), evictTries)
 	c.mu.Unlock()
 	for ; tries > 0 && c.bytes.Load() > c.limit; tries-- {
 		w := c.pop()
@@ -337,11 +339,11 @@ func (c *extentCache) pop() *window {
 // evict drops a window that is not in the ring; false if it must stay.
 func (c *extentCache) evict(w *window, busy *File) bool {
 	if w.f == busy {
-		return w.f.evict(w) == nil
+		return w.f.evict(w, w.f.keep) == nil
 	}
 	if !w.f.mu.TryLock() {
 		return false
 	}
 	defer w.f.mu.Unlock()
-	return w.f.evict(w) == nil
+	return w.f.evict(w, fileRange{}) == nil
 }

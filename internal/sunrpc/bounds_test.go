@@ -255,6 +255,20 @@ func TestBytesOfCallsInFlightAreBoundedForAllConnections(t *testing.T) {
 	wg.Wait()
 }
 
+func TestUnfinishedLargeRecordsGiveWay(t *testing.T) {
+	// Room for two large records; four that will not be finished come first.
+	f := serve(t, sunrpc.Options{MaxBytes: 2 << 20, MaxRecord: 1 << 20, RecordTimeout: 300 * time.Millisecond})
+	for range 4 {
+		nc := f.raw(t)
+		if _, err := nc.Write(append(words(1<<31|1<<20), make([]byte, 100<<10)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := f.dial(t, nfsclient.Options{})
+	mustEcho(t, c, []byte("small ones are not held up"))
+	mustEcho(t, c, pattern(1<<20-100))
+}
+
 func TestConnectionsAreBounded(t *testing.T) {
 	f := serve(t, sunrpc.Options{MaxConns: 2})
 	a, b := f.dial(t, nfsclient.Options{}), f.dial(t, nfsclient.Options{})

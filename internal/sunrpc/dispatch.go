@@ -123,7 +123,7 @@ func (c *conn) serveInline(call *Call) bool {
 }
 
 // run has the handler append its reply to b. It returns the outcome and the
-// reply's length; for WouldBlock there is none.
+// reply's length without its mark; for WouldBlock there is none.
 func (c *conn) run(call *Call, b *batch) (AcceptStat, int) {
 	b.begin()
 	call.batch, call.Reply = b, &b.enc
@@ -142,7 +142,7 @@ func (c *conn) run(call *Call, b *batch) (AcceptStat, int) {
 		b.rewind(replyHeader)
 		b.enc.PutUint32(b.start+acceptOffset, uint32(stat))
 	}
-	return stat, b.end()
+	return stat, b.end() - markSize
 }
 
 // invoke calls the handler. A panic costs its call and nothing else.

@@ -116,6 +116,7 @@ func (h home) open(t testing.TB) vfstest.Instance {
 				t.Fatalf("copy of the stores: %v", err)
 			}
 			stop()
+			_ = os.RemoveAll(h.dir)
 			return after.open(t)
 		}
 	}

@@ -2,7 +2,6 @@ package vfstest
 
 import (
 	"context"
-	"testing"
 
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
@@ -10,7 +9,7 @@ import (
 
 // CheckConsistent fails the test for every fault that vfs.Check finds. Nothing
 // may be changing the filesystem, and no data may be dirty.
-func CheckConsistent(t testing.TB, r meta.Reader) {
+func CheckConsistent(t T, r meta.Reader) {
 	t.Helper()
 	faults := 0
 	err := vfs.Check(context.Background(), r, func(f vfs.Fault) {

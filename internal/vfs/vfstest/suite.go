@@ -92,10 +92,21 @@ type behaviour struct {
 	test func(*env)
 }
 
+// T is what the helpers need of a test: of testing.T and of rapid.T.
+type T interface {
+	Helper()
+	Logf(format string, args ...any)
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Skip(args ...any)
+}
+
 // env is a test's instance with one share, and short ways to use it. Helpers
 // without an error result fail the test.
 type env struct {
-	testing.TB
+	T
 	Instance
 	share uint32
 	top   vfs.ID
@@ -106,7 +117,7 @@ type env struct {
 var mainShare = config.Share{Name: "main", Path: "/main", Root: config.Root{Mode: "0777"}}
 
 func newEnv(t testing.TB, open Open) *env {
-	e := &env{TB: t, Instance: open(t)}
+	e := &env{T: t, Instance: open(t)}
 	e.share = e.addShare(mainShare)
 	e.top = e.rootOf(e.share)
 	return e
@@ -163,7 +174,12 @@ func (e *env) again(i Instance) {
 // filesystem says.
 func (e *env) settle() {
 	e.Helper()
-	e.walk(e.top, func(a vfs.Attr) {
+	e.settleBelow(e.top)
+}
+
+func (e *env) settleBelow(dir vfs.ID) {
+	e.Helper()
+	e.walk(dir, func(a vfs.Attr) {
 		if a.Type == vfs.TypeRegular {
 			e.commit(a.ID)
 		}

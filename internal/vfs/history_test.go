@@ -1,0 +1,21 @@
+package vfs_test
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/dittofs/dittofs/internal/vfs/vfstest"
+)
+
+// A normal run takes seconds; flags ask for more.
+func init() {
+	_ = flag.Set("rapid.checks", "12")
+	_ = flag.Set("rapid.steps", "60")
+	_ = flag.Set("rapid.nofailfile", "true") // the seed is printed
+}
+
+func TestRandomHistoriesMatchAModel(t *testing.T) {
+	for _, s := range combinations {
+		t.Run(s.String(), func(t *testing.T) { vfstest.RunHistories(t, s.open) })
+	}
+}

@@ -24,11 +24,13 @@ func prepareDirectory(dir string) error {
 	if err != nil {
 		return fmt.Errorf("metadata directory: %w", err)
 	}
-	foreign := ""
+	foreign, hasState := "", false
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case strings.HasPrefix(name, "marker.manifest."):
 			return nil
+		case name == stateFile:
+			hasState = true
 		case name == "LOCK" || name == "lost+found" || startOfDatabase(name):
 		default:
 			foreign = name
@@ -36,6 +38,9 @@ func prepareDirectory(dir string) error {
 	}
 	if foreign != "" {
 		return fmt.Errorf("metadata directory %s holds files that are no metadata store (%s); choose an empty directory", dir, foreign)
+	}
+	if hasState {
+		return fmt.Errorf("metadata directory %s has lost its manifest: %w", dir, meta.ErrCorrupt)
 	}
 	return nil
 }

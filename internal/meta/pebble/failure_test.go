@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -86,7 +85,9 @@ func TestADiskThatFailsAtAnyWriteIsAnErrorAndLosesNothing(t *testing.T) {
 			return syscall.ENOSPC // from now on, for good
 		}))
 		acknowledged := 0
-		s, err := open("meta", fs, nil, small)
+		o := small
+		o.stallLimit = 100 * time.Millisecond
+		s, err := open("meta", fs, nil, o)
 		if err == nil {
 			acknowledged, err = fill(s, batches)
 		}
@@ -205,9 +206,12 @@ func TestAnIdleStoreLeavesTheDiskAlone(t *testing.T) {
 
 func TestPebblesWishToEndTheProcessIsAnError(t *testing.T) {
 	w := newWatch(quiet.Logger)
-	logger{w}.Fatalf("%s", errors.New("manifest is gone"))
-	logger{w}.Fatalf("something else")
-	if err := w.err(); err == nil || !strings.Contains(err.Error(), "manifest is gone") {
-		t.Errorf("failure: %v", err)
+	gone := errors.New("manifest is gone")
+	err := w.run(func() error {
+		logger{w}.Fatalf("MANIFEST write failed: %s", gone)
+		return nil
+	})
+	if !errors.Is(err, gone) || !errors.Is(w.err(), gone) {
+		t.Errorf("%v, then %v", err, w.err())
 	}
 }

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -11,9 +12,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// retryPause is how long a flush or a compaction waits after one that failed;
-// Pebble itself would try again at once.
-const retryPause = 250 * time.Millisecond
+const (
+	// retryPause is how long a flush or a compaction waits after one that
+	// failed; Pebble itself would try again at once.
+	retryPause = 250 * time.Millisecond
+	// stallLimit is how long a batch waits for flushes that keep failing,
+	// before the store gives up.
+	stallLimit = time.Minute
+)
 
 // watch knows what goes wrong inside Pebble.
 //
@@ -26,12 +32,28 @@ type watch struct {
 	log        *slog.Logger
 	failed     chan struct{}         // closed after failure is set
 	failure    atomic.Pointer[error] // the first one; it is final
-	armed      atomic.Bool           // Open is over: nobody else handles errors
-	background atomic.Uint64         // flushes and compactions that failed
-	lastNanos  atomic.Int64          // when the last of them did
+	stallLimit time.Duration
+	background atomic.Uint64 // flushes and compactions that failed
+	last       atomic.Pointer[backgroundError]
 }
 
-func newWatch(log *slog.Logger) *watch { return &watch{log: log, failed: make(chan struct{})} }
+// backgroundError is why a flush or a compaction failed.
+type backgroundError struct {
+	err  error
+	when time.Time
+}
+
+func newWatch(log *slog.Logger) *watch {
+	w := &watch{log: log, failed: make(chan struct{}), stallLimit: stallLimit}
+	w.last.Store(&backgroundError{})
+	return w
+}
+
+func (w *watch) backgroundError(err error) {
+	w.background.Add(1)
+	w.last.Store(&backgroundError{err, time.Now()})
+	w.log.Error("metadata store cannot flush or compact; trying again", "error", err)
+}
 
 // fail records err, if it is the first, and returns the first.
 func (w *watch) fail(err error) error {
@@ -50,7 +72,8 @@ func (w *watch) err() error {
 	return nil
 }
 
-// run calls f, which calls Pebble, and gives up on it after a failure.
+// run calls f, which calls Pebble, and gives up on it after a failure. Being
+// held back by flushes that fail is one after some time.
 func (w *watch) run(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -61,18 +84,26 @@ func (w *watch) run(f func() error) error {
 		}()
 		done <- f()
 	}()
-	select {
-	case err := <-done:
-		return err
-	case <-w.failed:
-		return w.err()
+	stalled := time.NewTicker(w.stallLimit)
+	defer stalled.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-w.failed:
+			return w.err()
+		case <-stalled.C:
+			if last := w.last.Load(); time.Since(last.when) < w.stallLimit {
+				return w.fail(fmt.Errorf("waited %v for space in memory: %w", w.stallLimit, last.err))
+			}
+		}
 	}
 }
 
-// check returns err during Open. Later, an error never returns.
+// check returns nil, or never.
 func (w *watch) check(op, name string, err error) error {
-	if err == nil || !w.armed.Load() {
-		return err
+	if err == nil {
+		return nil
 	}
 	_ = w.fail(fmt.Errorf("%s %s: %w", op, filepath.Base(name), err))
 	select {}
@@ -96,13 +127,19 @@ func vital(name string) bool {
 func (fs guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if !vital(name) {
 		if filepath.Ext(name) == ".sst" {
-			since := time.Since(time.Unix(0, fs.w.lastNanos.Load()))
-			time.Sleep(min(retryPause-since, retryPause))
+			time.Sleep(time.Until(fs.w.last.Load().when.Add(retryPause)))
+			_ = fs.w.check("create", name, fs.w.err()) // no attempts without end
 		}
 		return fs.FS.Create(name, category)
 	}
 	f, err := fs.FS.Create(name, category)
-	return fs.guard(name, f, fs.w.check("create", name, err))
+	guarded, err := fs.guard(name, f, fs.w.check("create", name, err))
+	if err == nil && strings.HasPrefix(filepath.Base(name), "MANIFEST-") {
+		// Pebble syncs the directory only once, for this file and for the
+		// marker that points to it; a crash could leave only the marker.
+		err = fs.w.check("sync", name, syncDir(fs.FS, fs.PathDir(name)))
+	}
+	return guarded, err
 }
 
 // ReuseForWrite implements vfs.FS. Only logs are used again.
@@ -125,6 +162,14 @@ func (fs guardedFS) guard(name string, f vfs.File, err error) (vfs.File, error) 
 		return nil, err
 	}
 	return &guardedFile{f, name, fs.w}, nil
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // guardedFile is a vital file, or a directory.

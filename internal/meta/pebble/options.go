@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -59,12 +58,6 @@ func pebbleOptions(fs vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Op
 	return po
 }
 
-func (w *watch) backgroundError(err error) {
-	w.background.Add(1)
-	w.lastNanos.Store(time.Now().UnixNano())
-	w.log.Error("metadata store cannot flush or compact; trying again", "error", err)
-}
-
 func (w *watch) dataCorruption(info pebble.DataCorruptionInfo) {
 	w.log.Error("metadata store is damaged", "file", info.Path, "error", info.Details)
 }
@@ -77,7 +70,7 @@ func (l logger) Infof(format string, args ...any) { l.say(slog.LevelDebug, forma
 func (l logger) Errorf(format string, args ...any) { l.say(slog.LevelWarn, format, args) }
 
 // Fatalf does not return, like that of Pebble's own logger, but the process
-// goes on. During Open it returns: its callers there return the error too.
+// goes on.
 func (l logger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	for _, arg := range args {
@@ -86,9 +79,7 @@ func (l logger) Fatalf(format string, args ...any) {
 		}
 	}
 	_ = l.w.fail(err)
-	if l.w.armed.Load() {
-		select {}
-	}
+	select {}
 }
 
 func (l logger) say(level slog.Level, format string, args []any) {

@@ -11,14 +11,16 @@ package pebble
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -35,6 +37,7 @@ var (
 	ownKeys   = bytes.Repeat([]byte{0xff}, meta.MaxKey+1)
 	formatKey = append(bytes.Clone(ownKeys), "format"...)
 	epochKey  = append(bytes.Clone(ownKeys), "epoch"...)
+	closedKey = append(bytes.Clone(ownKeys), "closed"...) // the last epoch that ended in good order
 )
 
 // Options of a Store. The zero value is usable.
@@ -45,11 +48,14 @@ type Options struct {
 	// CacheBytes bounds the cache of uncompressed blocks, 0 means 32 MiB.
 	CacheBytes int64
 
-	memTableBytes uint64 // 0 means memTableSize
+	memTableBytes uint64        // 0 means memTableSize
+	stallLimit    time.Duration // 0 means stallLimit
 }
 
 // Store is a metadata store in a directory.
 type Store struct {
+	path     string
+	fs       vfs.FS // for files beside the database
 	db       *pebble.DB
 	lock     *pebble.Lock
 	owned    func() error // ErrFenced once the directory is not ours
@@ -94,60 +100,54 @@ func Open(dir string, o Options) (*Store, error) {
 
 // open takes over lock, which may be nil.
 func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err error) {
-	s := &Store{lock: lock, watch: newWatch(o.Logger), owned: func() error { return nil }}
-	if lock != nil {
-		if s.owned, err = ownership(path); err != nil {
-			return nil, errors.Join(err, lock.Close())
-		}
+	s := &Store{path: path, fs: fs, lock: lock, watch: newWatch(o.Logger), owned: func() error { return nil }}
+	if o.stallLimit != 0 {
+		s.watch.stallLimit = o.stallLimit
 	}
-	if err := s.openDB(path, pebbleOptions(fs, lock, s.watch, o)); err != nil {
+	before, err := readState(fs, path)
+	if err == nil && lock != nil {
+		s.owned, err = ownership(path)
+	}
+	if err == nil {
+		err = s.openDB(pebbleOptions(fs, lock, s.watch, o))
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.unlock())
 	}
-	if err := s.start(); err != nil {
+	if err := s.start(before); err != nil {
 		return nil, errors.Join(err, s.closeDB())
 	}
 	return s, nil
 }
 
-func (s *Store) openDB(path string, o *pebble.Options) error {
-	err := s.watch.run(func() (err error) {
-		s.db, err = pebble.Open(path, o)
+// openDB opens Pebble, a new database twice: the first log is made before the
+// format is what the options say, and does not tell damage from its end.
+func (s *Store) openDB(o *pebble.Options) error {
+	names, err := s.fs.List(s.path)
+	if err != nil {
+		return err
+	}
+	isNew := !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "marker.format-version.") })
+	return s.watch.run(func() (err error) {
+		if s.db, err = pebble.Open(s.path, o.Clone()); err != nil || !isNew {
+			return classify(err)
+		}
+		if err := s.db.Close(); err != nil {
+			return classify(err)
+		}
+		s.db, err = pebble.Open(s.path, o.Clone())
 		return classify(err)
 	})
-	if err != nil {
-		return err
-	}
-	s.watch.armed.Store(true)
-	return s.watch.err()
 }
 
-// start checks the format and begins a new epoch.
-func (s *Store) start() error {
-	stored, err := s.get(formatKey)
-	if err != nil {
-		return err
+// checkEmpty refuses a database that has data, but not the records of this
+// package.
+func (s *Store) checkEmpty() error {
+	pairs, err := s.scan(context.Background(), meta.Range{}, 1)
+	if err == nil && len(pairs) > 0 {
+		err = errors.New("the directory holds a database of another program; choose an empty directory")
 	}
-	epoch, err := s.get(epochKey)
-	if err != nil {
-		return err
-	}
-	switch {
-	case stored == nil:
-		if pairs, err := s.scan(context.Background(), meta.Range{}, 1); err != nil || len(pairs) > 0 {
-			return errors.Join(err, errors.New("the directory holds a database of another program; choose an empty directory"))
-		}
-	case len(stored) != 4 || len(epoch) != 8:
-		return fmt.Errorf("records of format and epoch have %d and %d bytes: %w", len(stored), len(epoch), meta.ErrCorrupt)
-	case binary.BigEndian.Uint32(stored) != format:
-		return fmt.Errorf("format %d, this version knows %d: %w", binary.BigEndian.Uint32(stored), format, meta.ErrFormat)
-	default:
-		s.epoch = binary.BigEndian.Uint64(epoch)
-	}
-	s.epoch++
-	b := &meta.Batch{}
-	b.Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
-	b.Put(epochKey, binary.BigEndian.AppendUint64(nil, s.epoch))
-	return s.apply(b)
+	return err
 }
 
 // Get implements meta.Reader.
@@ -295,13 +295,13 @@ func (s *Store) Close() error {
 		s.life.Lock()
 		defer s.life.Unlock()
 	}
-	return s.closeDB()
-}
-
-func (s *Store) closeDB() error {
 	if err := s.watch.err(); err != nil {
 		return fmt.Errorf("not closed in good order: %w", err)
 	}
+	return errors.Join(s.owned(), s.finish(), s.closeDB())
+}
+
+func (s *Store) closeDB() error {
 	err := s.watch.run(func() error { return classify(s.db.Close()) })
 	return errors.Join(err, s.unlock())
 }

@@ -22,6 +22,8 @@ var (
 	// ErrTooLarge: a write or a read above MaxRecord bytes, or a truncation
 	// that would not fit into one batch.
 	ErrTooLarge = errors.New("request is too large")
+	// ErrNotStored: the content store did not take the data in time.
+	ErrNotStored = errors.New("the content store does not take data")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("data store is closed")
 )
@@ -49,8 +51,11 @@ func (id SegmentID) Number() uint32 { return uint32(id) }
 
 // Object is the segment's name in the content store.
 func (id SegmentID) Object() string {
-	return fmt.Sprintf("segments/%016x/%08x", id.Epoch(), id.Number())
+	return fmt.Sprintf("%s%08x", objectPrefix(id.Epoch()), id.Number())
 }
+
+// objectPrefix begins the names of all segments of an epoch.
+func objectPrefix(epoch uint64) string { return fmt.Sprintf("segments/%016x/", epoch) }
 
 func (id SegmentID) String() string { return fmt.Sprintf("%d/%d", id.Epoch(), id.Number()) }
 

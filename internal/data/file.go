@@ -207,14 +207,6 @@ func (f *File) HasDirty() bool {
 	return f.dirty.n > 0
 }
 
-// StillDirty says whether any part of the extents is not committed, so that
-// Dirty, Sync and Commit are to be called again before they are durable.
-func (f *File) StillDirty(exts []Extent) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.dirty.n > 0 && len(f.current(exts)) > 0
-}
-
 // dirtyIn says whether the file has dirty extents in the segment.
 func (f *File) dirtyIn(id SegmentID) bool {
 	f.mu.Lock()

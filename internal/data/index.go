@@ -23,7 +23,8 @@ const (
 // index covers. newSize is the size it covers now; what the index did not
 // cover before the new extents is recorded as a hole. delta is the change of
 // the committed bytes that are not in holes. What would not fit into a batch
-// stays dirty: StillDirty says whether to call again.
+// stays dirty, as do the parts that others have overwritten since: as long as
+// the file is dirty where synced was, a crash can bring older bytes back.
 func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -35,6 +36,9 @@ func (s *Store) recover(ctx context.Context) error {
 	}
 	files, err := s.journalFiles()
 	if err != nil {
+		return err
+	}
+	if err := s.skipTakenNumbers(ctx); err != nil {
 		return err
 	}
 	for _, id := range files {
@@ -121,6 +125,24 @@ func (s *Store) noteNumber(id SegmentID) {
 	if id.Epoch() == s.log.Epoch() {
 		s.number = max(s.number, id.Number())
 	}
+}
+
+// skipTakenNumbers looks for objects of this epoch: after the metadata was
+// restored from a copy, an epoch can come a second time, and its segments must
+// not have the names of those of the first.
+func (s *Store) skipTakenNumbers(ctx context.Context) error {
+	prefix := objectPrefix(s.log.Epoch())
+	err := s.content.List(ctx, prefix, func(object string, _ int64) error {
+		number, err := strconv.ParseUint(strings.TrimPrefix(object, prefix), 16, 32)
+		if err == nil {
+			s.noteNumber(makeSegmentID(s.log.Epoch(), uint32(number)))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("content store: %w", err)
+	}
+	return nil
 }
 
 // journalFiles lists the segments that have a file in the journal.

@@ -43,7 +43,8 @@ type Options struct {
 	// OnFailure is called once, when a sync or the Log has failed and the
 	// process must stop.
 	OnFailure func(error)
-	// MaxWait is how long a writer waits for room; default 10 s.
+	// MaxWait is how long a writer waits for room, or for the content store
+	// in WaitStored; default 10 s.
 	MaxWait time.Duration
 	// SealAfter is how long a segment is kept open without a write; default
 	// 10 s.

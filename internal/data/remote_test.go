@@ -1,0 +1,75 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
+	w := newWorld(t, testOptions())
+	const writers = 40
+	var done sync.WaitGroup
+	for i := range uint64(writers) {
+		done.Go(func() {
+			if err := w.write(i, 0, []byte("remote")); err != nil {
+				t.Error(err)
+				return
+			}
+			dirty := w.file(i).f.Dirty()
+			if err := w.flush(context.Background(), i); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := w.store.WaitStored(context.Background(), dirty); err != nil {
+				t.Error(err)
+				return
+			}
+			for _, e := range dirty {
+				if _, err := w.objects.Size(context.Background(), e.Seg.Object()); err != nil {
+					t.Errorf("segment %v: %v", e.Seg, err)
+				}
+			}
+		})
+	}
+	done.Wait()
+	if n := w.store.Stats().Stored; n > writers/2 {
+		t.Fatalf("%d segments for %d small writes", n, writers)
+	}
+}
+
+func TestWaitStoredFailsWhileTheContentStoreIsOut(t *testing.T) {
+	opts := testOptions()
+	opts.MaxWait = 50 * time.Millisecond
+	w := newWorld(t, opts)
+	w.objects.fail(errors.New("out of order"))
+	w.must(w.write(1, 0, []byte("data")))
+	dirty := w.file(1).f.Dirty()
+	w.must(w.flush(t.Context(), 1))
+	if err := w.store.WaitStored(t.Context(), dirty); !errors.Is(err, ErrNotStored) {
+		t.Fatal(err)
+	}
+	w.objects.fail(nil)
+	w.eventually("hand-off", func() bool { return w.store.WaitStored(t.Context(), dirty) == nil })
+}
+
+func TestAnEpochThatComesAgainUsesNoNameTwice(t *testing.T) {
+	w := newWorld(t, testOptions())
+	old := w.meta.clone(w)
+	old.epoch = w.meta.epoch
+	w.must(w.write(1, 0, []byte("lost with the metadata")))
+	w.must(w.flush(t.Context(), 1))
+	w.sealAll()
+	w.close()
+	w.meta = old
+	w.open()
+	w.must(w.write(1, 0, []byte("new")))
+	w.must(w.flush(t.Context(), 1))
+	w.sealAll()
+	w.expect(1, 0, []byte("new"))
+	if names := w.objects.names(); len(names) != 2 {
+		t.Fatalf("objects %v", names)
+	}
+}

@@ -196,6 +196,9 @@ func (s *Store) scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair,
 	if bytes.Compare(r.Start, r.End) >= 0 {
 		return nil, nil
 	}
+	if len(r.Start) == 0 {
+		r.Start = nil // Pebble takes an empty bound for a key
+	}
 	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: r.Start, UpperBound: r.End})
 	if err != nil {
 		return nil, classify(err)

@@ -45,10 +45,10 @@ func (w *writer) send(b *batch) error {
 	for w.err == nil && w.queued > maxQueued {
 		w.room.Wait()
 	}
-	if w.err != nil {
+	if err := w.err; err != nil {
 		w.mu.Unlock()
 		b.free()
-		return w.err
+		return err
 	}
 	w.queued += b.size()
 	if n := len(w.queue); n > 0 && w.queue[n-1].absorb(b) {

@@ -26,6 +26,7 @@ type conn struct {
 	closing atomic.Bool
 
 	batch    *batch        // replies of inline calls, not sent yet; nil if none
+	opened   time.Time     // when the batch was begun
 	inline   Call          // the call that is being served inline
 	inFlight chan struct{} // one element for each call on a goroutine
 	calls    sync.WaitGroup
@@ -115,7 +116,7 @@ func (c *conn) flush() error {
 // open returns the batch for the next inline reply.
 func (c *conn) open() *batch {
 	if c.batch == nil {
-		c.batch = newBatch()
+		c.batch, c.opened = newBatch(), c.reader.now
 	}
 	return c.batch
 }

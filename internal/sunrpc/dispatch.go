@@ -12,6 +12,9 @@ import (
 // and reply.
 const callOverhead = 8 << 10
 
+// batchTime is how long a reply may wait for those of the calls behind it.
+const batchTime = 500 * time.Microsecond
+
 var calls = sync.Pool{New: func() any { return new(Call) }}
 
 // handle serves one record, or starts a goroutine that does. An error ends the
@@ -25,7 +28,7 @@ func (c *conn) handle(rec record) error {
 	} else if rec.own != nil {
 		c.srv.release(rec.own)
 	}
-	if err == nil && c.batch != nil && c.batch.size() >= batchTarget {
+	if err == nil && c.batch != nil && (c.batch.size() >= batchTarget || c.reader.now.Sub(c.opened) > batchTime) {
 		err = c.flush()
 	}
 	return err

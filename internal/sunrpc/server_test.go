@@ -32,11 +32,12 @@ const (
 	procWho   = 7 // returns uid, gid and the number of groups
 	// procLargeApart is procLarge, always on a goroutine.
 	procLargeApart = 8
-	procLast       = 9
+	procPause      = 9 // waits for the test, inline
+	procLast       = 10
 )
 
 type program struct {
-	release  chan struct{} // one element lets one procWait go
+	release  chan struct{} // one element lets one procWait or procPause go
 	waits    atomic.Int32  // procWait calls begun
 	made     atomic.Int32  // large buffers made
 	released atomic.Int32  // and given back
@@ -98,6 +99,10 @@ func (p *program) procs() []sunrpc.Proc {
 	}}
 	procs[procLargeApart] = procs[procLarge]
 	procs[procLargeApart].Class = sunrpc.Blocking
+	procs[procPause] = sunrpc.Proc{Name: "PAUSE", Handler: func(*sunrpc.Call) sunrpc.AcceptStat {
+		<-p.release
+		return sunrpc.Success
+	}}
 	procs[procWho] = sunrpc.Proc{Name: "WHO", Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
 		c.Reply.Uint32(c.Cred.UID)
 		c.Reply.Uint32(c.Cred.GID)
@@ -425,6 +430,26 @@ func TestRepliesAreSentBeforeTheRestOfARecordIsWaitedFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRepliesDoNotWaitLongForOneAnother(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	nc := f.raw(t)
+	calls := marked(callRecord(1, procNull, nil))
+	calls = append(calls, marked(callRecord(2, procPause, nil))...)
+	calls = append(calls, marked(callRecord(3, procPause, nil))...)
+	if _, err := nc.Write(calls); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Millisecond) // that is what makes the second call a slow one
+	f.release <- struct{}{}
+	for xid := range uint32(2) {
+		if got, _ := readReply(t, nc); got != xid+1 {
+			t.Fatalf("reply of call %d, want %d", got, xid+1)
+		}
+	}
+	f.release <- struct{}{}
+	readReply(t, nc)
 }
 
 func TestHandlerThatWouldBlockRunsAgainWhereItMay(t *testing.T) {

@@ -230,7 +230,7 @@ func (s *Store) Capacity() (total, free uint64, err error) {
 	if err := unix.Statfs(s.dir, &st); err != nil {
 		return 0, 0, fmt.Errorf("capacity of %s: %w", s.dir, err)
 	}
-	size := uint64(st.Bsize) //nolint:gosec // a block size is positive
+	size := uint64(st.Bsize)
 	return st.Blocks * size, st.Bavail * size, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -68,6 +69,41 @@ func TestShutdownDoesNotWaitBeyondItsContext(t *testing.T) {
 	}
 	if err := <-failed; err == nil {
 		t.Error("the call that was given up was answered")
+	}
+}
+
+func TestClientsThatGoAwayLeaveNothingBehind(t *testing.T) {
+	f := serve(t, sunrpc.Options{MaxBytes: 4 << 20})
+	before := runtime.NumGoroutine()
+	for i := range uint32(60) {
+		nc := f.raw(t)
+		var out []byte
+		for j := range uint32(4) {
+			out = append(out, marked(callRecord(100*i+j, procWait, opaque(words(i, j))))...)
+			out = append(out, marked(callRecord(100*i+j+50, procLarge, words(300<<10)))...)
+			out = append(out, marked(callRecord(100*i+j+60, procLargeApart, words(300<<10)))...)
+		}
+		out = append(out, marked(callRecord(100*i+99, procEcho, opaque(make([]byte, 200<<10))))...)
+		// Cut anywhere, also within a large record.
+		if _, err := nc.Write(out[:len(out)-int(i)*3000]); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			_ = nc.(*net.TCPConn).SetLinger(0) // RST instead of FIN
+		}
+		nc.Close()
+	}
+	for range 240 {
+		f.release <- struct{}{}
+	}
+	eventually(t, "goroutines ended", func() bool { return runtime.NumGoroutine() <= before })
+	if made, released := f.made.Load(), f.released.Load(); made != released {
+		t.Errorf("%d buffers were made, %d given back", made, released)
+	}
+	// The budgets are whole again: the largest calls are served.
+	c := f.dial(t, nfsclient.Options{})
+	for range 8 {
+		mustEcho(t, c, pattern(1<<20))
 	}
 }
 

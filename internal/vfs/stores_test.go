@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,10 +114,7 @@ func (h home) open(t testing.TB) vfstest.Instance {
 	if h.pebble && h.filesystem && !h.busy {
 		i.Crash = func() vfstest.Instance {
 			after := h
-			after.dir = t.TempDir()
-			if err := copyTree(after.dir, h.dir); err != nil {
-				t.Fatalf("copy of the stores: %v", err)
-			}
+			after.dir = snapshot(t, h.dir)
 			stop()
 			_ = os.RemoveAll(h.dir)
 			return after.open(t)
@@ -174,8 +174,41 @@ func (r running) stop(t testing.TB, h home) {
 	}
 }
 
-// copyTree copies what kill -9 would leave: everything that was written,
-// nothing that was only in the process.
+// snapshot copies a directory as kill -9 would leave it: everything that was
+// written, nothing that was only in the process. Background work that changes
+// it meanwhile makes it begin again.
+func snapshot(t testing.TB, dir string) string {
+	t.Helper()
+	for range 100 {
+		before, to := fingerprint(dir), t.TempDir()
+		err := copyTree(to, dir)
+		if err == nil && fingerprint(dir) == before {
+			return to
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("copy of the stores: %v", err)
+		}
+		_ = os.RemoveAll(to)
+	}
+	t.Fatal("the stores do not come to rest")
+	return ""
+}
+
+// fingerprint changes when a file is made, removed, renamed or written.
+func fingerprint(dir string) string {
+	var b strings.Builder
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			fmt.Fprintln(&b, path, info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	})
+	return b.String()
+}
+
 func copyTree(to, from string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"sync"
 )
 
 // HandleSize is the length of a file handle in bytes: a version byte, three
@@ -32,12 +33,15 @@ func NewHandles(key []byte) (*Handles, error) {
 	return &Handles{block: block}, err
 }
 
+// blocks spares an allocation per call: what is passed through the interface
+// of a cipher escapes.
+var blocks = sync.Pool{New: func() any { return new([aes.BlockSize]byte) }}
+
 // Append appends the handle of id to dst.
 func (h *Handles) Append(dst []byte, id ID) []byte {
 	n := len(dst)
-	dst = append(dst, make([]byte, HandleSize)...)
+	dst = append(dst, (&[HandleSize]byte{handleVersion})[:]...)
 	out := dst[n:]
-	out[0] = handleVersion
 	putID(out[4:], id)
 	h.block.Encrypt(out[4+idSize:], out[4:4+idSize])
 	return dst
@@ -49,9 +53,11 @@ func (h *Handles) Parse(b []byte) (ID, error) {
 	if len(b) != HandleSize || b[0] != handleVersion || b[1]|b[2]|b[3] != 0 {
 		return ID{}, EBADHANDLE
 	}
-	var want [aes.BlockSize]byte
+	want := blocks.Get().(*[aes.BlockSize]byte)
 	h.block.Encrypt(want[:], b[4:4+idSize])
-	if subtle.ConstantTimeCompare(want[:], b[4+idSize:]) != 1 {
+	same := subtle.ConstantTimeCompare(want[:], b[4+idSize:])
+	blocks.Put(want)
+	if same != 1 {
 		return ID{}, EBADHANDLE
 	}
 	return ID{

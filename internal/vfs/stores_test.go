@@ -64,9 +64,17 @@ type home struct {
 	dir      string
 	instance string
 	content  content.Store // in memory: it stays where it is
+	// failing, if set, stands before the metadata store.
+	failing func(meta.Store) meta.Store
 }
 
 func (s stores) open(t testing.TB) vfstest.Instance {
+	t.Helper()
+	return s.home(t).open(t)
+}
+
+// home is a new, empty one.
+func (s stores) home(t testing.TB) home {
 	t.Helper()
 	id := make([]byte, 16)
 	_, _ = rand.Read(id)
@@ -74,7 +82,7 @@ func (s stores) open(t testing.TB) vfstest.Instance {
 	if !s.filesystem {
 		h.content = contentmemory.Open()
 	}
-	return h.open(t)
+	return h
 }
 
 // running is an open instance.
@@ -132,6 +140,9 @@ func (h home) start(t testing.TB) (r running, err error) {
 			return r, err
 		}
 	}
+	if h.failing != nil {
+		store = h.failing(store)
+	}
 	r.log = commit.New(ctx, store)
 	r.content = h.content
 	if h.filesystem {
@@ -142,7 +153,11 @@ func (h home) start(t testing.TB) (r running, err error) {
 	opt := data.Options{
 		Dir: filepath.Join(h.dir, "cache"), Content: r.content, Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.pebble,
 		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour,
-		OnFailure: func(err error) { t.Errorf("the data store failed: %v", err) },
+		OnFailure: func(err error) {
+			if h.failing == nil {
+				t.Errorf("the data store failed: %v", err)
+			}
+		},
 	}
 	vopt := vfs.Options{Log: r.log, Logger: logger}
 	if h.busy {
@@ -161,7 +176,7 @@ func (h home) start(t testing.TB) (r running, err error) {
 
 func (r running) stop(t testing.TB, h home) {
 	r.fs.Close()
-	if err := r.data.Close(context.Background()); err != nil {
+	if err := r.data.Close(context.Background()); err != nil && h.failing == nil {
 		t.Errorf("close the data store: %v", err)
 	}
 	if h.filesystem {
@@ -169,7 +184,7 @@ func (r running) stop(t testing.TB, h home) {
 			t.Errorf("close the content store: %v", err)
 		}
 	}
-	if err := r.log.Close(); err != nil {
+	if err := r.log.Close(); err != nil && h.failing == nil {
 		t.Errorf("close the metadata store: %v", err)
 	}
 }

@@ -16,6 +16,9 @@ func init() {
 
 func TestRandomHistoriesMatchAModel(t *testing.T) {
 	for _, s := range combinations {
-		t.Run(s.String(), func(t *testing.T) { vfstest.RunHistories(t, s.open) })
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel() // they wait for the disk most of the time
+			vfstest.RunHistories(t, s.open)
+		})
 	}
 }

@@ -8,6 +8,9 @@ import (
 
 func TestManyWorkersLeaveAConsistentFileSystem(t *testing.T) {
 	for _, s := range combinations {
-		t.Run(s.String(), func(t *testing.T) { vfstest.RunStress(t, s.open) })
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel() // they wait for the disk most of the time
+			vfstest.RunStress(t, s.open)
+		})
 	}
 }

@@ -8,6 +8,9 @@ import (
 
 func TestFileSystemOverEveryCombinationOfStores(t *testing.T) {
 	for _, s := range combinations {
-		t.Run(s.String(), func(t *testing.T) { vfstest.Run(t, s.open) })
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel() // they wait for the disk most of the time
+			vfstest.Run(t, s.open)
+		})
 	}
 }

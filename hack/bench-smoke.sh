@@ -1,30 +1,16 @@
 #!/bin/bash
-# bench-smoke.sh [FLAGS OF test/bench/smoke...]: rates of our server, as in the default configuration, beside those of
-# NFS-Ganesha on a folder of the same disk. ADDR=host:port,/export[,mountport] measures that server instead of Ganesha, and
-# ADDR=none ours alone. PORT= is Ganesha's (23049; the next three as well).
+# bench-smoke.sh [smoke flags]: rates over the wire of bin/dittofs beside NFS-Ganesha from Debian, in alternating rounds. Both
+# serve folders of one disk. -time 3s -rounds 5 for steadier figures, -only READ for a part, -h for more.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/server.sh"
 cd "$REPO"
-PORT=${PORT:-23049}
-dir=$(mktemp -d "${TMPDIR:-/tmp}/dittofs-bench.XXXXXX")
-peer=
-leave() {
-	[ -z "$peer" ] || hack/ganesha/ganesha.sh down "$PORT"
-	rm -rf "$dir"
-}
-trap leave EXIT
-
-CGO_ENABLED=0 go build -trimpath -o "$dir/dittofs" ./cmd/dittofs
-CGO_ENABLED=0 go build -trimpath -o "$dir/smoke" ./test/bench/smoke
-mkdir "$dir/ours" "$dir/peer"
-case ${ADDR:-} in
-none) targets=() ;;
-'')
-	peer=1
-	hack/ganesha/ganesha.sh up "$PORT" "$dir/peer"
-	targets=(-target "ganesha=127.0.0.1:$PORT,/vfs,$((PORT + 1))")
-	;;
-*) targets=(-target "peer=$ADDR") ;;
-esac
-say "load of this machine before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
-"$dir/smoke" -server "$dir/dittofs" -dir "$dir/ours" "${targets[@]}" "$@"
+SAY=bench
+dir=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
+port=$(free_port 14049)
+trap 'hack/ganesha/ganesha.sh down "$port"; rm -rf "$dir"' EXIT
+mkdir -m 1777 "$dir/export" "$dir/dittofs"
+server_build
+go build -o "$dir/smoke" ./test/bench/smoke
+hack/ganesha/ganesha.sh up "$port" "$dir/export"
+"$dir/smoke" -server bin/dittofs -dir "$dir/dittofs" -target "ganesha=127.0.0.1:$port,/vfs,$((port + 1))" "$@"

@@ -57,8 +57,8 @@ fuzz: ## Every fuzz target for FUZZTIME (30s) each. PKG=./internal/xdr for a par
 	hack/fuzz.sh $(FUZZTIME) $(or $(PKG),./...)
 bench: ## Go benchmarks. PKG= for a part.
 	go test -run '^$$' -bench . -benchmem $(or $(PKG),./internal/...)
-bench-smoke: ## Rates over the wire beside NFS-Ganesha, alternating.
-	hack/bench-smoke.sh
+bench-smoke: ## Rates over the wire beside NFS-Ganesha, in alternating rounds. FLAGS="-time 3s" for steadier ones.
+	hack/bench-smoke.sh $(FLAGS)
 
 ##@ Generated files
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,9 +69,14 @@ func TestStoresOfAnotherInstanceAreRefused(t *testing.T) {
 	}
 	// Other metadata does not know what lies there.
 	other := filepath.Join(t.TempDir(), "metadata")
-	refused(t, file, "DITTOFS_METADATA_PATH", other, "content.path", "instance")
-	if err := os.RemoveAll(filepath.Join(dir, "content")); err != nil {
+	refused(t, file, "DITTOFS_METADATA_PATH", other, "cache.path", "another instance")
+	if err := os.RemoveAll(filepath.Join(dir, "cache")); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, file, "DITTOFS_METADATA_PATH", other, "cache.path", "another instance")
+	refused(t, file, "DITTOFS_METADATA_PATH", other, "content.path", "another instance")
+	for _, path := range []string{other, filepath.Join(dir, "cache")} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("refused, but %s was made", path)
+		}
+	}
 }

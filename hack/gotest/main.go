@@ -1,5 +1,5 @@
-// Command gotest runs `go test` and reports it briefly: a line for each package, the full output of what failed, what was
-// skipped and why, and the counts. With -counts FILE the counts are appended there, for the sum over several runs.
+// Command gotest runs `go test` and reports it briefly: a line for each package, the full output of what failed, how many
+// were skipped and why, and the counts. With -counts FILE the counts are appended there, for the sum over several runs.
 //
 //	gotest [-counts FILE] [go test arguments]
 package main
@@ -9,8 +9,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +32,7 @@ type report struct {
 	passed, failed, skipped int
 	running                 map[string][]string // output so far, by package and test
 	failedTests             map[string]int      // failed tests, by package
+	skips                   map[string]int      // skipped tests, by package and reason
 }
 
 func main() {
@@ -53,7 +57,7 @@ func main() {
 	if err != nil && r.failed == 0 {
 		r.failed++ // go itself failed: a pattern without packages, an unknown flag
 	}
-	fmt.Printf("%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
+	r.sum()
 	if counts != "" {
 		if err := appendCounts(counts, r); err != nil {
 			fmt.Fprintln(os.Stderr, "gotest:", err)
@@ -66,7 +70,7 @@ func main() {
 }
 
 func newReport(out io.Writer) *report {
-	return &report{out: out, running: map[string][]string{}, failedTests: map[string]int{}}
+	return &report{out: out, running: map[string][]string{}, failedTests: map[string]int{}, skips: map[string]int{}}
 }
 
 // read consumes the events. A line that is none, such as a message of the compiler, is passed on.
@@ -102,7 +106,7 @@ func (r *report) add(e event) {
 	case "skip":
 		if e.Test != "" {
 			r.skipped++
-			fmt.Fprintf(r.out, "SKIP %s %s: %s\n", e.Package, e.Test, reason(r.running[key]))
+			r.skips[e.Package+": "+reason(r.running[key])]++
 		}
 		delete(r.running, key)
 	case "fail":
@@ -125,6 +129,14 @@ func (r *report) fail(e event, key string) {
 	delete(r.running, key)
 }
 
+// sum prints what was skipped and why, and the counts.
+func (r *report) sum() {
+	for _, why := range slices.Sorted(maps.Keys(r.skips)) {
+		fmt.Fprintf(r.out, "SKIP %d of %s\n", r.skips[why], why)
+	}
+	fmt.Fprintf(r.out, "%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
+}
+
 // dump prints all that is known of a package that failed outside of its tests, such as a panic's stack.
 func (r *report) dump(pkg string) {
 	fmt.Fprintf(r.out, "FAIL %s\n", pkg)
@@ -135,12 +147,15 @@ func (r *report) dump(pkg string) {
 	}
 }
 
+// place is what a log of a test begins with: the line of the file.
+var place = regexp.MustCompile(`^\w+\.go:\d+: `)
+
 // reason picks the message of t.Skip out of a test's output.
 func reason(output []string) string {
 	for _, line := range output {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "===") && !strings.HasPrefix(line, "---") {
-			return line
+			return place.ReplaceAllString(line, "")
 		}
 	}
 	return "no reason given"

@@ -146,6 +146,7 @@ var renameTests = []behaviour{
 		e.absent(e.top, "f")
 	}},
 	{"CrossingRenamesEndInATree", crossingRenames},
+	{"OfTwoDirectoriesMovedIntoEachOtherOneStays", intoEachOther},
 }
 
 // whatReplacesWhat tries every type over every other.
@@ -244,5 +245,39 @@ func crossingRenames(e *env) {
 	e.walk(e.top, func(vfs.Attr) { found++ })
 	if found != n+1 {
 		e.Fatalf("%d directories are in the tree, want %d", found, n+1)
+	}
+}
+
+// intoEachOther moves two directories below each other at the same time. They
+// are deep, so that the way up from the bottom takes its time.
+func intoEachOther(e *env) {
+	bottom := map[string]vfs.ID{}
+	for _, name := range []string{"a", "b"} {
+		at := e.mkdir(super, e.top, name, 0o755)
+		for range 100 {
+			at = e.mkdir(super, at, "down", 0o755)
+		}
+		bottom[name] = at
+	}
+	for range 100 {
+		start := make(chan struct{})
+		errs := map[string]chan error{"a": make(chan error, 1), "b": make(chan error, 1)}
+		for name, below := range map[string]string{"a": "b", "b": "a"} {
+			go func() {
+				<-start
+				_, _, err := e.FS.Rename(super, e.top, name, bottom[below], "moved")
+				errs[name] <- err
+			}()
+		}
+		close(start)
+		a, b := <-errs["a"], <-errs["b"]
+		if (a == nil) == (b == nil) {
+			e.Fatalf("two directories moved into each other: %v and %v", a, b)
+		}
+		if a == nil {
+			e.rename(bottom["b"], "moved", e.top, "a")
+		} else {
+			e.rename(bottom["a"], "moved", e.top, "b")
+		}
 	}
 }

@@ -1,0 +1,110 @@
+package export
+
+import (
+	"context"
+	"net/netip"
+	"reflect"
+	"testing"
+
+	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+func table(t *testing.T, shares ...config.Share) *Table {
+	t.Helper()
+	ids := map[string]uint32{}
+	for i := range shares {
+		ids[shares[i].Name] = uint32(i + 1)
+	}
+	table, err := NewTable(shares, ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+func TestSquashDecidesWhoACallerIs(t *testing.T) {
+	anonymous := config.Identity{UID: 1234, GID: 5678}
+	root := vfs.Cred{UID: 0, GID: 0, Groups: []uint32{0, 4}}
+	user := vfs.Cred{UID: 1000, GID: 100, Groups: []uint32{101}}
+	pretender := vfs.Cred{UID: 1000, GID: 0, Groups: []uint32{101, 0}}
+	nobody := vfs.Cred{UID: 1234, GID: 5678}
+	for _, c := range []struct {
+		squash   config.Squash
+		who      string
+		in, want vfs.Cred
+	}{
+		{config.SquashRoot, "root", root, nobody},
+		{config.SquashRoot, "a user", user, user},
+		{config.SquashRoot, "a user that claims group 0", pretender, vfs.Cred{UID: 1000, GID: 5678, Groups: []uint32{101, 5678}}},
+		{config.SquashAll, "root", root, nobody},
+		{config.SquashAll, "a user", user, nobody},
+		{config.SquashNone, "root", root, root},
+		{config.SquashNone, "a user that claims group 0", pretender, pretender},
+	} {
+		given := append([]uint32(nil), c.in.Groups...)
+		share := table(t, config.Share{Name: "a", Path: "/a", Squash: c.squash, Anonymous: anonymous})
+		req, err := share.Authorize(context.Background(), 1, netip.MustParseAddr("192.0.2.1"), c.in)
+		if err != nil || !reflect.DeepEqual(req.Cred, c.want) {
+			t.Errorf("squash %s makes %s %+v (%v), want %+v", c.squash, c.who, req.Cred, err, c.want)
+		}
+		if !reflect.DeepEqual(given, c.in.Groups) {
+			t.Errorf("squash %s changed the groups of %s in place", c.squash, c.who)
+		}
+	}
+}
+
+func TestTheFirstMatchingClientEntryDecides(t *testing.T) {
+	share := table(t, config.Share{Name: "a", Path: "/a", Clients: []config.Client{
+		{CIDR: "10.1.0.0/16", Access: config.AccessReadOnly},
+		{CIDR: "10.0.0.0/8", Access: config.AccessReadWrite},
+		{CIDR: "2001:db8::/32", Access: config.AccessReadWrite},
+	}})
+	for addr, want := range map[string]struct {
+		err      error
+		readOnly bool
+	}{
+		"10.1.2.3":        {readOnly: true},
+		"10.2.0.1":        {},
+		"::ffff:10.1.2.3": {readOnly: true}, // IPv4 on a dual-stack socket
+		"2001:db8::1":     {},
+		"192.0.2.1":       {err: vfs.EACCES},
+		"2001:db9::1":     {err: vfs.EACCES},
+	} {
+		req, err := share.Authorize(context.Background(), 1, netip.MustParseAddr(addr), vfs.Cred{UID: 1})
+		if err != want.err || req.ReadOnly != want.readOnly {
+			t.Errorf("%s: read-only %v, %v; want %v, %v", addr, req.ReadOnly, err, want.readOnly, want.err)
+		}
+	}
+}
+
+func TestAShareIsOpenToAllWithoutClients(t *testing.T) {
+	shares := table(t, config.Share{Name: "a", Path: "/a"})
+	for _, addr := range []string{"192.0.2.1", "2001:db8::1"} {
+		if _, err := shares.Authorize(context.Background(), 1, netip.MustParseAddr(addr), vfs.Cred{UID: 1}); err != nil {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
+func TestReplaceTakesEffectOnTheNextCall(t *testing.T) {
+	a := config.Share{Name: "a", Path: "/a"}
+	shares := table(t, a)
+	a.ReadOnly = true
+	if err := shares.Replace([]config.Share{a}, map[string]uint32{"a": 1}); err != nil {
+		t.Fatal(err)
+	}
+	req, err := shares.Authorize(context.Background(), 1, netip.MustParseAddr("192.0.2.1"), vfs.Cred{UID: 1})
+	if err != nil || !req.ReadOnly {
+		t.Errorf("read-only %v, %v after the share became read-only", req.ReadOnly, err)
+	}
+	if err := shares.Replace(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shares.Authorize(context.Background(), 1, netip.MustParseAddr("192.0.2.1"), vfs.Cred{UID: 1}); err != vfs.ESTALE {
+		t.Errorf("a share that was removed gives %v, want ESTALE", err)
+	}
+	if _, ok := shares.ByPath("/a"); ok {
+		t.Error("a share that was removed can still be found by its path")
+	}
+}

@@ -188,7 +188,7 @@ if [ -n "$OURS" ]; then
 	"$B/ctr" -a "$R/containerd.sock" -n k8s.io tasks kill -s SIGKILL "${container#containerd://}"
 	check "the container is started again" wait_for 120 "the restart" restarted
 	check "both pods go on, with the same file handles" go_on 30
-	T=30 hack/cluster/cluster.sh node exec 1 'sync; echo 3 >/proc/sys/vm/drop_caches'
+	T=30 hack/cluster/cluster.sh node exec 1 'echo 3 >/proc/sys/vm/drop_caches'
 	check "the tree is the same, read from the server again" same_tree
 fi
 

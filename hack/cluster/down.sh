@@ -12,7 +12,7 @@ if pid=$(control_plane_pid); then
 fi
 rm -f "$R/pid" "$R/netns" "$R"/containerd.sock*
 no_link() { ! ip link show $LINK; }
-wait_for 5 "the cable's end" no_link || ip link del $LINK
+wait_for 20 "the cable's end" no_link || ip link del $LINK
 gone() {
 	local d
 	for d in /sys/fs/cgroup/$CGROUP /sys/fs/cgroup/*/$CGROUP; do

@@ -198,6 +198,7 @@ for p in writer reader; do
 	check "$p had no error" k wait pod/$p --for='jsonpath={.status.phase}'=Succeeded --timeout=90s
 	k logs $p --tail=3
 done
+records=$(k logs writer --tail=1 | cut -d' ' -f1)
 k delete pod writer reader --timeout=60s >/dev/null
 
 step "The resource is deleted; its data stays"
@@ -218,7 +219,7 @@ if [ -n "${CHECK:-}" ]; then
 	client_yaml reader 1001 "follow, /data/records" dittofs-demo-again | k apply -f - >/dev/null
 	check "a pod mounts it" k wait pod/reader --for=condition=Ready --timeout=120s
 	check "the tree is the same" same_tree
-	check "it reads the records" client reader wait -more 1 -timeout 60s
+	check "it reads the records" client reader wait -total "$records" -timeout 60s
 	k delete pod reader --timeout=60s >/dev/null
 fi
 step "Done"

@@ -71,8 +71,14 @@ func TestADamagedRecordIsNoticed(t *testing.T) {
 func TestWaitGivesUp(t *testing.T) {
 	statusFile = filepath.Join(t.TempDir(), "status")
 	start := time.Now()
-	if err := waitCommand([]string{"-timeout", "50ms"}); err == nil {
+	if err := waitCommand([]string{"-more", "1", "-timeout", "50ms"}); err == nil {
 		t.Error("nothing was done, but wait was content")
+	}
+	if err := report(3); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitCommand([]string{"-total", "3"}); err != nil {
+		t.Error("enough was done, but wait was not content:", err)
 	}
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("gave up after %v", took)

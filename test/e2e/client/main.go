@@ -5,7 +5,7 @@
 //	client checksum DIR                          reads a tree and prints its checksum
 //	client write FILE                            opens a file once and appends numbered records, each synced, until SIGTERM
 //	client follow FILE                           opens it once and reads and verifies the records as they come, until SIGTERM
-//	client wait [-more N] [-timeout D]           until a write or follow in this container has done N records more
+//	client wait [-more N] [-total N] [-timeout D]  until a write or follow in this container has done N records more, or in all
 //	client stop                                  sends SIGTERM to it (it is PID 1 of its container)
 package main
 

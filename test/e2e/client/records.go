@@ -179,15 +179,17 @@ func report(number uint64) error {
 
 func waitCommand(args []string) error {
 	flags := flag.NewFlagSet("wait", flag.ExitOnError)
-	more := flags.Uint64("more", 1, "records")
+	more := flags.Uint64("more", 0, "records more than now")
+	total := flags.Uint64("total", 0, "records in all")
 	timeout := flags.Duration("timeout", time.Minute, "give up after")
 	flags.Parse(args)
 	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
 	defer cancel()
 	start := done()
-	for done() < start+*more {
+	want := max(start+*more, *total)
+	for done() < want {
 		if sleep(ctx) != nil {
-			return fmt.Errorf("from %d records on, %d more in %v were wanted; now there are %d", start, *more, *timeout, done())
+			return fmt.Errorf("at %d records, %d were wanted within %v; now there are %d", start, want, *timeout, done())
 		}
 	}
 	fmt.Printf("%d records, was at %d\n", done(), start)

@@ -52,15 +52,13 @@ func lockDir(dir, instance string, volatile bool) (*os.File, error) {
 		return nil, &DirError{dir, err}
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
 		if err == unix.EWOULDBLOCK {
 			err = ErrInUse
 		}
-		return nil, &DirError{dir, err}
+		return nil, &DirError{dir, errors.Join(err, lock.Close())}
 	}
 	if err := claimDir(dir, instance, volatile); err != nil {
-		lock.Close()
-		return nil, &DirError{dir, err}
+		return nil, &DirError{dir, errors.Join(err, lock.Close())}
 	}
 	return lock, nil
 }

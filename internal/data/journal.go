@@ -273,8 +273,7 @@ func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 	}
 	if err := s.prepare(f, id, capacity); err != nil {
 		f.unref()
-		os.Remove(path)
-		return nil, noSpace(err)
+		return nil, noSpace(errors.Join(err, os.Remove(path)))
 	}
 	g := &segment{id: id, size: segmentHeaderLen, capacity: capacity, seed: segmentSeed(id, s.opts.Instance)}
 	g.local.Store(f)
@@ -283,7 +282,7 @@ func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 
 // footerRoom is about the size of the footer: with its space allocated too, a
 // segment can be sealed on a full disk.
-func footerRoom(capacity int64) int64 { return 4*int64(capacity/pageSize+1) + 4096 }
+func footerRoom(capacity int64) int64 { return 4*(capacity/pageSize+1) + 4096 }
 
 func (s *Store) prepare(f *localFile, id SegmentID, capacity int64) error {
 	err := unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, 0, capacity+footerRoom(capacity))

@@ -278,9 +278,9 @@ func (s *Store) release() {
 	s.cancel()
 	s.segments.each(func(g *segment) { g.dropLocal() })
 	if s.dir != nil {
-		s.dir.Close()
+		_ = s.dir.Close() // nothing was written through these
 	}
-	s.lock.Close()
+	_ = s.lock.Close()
 }
 
 // segmentTable holds all segments that anything refers to.

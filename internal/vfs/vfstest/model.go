@@ -42,10 +42,6 @@ type contents struct {
 	written []bool
 }
 
-func (c contents) clone() contents {
-	return contents{slices.Clone(c.bytes), slices.Clone(c.written)}
-}
-
 func (c contents) used() (n uint64) {
 	for _, w := range c.written {
 		if w {

@@ -33,7 +33,7 @@ func ownedFields(managed []metav1.ManagedFieldsEntry, owner string) (map[string]
 			continue
 		}
 		var fields map[string]any
-		if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
 			return nil, false
 		}
 		return fields, true

@@ -33,7 +33,7 @@ func decode(t *testing.T, text string) map[string]any {
 
 func managedBy(manager, fields string) []metav1.ManagedFieldsEntry {
 	return []metav1.ManagedFieldsEntry{{Manager: manager, Operation: metav1.ManagedFieldsOperationApply,
-		FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}}
+		FieldsV1: metav1.NewFieldsV1(fields)}}
 }
 
 func TestDifferenceNamesWhatAnApplyWouldChange(t *testing.T) {
@@ -90,7 +90,7 @@ func TestDifferenceIsEverythingWithoutAnApplyOfOurs(t *testing.T) {
 		"nobody":       nil,
 		"another":      managedBy("kubectl", ownedService),
 		"broken":       managedBy(Owner, `{"f:`),
-		"only updates": {{Manager: Owner, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: &metav1.FieldsV1{Raw: []byte(ownedService)}}},
+		"only updates": {{Manager: Owner, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(ownedService)}},
 	} {
 		if got := Difference(decode(t, intendedService), decode(t, liveService), managed, Owner); got != "metadata.managedFields" {
 			t.Errorf("%s: the difference is %q", name, got)

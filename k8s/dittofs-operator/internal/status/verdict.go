@@ -65,7 +65,7 @@ func judge(o Observation) verdict {
 	case v.serving && v.rolledOut:
 		return result(v1alpha1.PhaseRunning, "", "")
 	case v.serving:
-		return result(v1alpha1.PhaseStarting, "RollingOut", "the pod is about to be replaced by one of the new revision")
+		return result(v1alpha1.PhaseStarting, "RollingOut", "a pod serves, and is about to be replaced")
 	}
 	return result(comingUp(o, pod))
 }

@@ -51,7 +51,7 @@ func reconcileClaim(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoSer
 	_, err = a.Ensure(ctx, intent(ds, claim, larger(have, claim.Spec.Size)), live)
 	if bound && have.Cmp(claim.Spec.Size) < 0 && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
 		// The old size is applied so that everything else about it is right.
-		refusal := fmt.Errorf("%s cannot grow from %s to %s: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)
+		refusal := fmt.Errorf("%s cannot grow from %s to %s; set allowVolumeExpansion in its storage class, if the driver can expand: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)
 		_, err = a.Ensure(ctx, intent(ds, claim, have), live)
 		return State{Claim: claim, Live: live, Refusal: refusal}, err
 	}

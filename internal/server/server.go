@@ -32,13 +32,17 @@ type Options struct {
 	Listening func(nfs net.Addr)
 }
 
-// Run serves until ctx ends, then stops gracefully within
-// cfg.ShutdownTimeout: it finishes what is in flight, syncs everything and
+// Run serves until ctx ends and for cfg.ShutdownDelay after, not ready any
+// more, then stops gracefully within cfg.ShutdownTimeout: it finishes what is in flight, syncs everything and
 // returns nil. An error with the method ConfigField is a fault of the
 // configuration, found before anything was served.
-func Run(ctx context.Context, cfg *config.Config, opt Options) (err error) {
-	s := &server{cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1)}
-	s.metrics = newMetrics(opt.Version)
+func Run(ctx context.Context, cfg *config.Config, opt Options) error {
+	s := &server{cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1), metrics: newMetrics(opt.Version)}
+	return s.run(ctx)
+}
+
+func (s *server) run(ctx context.Context) (err error) {
+	cfg := s.cfg
 	// The probes answer first, so that a slow start shows as not ready.
 	if s.admin, err = newAdmin(cfg.Admin.Listen, &s.health, s.metrics, s.log); err != nil {
 		return err
@@ -121,7 +125,23 @@ func (s *server) serve(ctx context.Context, ln net.Listener) error {
 	}
 	err := s.wait(ctx, served)
 	s.health.ready.Store(false)
+	if err == nil {
+		err = s.drain(served)
+	}
 	return errors.Join(err, s.stop())
+}
+
+// drain goes on serving for a while, not ready any more: a client that comes
+// back at once when its connection is closed must not be sent here again by a
+// proxy that has not noticed. It would wait for minutes for an answer from an
+// address that is gone.
+func (s *server) drain(served <-chan error) error {
+	if s.cfg.ShutdownDelay == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.ShutdownDelay))
+	defer cancel()
+	return s.wait(ctx, served)
 }
 
 // wait returns nil when the server is asked to stop, or why it must.
@@ -129,7 +149,6 @@ func (s *server) wait(ctx context.Context, served <-chan error) error {
 	for {
 		select {
 		case <-ctx.Done():
-			s.log.Info("stopping", "timeout", time.Duration(s.cfg.ShutdownTimeout))
 			return nil
 		case err := <-served:
 			return fmt.Errorf("NFS listener: %w", err)
@@ -177,6 +196,7 @@ func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.ShutdownTimeout))
 	defer cancel()
 	start := time.Now()
+	s.log.Info("stopping", "timeout", time.Duration(s.cfg.ShutdownTimeout))
 	err := errors.Join(s.rpc.Shutdown(ctx), s.stores.close(ctx))
 	if err != nil {
 		return fmt.Errorf("stopped with loss of unstable data only: %w", err)

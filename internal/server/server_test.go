@@ -158,6 +158,29 @@ func TestHandlesAndDataOutliveAGracefulRestart(t *testing.T) {
 	wantData(t, c, unstable, data)
 }
 
+func TestAServerThatIsToStopServesOnWhileItIsNotReady(t *testing.T) {
+	cfg := configuration(t, t.TempDir())
+	cfg.ShutdownDelay = config.Duration(time.Minute)
+	ctx, cancel := context.WithCancel(context.Background())
+	listening, ended := make(chan net.Addr, 1), make(chan error, 1)
+	s := &server{cfg: cfg, log: slog.New(slog.NewTextHandler(t.Output(), nil)), fatal: make(chan error, 1), metrics: newMetrics("test")}
+	s.opt.Listening = func(a net.Addr) { listening <- a }
+	go func() { ended <- s.run(ctx) }()
+	r := &running{addr: (<-listening).String(), admin: cfg.Admin.Listen}
+	c := r.dial(t)
+	root := mount(t, c, "/export")
+	cancel()
+	eventually(t, "it is not ready", func() bool { code, _ := r.get(t, "/readyz"); return code == http.StatusServiceUnavailable })
+	if code, _ := r.get(t, "/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz: %d", code)
+	}
+	put(t, r.dial(t), root, "late", []byte("hello"), nfsclient.FileSync)
+	s.fail(errors.New("a store fails")) // does not wait for the delay
+	if err := <-ended; err == nil {
+		t.Error("a store failed while the server was stopping, and it said nothing")
+	}
+}
+
 func TestProbesAndMetricsTellWhatTheServerDoes(t *testing.T) {
 	r := start(t, configuration(t, t.TempDir()))
 	c := r.dial(t)

@@ -21,6 +21,11 @@ type Config struct {
 	Admin Admin `yaml:"admin" json:"admin"`
 	// Logging is applied while running.
 	Logging Logging `yaml:"logging" json:"logging"`
+	// ShutdownDelay is how long the server goes on serving after it was asked
+	// to stop, while /readyz already says that it is not ready: a proxy before
+	// it then sends new connections elsewhere, and none into the void. At most
+	// 5m; the time of ShutdownTimeout begins after it.
+	ShutdownDelay Duration `yaml:"shutdown_delay" json:"shutdown_delay"`
 	// ShutdownTimeout bounds a graceful stop: requests in flight are finished
 	// and everything is synced within it.
 	ShutdownTimeout Duration `yaml:"shutdown_timeout" json:"shutdown_timeout"`

@@ -137,7 +137,9 @@ type DittoServerSpec struct {
 	Logging LoggingSpec `json:"logging,omitzero"`
 
 	// Time for a graceful stop: what is in flight is finished and everything is
-	// synced. The pod gets 15 seconds more before it is killed.
+	// synced. The pod gets 20 seconds more before it is killed: in the first five
+	// it still serves, but is not ready, so that kube-proxy has forgotten it
+	// when clients connect again.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`

@@ -3,6 +3,8 @@
 package names
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -33,6 +35,13 @@ const (
 
 	AdminPort int32 = 8080
 )
+
+// ShutdownDelay is how long a pod that is to end goes on serving, not ready:
+// the readiness probe needs two seconds, and the rest is for the news to reach
+// every kube-proxy. Without it a client that connects again at once is sent to
+// the address of the pod that is gone, and the connection's tracking keeps it
+// there for two minutes.
+const ShutdownDelay = 5 * time.Second
 
 // Service is the client Service: the name of the DittoServer.
 func Service(ds *v1alpha1.DittoServer) string { return ds.Name }

@@ -67,7 +67,8 @@ func mounts(in Input) []*corev1ac.VolumeMountApplyConfiguration {
 // withProbes asks the admin port. Starting may take long after a crash, when
 // the journal is replayed, and must not be cut short: five minutes. A running
 // server is killed only after a minute of silence, because every client stops
-// meanwhile; it leaves the Service as soon as it says that it is not ready.
+// meanwhile; it leaves the Service within names.ShutdownDelay of saying that it
+// is not ready.
 func withProbes(c *corev1ac.ContainerApplyConfiguration) *corev1ac.ContainerApplyConfiguration {
 	probe := func(path string, period, timeout, failures int32) *corev1ac.ProbeApplyConfiguration {
 		return corev1ac.Probe().
@@ -78,7 +79,7 @@ func withProbes(c *corev1ac.ContainerApplyConfiguration) *corev1ac.ContainerAppl
 	}
 	return c.
 		WithStartupProbe(probe("/healthz", 1, 2, 300)).
-		WithReadinessProbe(probe("/readyz", 2, 2, 3)).
+		WithReadinessProbe(probe("/readyz", 1, 3, 2)).
 		WithLivenessProbe(probe("/healthz", 10, 5, 6))
 }
 

@@ -71,7 +71,7 @@ func podTemplate(in Input) (*corev1ac.PodTemplateSpecApplyConfiguration, error) 
 		// Service links would put DITTOFS_… variables into the environment of a
 		// server whose Service is called dittofs, which overrides its configuration.
 		WithEnableServiceLinks(false).
-		WithTerminationGracePeriodSeconds(int64(ds.Spec.ShutdownTimeout.Seconds()) + stopReserve).
+		WithTerminationGracePeriodSeconds(int64((ds.Spec.ShutdownTimeout.Duration + names.ShutdownDelay).Seconds()) + stopReserve).
 		// OnRootMismatch: the group is set once, on a fresh volume. Always would walk
 		// the whole volume at every start.
 		WithSecurityContext(corev1ac.PodSecurityContext().

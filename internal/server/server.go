@@ -11,7 +11,9 @@ import (
 	"net"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/export"
+	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/nfs/mount3"
 	"github.com/dittofs/dittofs/internal/nfs/v3"
 	"github.com/dittofs/dittofs/internal/sunrpc"
@@ -57,7 +59,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		return atField("nfs.listen", listenFault(cfg.NFS.Listen, err))
 	}
 	defer ln.Close()
-	if s.stores, err = openStores(ctx, cfg, s.log, s.fail); err != nil {
+	if err := s.openStores(ctx); err != nil {
 		return err
 	}
 	if err := s.assemble(ctx); err != nil {
@@ -77,6 +79,29 @@ type server struct {
 	exports *export.Table
 	rpc     *sunrpc.Server
 	fatal   chan error
+}
+
+// openStores opens the stores, and waits for cfg.LockTimeout while another
+// process has them: a predecessor that stops needs some seconds, and to fail
+// meanwhile would make a supervisor back off for longer.
+func (s *server) openStores(ctx context.Context) (err error) {
+	const pause = 100 * time.Millisecond
+	for deadline, told := time.Now().Add(time.Duration(s.cfg.LockTimeout)), false; ; {
+		s.stores, err = openStores(ctx, s.cfg, s.log, s.fail)
+		locked := errors.Is(err, meta.ErrLocked) || errors.Is(err, data.ErrInUse)
+		if !locked || time.Now().Add(pause).After(deadline) {
+			return err
+		}
+		if !told {
+			s.log.Info("waiting for another process", "timeout", time.Duration(s.cfg.LockTimeout), "cause", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
 }
 
 // fail stops the server because a store has failed: what is in memory may not

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
@@ -156,6 +157,41 @@ func TestHandlesAndDataOutliveAGracefulRestart(t *testing.T) {
 	c = start(t, configuration(t, dir)).dial(t)
 	wantData(t, c, stable, data)
 	wantData(t, c, unstable, data)
+}
+
+func TestAStartWaitsForAPredecessorThatIsStopping(t *testing.T) {
+	dir := t.TempDir()
+	old := start(t, configuration(t, dir))
+	c := old.dial(t)
+	file := put(t, c, mount(t, c, "/export"), "file", []byte("hello"), nfsclient.FileSync)
+
+	impatient := configuration(t, dir)
+	err := Run(context.Background(), impatient, Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if !errors.Is(err, meta.ErrLocked) {
+		t.Fatalf("a second server without lock_timeout: %v, want %v", err, meta.ErrLocked)
+	}
+	patient := configuration(t, dir)
+	patient.LockTimeout = config.Duration(time.Minute)
+	waiting := make(chan struct{})
+	go func() {
+		defer close(waiting)
+		resp, err := http.Get("http://" + patient.Admin.Listen + "/readyz")
+		for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+			resp, err = http.Get("http://" + patient.Admin.Listen + "/readyz")
+		}
+		if err != nil {
+			t.Error(err)
+		} else if resp.Body.Close(); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("/readyz of a server that waits: %d", resp.StatusCode)
+		}
+		if err := old.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	r := start(t, patient)
+	<-waiting
+	wantData(t, r.dial(t), file, []byte("hello"))
 }
 
 func TestAServerThatIsToStopServesOnWhileItIsNotReady(t *testing.T) {

@@ -51,6 +51,7 @@ durability: local
 nfs: {listen: "[::]:12049", versions: [3], lease: 15s}
 admin: {listen: ""}
 logging: {level: debug, format: json}
+lock_timeout: 2m
 shutdown_delay: 5s
 shutdown_timeout: 1m30s
 shares:
@@ -70,6 +71,7 @@ shares:
 		Durability:      config.DurabilityLocal,
 		NFS:             config.NFS{Listen: "[::]:12049", Versions: []string{"3"}, Lease: 15e9},
 		Logging:         config.Logging{Level: "debug", Format: "json"},
+		LockTimeout:     120e9,
 		ShutdownDelay:   5e9,
 		ShutdownTimeout: 90e9,
 		Shares: []config.Share{{
@@ -115,6 +117,7 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"bad host", with("nfs: {listen: 'a b:1'}"), `nfs.listen: "a b" is not an IP address or host name (line 3)`},
 		{"one address twice", with("admin: {listen: '127.0.0.1:2049'}"), `admin.listen: "127.0.0.1:2049" is the address of nfs.listen; take another port (line 3)`},
 		{"lease too short", with("nfs: {lease: 10ms}"), "nfs.lease: 10ms is not between 1s and 1h (line 3)"},
+		{"endless wait", with("lock_timeout: 1h"), "lock_timeout: 1h0m0s is not between 0s and 10m (line 3)"},
 		{"endless delay", with("shutdown_delay: 6m"), "shutdown_delay: 6m0s is not between 0s and 5m (line 3)"},
 		{"duration without unit", with("shutdown_timeout: 30"), `shutdown_timeout: "30" is not a duration (examples: 30s, 1m30s) (line 3)`},
 		{"log level", with("logging: {level: verbose}"), `logging.level: "verbose" is not one of debug, info, warn, error (line 3)`},

@@ -21,6 +21,7 @@ func anyConfig(t *rapid.T) *config.Config {
 		NFS:             config.NFS{Listen: rapid.SampledFrom([]string{"", ":0", "[::1]:2049", "nfs.example:1"}).Draw(t, "listen")},
 		Admin:           config.Admin{Listen: rapid.SampledFrom([]string{"", "0.0.0.0:8080"}).Draw(t, "admin")},
 		Logging:         config.Logging{Level: rapid.SampledFrom([]string{"", "debug", "error"}).Draw(t, "level")},
+		LockTimeout:     config.Duration(rapid.Int64Range(0, 600e9).Draw(t, "lock")),
 		ShutdownDelay:   config.Duration(rapid.Int64Range(0, 300e9).Draw(t, "delay")),
 		ShutdownTimeout: config.Duration(rapid.Int64Range(1e9, 3600e9).Draw(t, "timeout")),
 	}

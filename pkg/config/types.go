@@ -21,6 +21,10 @@ type Config struct {
 	Admin Admin `yaml:"admin" json:"admin"`
 	// Logging is applied while running.
 	Logging Logging `yaml:"logging" json:"logging"`
+	// LockTimeout is how long a start waits for another process that still uses
+	// the directories, such as a predecessor that is stopping. At most 10m; 0s
+	// fails at once.
+	LockTimeout Duration `yaml:"lock_timeout" json:"lock_timeout"`
 	// ShutdownDelay is how long the server goes on serving after it was asked
 	// to stop, while /readyz already says that it is not ready: a proxy before
 	// it then sends new connections elsewhere, and none into the void. At most

@@ -64,6 +64,9 @@ func check(c *Config) (faults, warnings []Fault) {
 	k.admin(c)
 	oneOf(k, "logging.level", c.Logging.Level, "debug", "info", "warn", "error")
 	oneOf(k, "logging.format", c.Logging.Format, "text", "json")
+	if d := c.LockTimeout.Duration(); d < 0 || d > 10*time.Minute {
+		k.fault("lock_timeout", "%s is not between 0s and 10m", c.LockTimeout)
+	}
 	if d := c.ShutdownDelay.Duration(); d < 0 || d > 5*time.Minute {
 		k.fault("shutdown_delay", "%s is not between 0s and 5m", c.ShutdownDelay)
 	}

@@ -43,6 +43,10 @@ const (
 // there for two minutes.
 const ShutdownDelay = 5 * time.Second
 
+// LockTimeout is how long a new pod waits for its predecessor's server, which
+// can outlive a pod that was deleted by force, to leave the volume.
+const LockTimeout = 2 * time.Minute
+
 // Service is the client Service: the name of the DittoServer.
 func Service(ds *v1alpha1.DittoServer) string { return ds.Name }
 

@@ -61,6 +61,7 @@ func configOf(ds *v1alpha1.DittoServer, layout volumes.Layout) *config.Config {
 	c.NFS.Listen = listen(spec.NFS.Port)
 	c.Admin.Listen = listen(names.AdminPort)
 	c.Logging = config.Logging{Level: spec.Logging.Level, Format: spec.Logging.Format}
+	c.LockTimeout = config.Duration(names.LockTimeout)
 	c.ShutdownDelay = config.Duration(names.ShutdownDelay)
 	c.ShutdownTimeout = config.Duration(spec.ShutdownTimeout.Duration)
 	c.Shares = make([]config.Share, 0, len(spec.Shares))

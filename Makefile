@@ -94,7 +94,7 @@ help: ## This text.
 	@awk 'BEGIN {FS = ":.*## "; print "DittoFS: an NFS server and its Kubernetes operator. Usage: make TARGET [VARIABLE=value]"} \
 	/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@printf '\nThe cache folder is %s (DITTOFS_LAB= to move it).\n' '$(LAB)'
-	@printf 'Only Go and root on Debian 12 are needed; missing packages are installed with apt.\n'
+	@printf 'Only Go, git, make and root on Debian 12 are needed; missing packages are installed with apt.\n'
 
 $(GOLANGCI_LINT):
 	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

@@ -382,22 +382,40 @@ func TestRetainedVolumeIsTakenOver(t *testing.T) {
 	if err := api.Delete(t.Context(), ds); err != nil {
 		t.Fatal(err)
 	}
-	for _, object := range []client.Object{&appsv1.StatefulSet{}, &corev1.Service{}, &corev1.ServiceAccount{}} {
-		if err := api.Delete(t.Context(), get(t, ds.Namespace, "nas", object)); err != nil { // the garbage collector's work
-			t.Fatal(err)
-		}
-	}
-	for _, object := range []client.Object{
-		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "nas-headless", Namespace: ds.Namespace}},
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "nas-config", Namespace: ds.Namespace}},
-	} {
-		if err := api.Delete(t.Context(), object); err != nil {
-			t.Fatal(err)
-		}
-	}
+	collectGarbage(t, ds)
 	again := &v1alpha1.DittoServer{ObjectMeta: metav1.ObjectMeta{Name: "nas", Namespace: ds.Namespace}}
 	if err := api.Create(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
 	bringUp(t, again, "nas-data")
+}
+
+// collectGarbage deletes what is owned by a DittoServer that is gone: there is
+// no garbage collector here. A reconcile that was under way when the
+// DittoServer went can make something once more, so it ends when nothing has
+// come back for two seconds.
+func collectGarbage(t *testing.T, owner *v1alpha1.DittoServer) {
+	t.Helper()
+	owned := map[string][]client.Object{
+		"nas":          {&appsv1.StatefulSet{}, &corev1.Service{}, &corev1.ServiceAccount{}},
+		"nas-headless": {&corev1.Service{}},
+		"nas-config":   {&corev1.ConfigMap{}},
+	}
+	for quiet := time.Now(); time.Since(quiet) < 2*time.Second; time.Sleep(50 * time.Millisecond) {
+		for name, objects := range owned {
+			for _, object := range objects {
+				err := api.Get(t.Context(), client.ObjectKey{Namespace: owner.Namespace, Name: name}, object)
+				if apierrors.IsNotFound(err) {
+					continue
+				}
+				if err == nil {
+					err = client.IgnoreNotFound(api.Delete(t.Context(), object))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				quiet = time.Now()
+			}
+		}
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/data"
@@ -20,9 +19,6 @@ func checkDirs(cfg *config.Config) error {
 	}
 	if cfg.Content.Type == config.ContentFilesystem {
 		dirs["content.path"] = cfg.Content.Path
-	}
-	if err := checkApart(dirs); err != nil {
-		return err
 	}
 	// New metadata begins a new instance, which owns nothing yet.
 	if isNew(dirs["metadata.path"]) {
@@ -96,26 +92,4 @@ func checkDir(field, dir string) error {
 		return atField(field, fmt.Errorf("cannot write in %s: %w; give it to uid %d or choose another directory", dir, cause(err), os.Getuid()))
 	}
 	return atField(field, errors.Join(probe.Close(), os.Remove(probe.Name())))
-}
-
-// checkApart refuses store directories that are the same: each store owns its
-// directory alone. One may lie in another only below a name that the outer
-// store does not use, which nobody can promise, so that is refused too.
-func checkApart(dirs map[string]string) error {
-	for field, dir := range dirs {
-		for other, outer := range dirs {
-			if field == other || dir == "" || outer == "" {
-				continue
-			}
-			rel, err := filepath.Rel(filepath.Clean(outer), filepath.Clean(dir))
-			if err == nil && rel != ".." && !startsWithDotDot(rel) {
-				return atField(field, fmt.Errorf("%s lies in %s of %s; give each store a directory of its own", dir, outer, other))
-			}
-		}
-	}
-	return nil
-}
-
-func startsWithDotDot(rel string) bool {
-	return len(rel) >= 3 && rel[:3] == "../"
 }

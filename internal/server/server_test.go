@@ -305,7 +305,6 @@ func TestFaultsOfTheConfigurationNameTheirKey(t *testing.T) {
 		{"content of another instance", "content.path", "another instance", func(c *config.Config) { c.Content.Path = filepath.Join(other, "content") }},
 		{"content of something else", "content.path", "somebody-elses", func(c *config.Config) { c.Content.Path = foreign }},
 		{"metadata of something else", "metadata.path", "somebody-elses", func(c *config.Config) { c.Metadata.Path = foreign }},
-		{"one store in another", "path", "directory of its own", func(c *config.Config) { c.Content.Path = filepath.Join(c.Cache.Path, "content") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := configuration(t, t.TempDir())

@@ -44,10 +44,20 @@ func TestMinimalFileGetsEveryDefault(t *testing.T) {
 
 func TestEveryKeyIsRead(t *testing.T) {
 	got := parse(t, `
-cache: {path: /v/cache, size: 1TiB}
-metadata: {type: pebble, path: /v/metadata}
-content: {type: memory}
-durability: local
+cache: {path: /v/cache, size: 1TiB, flush_interval: 2s, full_timeout: 1m, page_size: 256KiB, read_ahead: 0}
+metadata: {type: postgres, dsn_file: /s/dsn, max_connections: 20, owner_lease: 30s}
+content:
+  type: s3
+  bucket: my-bucket
+  endpoint: https://s3.example.org:9000
+  region: eu-west-1
+  prefix: a/b/
+  credentials_file: /s/credentials
+  ca_file: /s/ca.crt
+  addressing: virtual
+  part_size: 8MiB
+  parallel_transfers: 4
+durability: remote
 nfs: {listen: "[::]:12049", versions: [3], lease: 15s}
 admin: {listen: ""}
 logging: {level: debug, format: json}
@@ -65,10 +75,13 @@ shares:
     read_only: true
 `)
 	want := &config.Config{
-		Cache:           config.Cache{Path: "/v/cache", Size: 1 << 40},
-		Metadata:        config.Metadata{Type: config.MetadataPebble, Path: "/v/metadata"},
-		Content:         config.Content{Type: config.ContentMemory},
-		Durability:      config.DurabilityLocal,
+		Cache:    config.Cache{Path: "/v/cache", Size: 1 << 40, FlushInterval: 2e9, FullTimeout: 60e9, PageSize: 256 << 10},
+		Metadata: config.Metadata{Type: config.MetadataPostgres, DSNFile: "/s/dsn", MaxConnections: 20, OwnerLease: 30e9},
+		Content: config.Content{
+			Type: config.ContentS3, Bucket: "my-bucket", Endpoint: "https://s3.example.org:9000", Region: "eu-west-1", Prefix: "a/b/",
+			CredentialsFile: "/s/credentials", CAFile: "/s/ca.crt", Addressing: config.AddressingVirtual, PartSize: 8 << 20, ParallelTransfers: 4,
+		},
+		Durability:      config.DurabilityRemote,
 		NFS:             config.NFS{Listen: "[::]:12049", Versions: []string{"3"}, Lease: 15e9},
 		Logging:         config.Logging{Level: "debug", Format: "json"},
 		LockTimeout:     120e9,
@@ -103,11 +116,21 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"huge size", "cache: {path: /c, size: 8192PiB}\nshares: [{name: a}]", `cache.size: "8192PiB" is too large (at most 8191PiB) (line 1)`},
 		{"stores in one directory", with("metadata: {path: /c}"), `metadata.path: "/c" and cache.path ("/c") must be separate directories, neither inside the other (line 3)`},
 		{"store inside another", with("content: {path: /c/content}"), `content.path: "/c/content" and cache.path ("/c") must be separate directories, neither inside the other (line 3)`},
-		{"postgres", with("metadata: {type: postgres}"), `metadata.type: "postgres" is not supported by this version (supported: memory, pebble) (line 3)`},
-		{"s3", with("content: {type: s3}"), `content.type: "s3" is not supported by this version (supported: memory, filesystem) (line 3)`},
-		{"s3 key", with("content: {bucket: b}"), "content.bucket is not supported by this version (line 3)"},
-		{"remote", with("durability: remote"), `durability: "remote" is not supported by this version (supported: local) (line 3)`},
-		{"unknown store", with("metadata: {type: sqlite}"), `metadata.type: "sqlite" is not one of memory, pebble (line 3)`},
+		{"postgres", with("metadata: {type: postgres}"), `metadata.dsn_file is required by metadata.type postgres: a file with a connection string, or a directory with the keys of a Secret`},
+		{"s3", with("content: {type: s3}"), `content.bucket is required by content.type s3`},
+		{"bucket", with("content: {type: s3, bucket: a/b}"), `content.bucket: "a/b" is not a bucket name (3 to 255 letters, digits, "-", "." and "_", first and last a letter or digit) (line 3)`},
+		{"endpoint", with("content: {type: s3, bucket: abc, endpoint: 's3.example.org'}"), `content.endpoint: "s3.example.org" is not a URL (example: https://s3.example.org or http://10.0.0.7:9000) (line 3)`},
+		{"endpoint with path", with("content: {type: s3, bucket: abc, endpoint: 'http://h/b'}"), `content.endpoint: "http://h/b" has more than a host; the bucket goes into content.bucket, a path into content.prefix (line 3)`},
+		{"endpoint with secret", with("content: {type: s3, bucket: abc, endpoint: 'http://u:p@h'}"), `content.endpoint: must not hold credentials; put them into content.credentials_file (line 3)`},
+		{"addressing", with("content: {type: s3, bucket: abc, endpoint: 'http://10.0.0.1', addressing: virtual}"), `content.addressing: virtual needs an endpoint with a host name, "10.0.0.1" is an address; use path (line 3)`},
+		{"prefix", with("content: {type: s3, bucket: abc, prefix: /a}"), `content.prefix: "/a" is not a prefix (at most 512 letters, digits, "-", "_", "." and "/"; example: nas/) (line 3)`},
+		{"part size", with("content: {type: s3, bucket: abc, part_size: 1MiB}"), `content.part_size: 1MiB is not between 5MiB and 1GiB (line 3)`},
+		{"transfers", with("content: {type: s3, bucket: abc, parallel_transfers: 65}"), `content.parallel_transfers: 65 is not between 1 and 64 (line 3)`},
+		{"page size", "cache: {path: /c, page_size: 100KiB}\nshares: [{name: a}]\n", `cache.page_size: 100KiB is not a power of two from 64KiB to 16MiB (line 1)`},
+		{"dsn file", with("metadata: {type: postgres, dsn_file: dsn}"), `metadata.dsn_file: "dsn" is not an absolute path (example: /etc/dittofs/secret) (line 3)`},
+		{"connections", with("metadata: {type: postgres, dsn_file: /dsn, max_connections: 1}"), `metadata.max_connections: 1 is not between 2 and 100 (line 3)`},
+		{"durability", with("durability: never"), `durability: "never" is not one of local, remote (line 3)`},
+		{"unknown store", with("metadata: {type: sqlite}"), `metadata.type: "sqlite" is not one of memory, pebble, postgres (line 3)`},
 		{"unknown NFS version", with(`nfs: {versions: ["3", "5"]}`), `nfs.versions[1]: "5" is not an NFS version (known: "3", "4.0", "4.1", "4.2") (line 3)`},
 		{"NFS version twice", with(`nfs: {versions: ["3", "3"]}`), `nfs.versions[1]: "3" is listed twice (line 3)`},
 		{"no served version", with(`nfs: {versions: ["4.1"]}`), `nfs.versions: lists no version that is served; add "3" (line 3)`},
@@ -191,11 +214,11 @@ shares:
 `)
 	want := []string{
 		"unknown key cache.pth (line 2); did you mean cache.path?",
-		`metadata.type: "postgres" is not supported by this version (supported: memory, pebble) (line 3)`,
 		`shares[0].squash: "7" is not one of root, all, none (line 6)`,
 		`shares[0].clients[0].cidr: "10.0.0.0/33" is not a CIDR (example: 10.0.0.0/8) (line 8)`,
 		`shares[1].name: "a" is the name of shares[0] already; every share needs its own (line 9)`,
 		"cache.path is required: a directory for the journal",
+		"metadata.dsn_file is required by metadata.type postgres: a file with a connection string, or a directory with the keys of a Secret",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -106,8 +106,6 @@ func (d *decoder) unknown(k *yaml.Node, keys []key, section string) {
 	case k.Tag == "!!merge":
 		fault.Message = joinPath(section, "<<") + ": merge keys are not allowed"
 		fault.Hint = "write the values out"
-	case plannedKeys[path]:
-		fault.Message = path + " is not supported by this version"
 	case len(d.faults) < maxFaults: // no more are shown
 		fault.Hint = suggestKey(k.Value, keys, section)
 	}

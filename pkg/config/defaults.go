@@ -6,7 +6,10 @@ import "time"
 // default, without the two things that have none.
 func base() *Config {
 	return &Config{
-		Cache:           Cache{Size: 10 << 30},
+		Cache: Cache{
+			Size: 10 << 30, FlushInterval: Duration(10 * time.Second), FullTimeout: Duration(5 * time.Minute),
+			PageSize: 1 << 20, ReadAhead: 32 << 20,
+		},
 		Metadata:        Metadata{Type: MetadataPebble},
 		Content:         Content{Type: ContentFilesystem},
 		Durability:      DurabilityLocal,
@@ -62,10 +65,14 @@ func (s *Share) fill() {
 // Defaults fills every field that is at its zero value with its default, where
 // zero has no meaning of its own: it leaves alone admin.listen (empty turns it
 // off), anonymous (0:0 is the superuser; DefaultShare gives 65534:65534) and
-// what has no default. The paths of memory stores are cleared.
+// what has no default, and cache.read_ahead (0 turns it off). Keys that belong to
+// another type of store are cleared.
 func (c *Config) Defaults() {
 	d := base()
 	setIfZero(&c.Cache.Size, d.Cache.Size)
+	setIfZero(&c.Cache.FlushInterval, d.Cache.FlushInterval)
+	setIfZero(&c.Cache.FullTimeout, d.Cache.FullTimeout)
+	setIfZero(&c.Cache.PageSize, d.Cache.PageSize)
 	setIfZero(&c.Metadata.Type, d.Metadata.Type)
 	setIfZero(&c.Content.Type, d.Content.Type)
 	setIfZero(&c.Durability, d.Durability)
@@ -77,20 +84,41 @@ func (c *Config) Defaults() {
 	if c.NFS.Versions == nil {
 		c.NFS.Versions = d.NFS.Versions
 	}
-	switch c.Metadata.Type {
-	case MetadataPebble:
-		setIfZero(&c.Metadata.Path, "/var/lib/dittofs/metadata")
-	case MetadataMemory:
-		c.Metadata.Path = ""
-	}
-	switch c.Content.Type {
-	case ContentFilesystem:
-		setIfZero(&c.Content.Path, "/var/lib/dittofs/content")
-	case ContentMemory:
-		c.Content.Path = ""
-	}
+	c.Metadata.fill()
+	c.Content.fill()
 	for i := range c.Shares {
 		c.Shares[i].fill()
+	}
+}
+
+// fill completes the keys of the store's type, and clears those of others.
+func (m *Metadata) fill() {
+	switch m.Type {
+	case MetadataPebble:
+		*m = Metadata{Type: m.Type, Path: m.Path}
+		setIfZero(&m.Path, "/var/lib/dittofs/metadata")
+	case MetadataMemory:
+		*m = Metadata{Type: m.Type}
+	case MetadataPostgres:
+		m.Path = ""
+		setIfZero(&m.MaxConnections, 8)
+		setIfZero(&m.OwnerLease, Duration(15*time.Second))
+	}
+}
+
+func (c *Content) fill() {
+	switch c.Type {
+	case ContentFilesystem:
+		*c = Content{Type: c.Type, Path: c.Path}
+		setIfZero(&c.Path, "/var/lib/dittofs/content")
+	case ContentMemory:
+		*c = Content{Type: c.Type}
+	case ContentS3:
+		c.Path = ""
+		setIfZero(&c.Region, "us-east-1")
+		setIfZero(&c.Addressing, AddressingAuto)
+		setIfZero(&c.PartSize, 16<<20)
+		setIfZero(&c.ParallelTransfers, 8)
 	}
 }
 

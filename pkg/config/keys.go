@@ -54,14 +54,6 @@ func joinPath(prefix, name string) string {
 	return prefix + "." + name
 }
 
-// plannedKeys belong to stores that this version does not have. They are
-// known, so that their users learn the reason and not a likely misspelling.
-var plannedKeys = map[string]bool{
-	"metadata.postgres": true, "metadata.dsn_file": true,
-	"content.s3": true, "content.bucket": true, "content.endpoint": true, "content.region": true,
-	"content.prefix": true, "content.credentials_file": true,
-}
-
 // nearest returns the candidate that is most like name, or "" when none is
 // like it.
 func nearest(name string, candidates []string) string {

@@ -13,8 +13,9 @@ type Config struct {
 	// Content is the store of sealed data segments.
 	Content Content `yaml:"content" json:"content"`
 	// Durability says what an acknowledged stable write means: "local", the
-	// data is synced in the journal and in the metadata store.
-	Durability Durability `yaml:"durability" json:"durability" jsonschema:"enum=local"`
+	// data is synced in the journal and in the metadata store; "remote", the
+	// content store has it as well.
+	Durability Durability `yaml:"durability" json:"durability" jsonschema:"enum=local,enum=remote"`
 	// NFS is the protocol listener.
 	NFS NFS `yaml:"nfs" json:"nfs"`
 	// Admin is the HTTP listener of /healthz, /readyz and /metrics.
@@ -44,49 +45,119 @@ type Cache struct {
 	Path string `yaml:"path" json:"path" jsonschema:"required"`
 	// Size is a hard limit in bytes for everything under Path. At least 64MiB.
 	Size Size `yaml:"size" json:"size"`
+	// FlushInterval is how long data waits for more at most before it is handed
+	// to the content store. 100ms to 1h.
+	FlushInterval Duration `yaml:"flush_interval" json:"flush_interval"`
+	// FullTimeout is how long writers wait when the content store takes nothing
+	// and the journal is full, before they get NOSPC. 1s to 1h.
+	FullTimeout Duration `yaml:"full_timeout" json:"full_timeout"`
+	// PageSize is the unit in which data of an s3 store is fetched and evicted:
+	// a power of two from 64KiB to 16MiB.
+	PageSize Size `yaml:"page_size" json:"page_size"`
+	// ReadAhead is how much is fetched from an s3 store ahead of a sequential
+	// reader, in bytes. 0 turns it off; at most 1GiB.
+	ReadAhead Size `yaml:"read_ahead" json:"read_ahead"`
 }
 
 // MetadataType names a metadata store.
 type MetadataType string
 
-// Metadata stores of this version.
+// Metadata stores.
 const (
-	MetadataMemory MetadataType = "memory"
-	MetadataPebble MetadataType = "pebble"
+	MetadataMemory   MetadataType = "memory"
+	MetadataPebble   MetadataType = "pebble"
+	MetadataPostgres MetadataType = "postgres"
 )
 
 // Metadata configures the metadata store.
 type Metadata struct {
-	// Type is memory (lost at exit; for tests) or pebble (embedded, the default).
-	Type MetadataType `yaml:"type" json:"type" jsonschema:"enum=memory,enum=pebble"`
-	// Path is the directory of the pebble store; not used by memory.
+	// Type is memory (lost at exit; for tests), pebble (embedded, the default)
+	// or postgres.
+	Type MetadataType `yaml:"type" json:"type" jsonschema:"enum=memory,enum=pebble,enum=postgres"`
+	// Path is the directory of the pebble store; not used by the others.
 	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	// DSNFile says how to connect to PostgreSQL; required by postgres. Either a
+	// file with a connection string (a postgres:// URI or key=value pairs), or a
+	// directory with one file for each key of a Secret: uri; or host, port, user
+	// or username, password, dbname; and ca.crt. It is read again for each new
+	// connection.
+	DSNFile string `yaml:"dsn_file,omitempty" json:"dsn_file,omitempty"`
+	// MaxConnections bounds the connections to PostgreSQL, 2 to 100. Default 8.
+	MaxConnections uint32 `yaml:"max_connections,omitempty" json:"max_connections,omitempty"`
+	// OwnerLease is how long another server waits for one that has vanished
+	// before it takes over the PostgreSQL database. 2s to 10m; default 15s.
+	OwnerLease Duration `yaml:"owner_lease,omitempty" json:"owner_lease,omitempty"`
 }
 
 // ContentType names a content store.
 type ContentType string
 
-// Content stores of this version.
+// Content stores.
 const (
 	ContentMemory     ContentType = "memory"
 	ContentFilesystem ContentType = "filesystem"
+	ContentS3         ContentType = "s3"
+)
+
+// Addressing says where the name of a bucket goes in a URL.
+type Addressing string
+
+// Addressing styles: path (endpoint/bucket/key), virtual (bucket.endpoint/key),
+// or auto: path if there is an endpoint, else virtual.
+const (
+	AddressingAuto    Addressing = "auto"
+	AddressingPath    Addressing = "path"
+	AddressingVirtual Addressing = "virtual"
 )
 
 // Content configures the content store.
 type Content struct {
-	// Type is memory (lost at exit; for tests) or filesystem (the default).
-	Type ContentType `yaml:"type" json:"type" jsonschema:"enum=memory,enum=filesystem"`
-	// Path is the directory of the filesystem store; not used by memory. On the
-	// same filesystem as cache.path, full segments move here by rename.
+	// Type is memory (lost at exit; for tests), filesystem (the default) or s3.
+	Type ContentType `yaml:"type" json:"type" jsonschema:"enum=memory,enum=filesystem,enum=s3"`
+	// Path is the directory of the filesystem store; not used by the others. On
+	// the same filesystem as cache.path, full segments move here by rename.
 	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	// Bucket is the S3 bucket, which must exist; required by s3.
+	Bucket string `yaml:"bucket,omitempty" json:"bucket,omitempty"`
+	// Endpoint is the URL of an S3 service, such as https://s3.example.org.
+	// Default: that of AWS for the region.
+	Endpoint string `yaml:"endpoint,omitempty" json:"endpoint,omitempty"`
+	// Region of the bucket. Default us-east-1.
+	Region string `yaml:"region,omitempty" json:"region,omitempty"`
+	// Prefix is put before the name of every object, so that several servers
+	// can share a bucket. Example: "nas/".
+	Prefix string `yaml:"prefix,omitempty" json:"prefix,omitempty"`
+	// CredentialsFile says who we are to S3. Either a file in the format of
+	// ~/.aws/credentials, of which the profile "default" is used, or a directory
+	// with one file for each key of a Secret: AWS_ACCESS_KEY_ID,
+	// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Default: the environment
+	// (AWS_ACCESS_KEY_ID, web identity and the like). It is read again when it
+	// has changed.
+	CredentialsFile string `yaml:"credentials_file,omitempty" json:"credentials_file,omitempty"`
+	// CAFile holds the PEM certificates that the endpoint is trusted by, besides
+	// those of the system.
+	CAFile string `yaml:"ca_file,omitempty" json:"ca_file,omitempty"`
+	// Addressing is auto, path or virtual. Default auto: path when there is an
+	// endpoint.
+	Addressing Addressing `yaml:"addressing,omitempty" json:"addressing,omitempty" jsonschema:"enum=auto,enum=path,enum=virtual"`
+	// PartSize is the size of the parts of an upload: larger objects are sent
+	// with multipart uploads. 5MiB to 1GiB; default 16MiB.
+	PartSize Size `yaml:"part_size,omitempty" json:"part_size,omitempty"`
+	// ParallelTransfers bounds the uploads, and the downloads, in flight. 1 to
+	// 64; default 8.
+	ParallelTransfers uint32 `yaml:"parallel_transfers,omitempty" json:"parallel_transfers,omitempty"`
 }
 
 // Durability says when a stable write is acknowledged.
 type Durability string
 
-// DurabilityLocal acknowledges when data and metadata are synced on this
-// machine's volumes.
-const DurabilityLocal Durability = "local"
+// Local acknowledges when data and metadata are synced on this machine's
+// volumes (the metadata in its own store); remote waits for the content store
+// to have the data too.
+const (
+	DurabilityLocal  Durability = "local"
+	DurabilityRemote Durability = "remote"
+)
 
 // NFS configures the protocol listener.
 type NFS struct {

@@ -25,13 +25,6 @@ const MinCacheSize Size = 64 << 20
 // the server.
 var knownVersions = []string{"3", "4.0", "4.1", "4.2"}
 
-// plannedValues are refused by another message than a misspelling.
-var plannedValues = map[string][]string{
-	"metadata.type": {"postgres"},
-	"content.type":  {"s3"},
-	"durability":    {"remote"},
-}
-
 // Validate checks a complete configuration (see Defaults). The error is an
 // *InvalidError with every fault.
 func (c *Config) Validate() (Warnings, error) {
@@ -56,9 +49,9 @@ func (k *checker) warn(path, format string, args ...any) {
 func check(c *Config) (faults, warnings []Fault) {
 	k := &checker{}
 	k.cache(c.Cache)
-	oneOf(k, "metadata.type", c.Metadata.Type, MetadataMemory, MetadataPebble)
-	oneOf(k, "content.type", c.Content.Type, ContentMemory, ContentFilesystem)
-	oneOf(k, "durability", c.Durability, DurabilityLocal)
+	k.metadata(c.Metadata)
+	k.content(c.Content)
+	oneOf(k, "durability", c.Durability, DurabilityLocal, DurabilityRemote)
 	k.directories(c)
 	k.nfs(c.NFS)
 	k.admin(c)
@@ -75,24 +68,22 @@ func check(c *Config) (faults, warnings []Fault) {
 	return k.faults, k.warnings
 }
 
-// unused warns of values that were given and have no effect.
-func unused(c *Config) []Fault {
-	k := &checker{}
-	if c.Metadata.Type == MetadataMemory && c.Metadata.Path != "" {
-		k.warn("metadata.path", "is not used, because metadata.type is memory")
-	}
-	if c.Content.Type == ContentMemory && c.Content.Path != "" {
-		k.warn("content.path", "is not used, because content.type is memory")
-	}
-	return k.warnings
-}
-
 func (k *checker) cache(c Cache) {
 	if c.Path == "" {
 		k.faults = append(k.faults, Fault{Path: "cache.path", Message: "cache.path is required: a directory for the journal"})
 	}
 	if c.Size < MinCacheSize {
 		k.fault("cache.size", "%s is too small (at least %s)", c.Size, MinCacheSize)
+	}
+	if d := c.FlushInterval.Duration(); d < 100*time.Millisecond || d > time.Hour {
+		k.fault("cache.flush_interval", "%s is not between 100ms and 1h", c.FlushInterval)
+	}
+	k.duration("cache.full_timeout", c.FullTimeout)
+	if c.PageSize < 64<<10 || c.PageSize > 16<<20 || c.PageSize&(c.PageSize-1) != 0 {
+		k.fault("cache.page_size", "%s is not a power of two from 64KiB to 16MiB", c.PageSize)
+	}
+	if c.ReadAhead < 0 || c.ReadAhead > 1<<30 {
+		k.fault("cache.read_ahead", "%s is not between 0 and 1GiB", c.ReadAhead)
 	}
 }
 
@@ -306,10 +297,6 @@ func oneOf[T ~string](k *checker, key string, value T, allowed ...T) {
 	words := make([]string, len(allowed))
 	for i, a := range allowed {
 		words[i] = string(a)
-	}
-	if slices.Contains(plannedValues[key], string(value)) {
-		k.fault(key, "%s is not supported by this version (supported: %s)", quote(string(value)), strings.Join(words, ", "))
-		return
 	}
 	k.fault(key, "%s is not one of %s", quote(string(value)), strings.Join(words, ", "))
 }

@@ -19,6 +19,7 @@ import (
 
 func newServeCommand(environ []string) *cobra.Command {
 	var file string
+	var wait bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the shares of a configuration until SIGTERM or SIGINT",
@@ -32,6 +33,10 @@ Changes of shares and logging in the file apply while running, when the file
 changes and on SIGHUP. Other changes are logged and need a restart. A file with
 a fault is logged and not used.
 
+A store that cannot be reached at the start is waited for, and /readyz of the
+admin listener names it. One that refuses this server (no such bucket, a wrong
+password) ends it with exit code 2, unless --wait-for-stores is given.
+
 Exit codes: 0 stopped; 1 failed while running; 2 the command line or the
 configuration is wrong, and nothing was touched.`,
 		Example: `  dittofs serve --config config.yaml
@@ -43,15 +48,16 @@ configuration is wrong, and nothing was touched.`,
   kill -HUP $(pidof dittofs)`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(file, environ, cmd.ErrOrStderr())
+			return serve(file, wait, environ, cmd.ErrOrStderr())
 		},
 	}
 	configFlag(cmd, &file)
+	cmd.Flags().BoolVar(&wait, "wait-for-stores", false, "wait for a store that refuses this server (no such bucket, wrong password), too; /readyz says why")
 	return cmd
 }
 
 // serve loads the configuration and runs the server until a signal.
-func serve(file string, environ []string, stderr io.Writer) error {
+func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 	cfg, warnings, err := config.Load(file, environ)
 	if err != nil {
 		return configFailure(err)
@@ -75,6 +81,8 @@ func serve(file string, environ []string, stderr io.Writer) error {
 		Level:   &log.level,
 		Reload:  r.next,
 		Version: version.String(),
+
+		WaitForStores: wait,
 	})
 	cancel()
 	<-done

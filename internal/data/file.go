@@ -29,6 +29,7 @@ type File struct {
 	windows   map[uint64]*window
 	keep      fileRange // loaded extents that the operation under way needs
 	accounted int64     // bytes in the extent cache's sum
+	newest    SegmentID // of those that may have committed bytes; see WaitStored
 	// unsubmitted is the last change of the index made by this file: nothing
 	// is evicted before the Log shows it.
 	unsubmitted indexEntry
@@ -42,7 +43,11 @@ func (s *Store) File(ino uint64) *File {
 	if f := s.dirty.get(ino); f != nil {
 		return f
 	}
-	return &File{s: s, ino: ino}
+	f := &File{s: s, ino: ino}
+	if s.opts.Remote {
+		f.newest = s.newestUnsent()
+	}
+	return f
 }
 
 // Insert makes an appended extent current. delta is the change of the file's

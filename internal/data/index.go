@@ -52,6 +52,7 @@ func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []Extent, oldSi
 		}
 		c.replace(p)
 		f.end = max(f.end, p.End())
+		f.newest = max(f.newest, p.Seg)
 	}
 	c.finish()
 	// Only now, when the live bytes are counted: a segment without dirty

@@ -6,48 +6,77 @@ import (
 	"time"
 )
 
-// WaitStored returns when the content store has all segments of the extents,
-// which were committed before: durability "remote". Those who wait while a
-// segment is on its way share the next one. If the content store does not take
-// them within MaxWait it returns ErrNotStored; they stay in the journal.
-func (s *Store) WaitStored(ctx context.Context, exts []Extent) error {
-	timer := time.NewTimer(s.opts.MaxWait)
-	defer timer.Stop()
-	var room [4]syncTarget
-	for _, t := range syncTargets(room[:0], exts) {
-		for {
-			freed := s.onItsWay(t.id)
-			if freed == nil {
-				break
-			}
-			if err := s.failure(); err != nil {
-				return err
-			}
-			select {
-			case <-freed:
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-s.ctx.Done():
-				return ErrClosed
-			case <-timer.C:
-				return fmt.Errorf("segment %v: %w", t.id, ErrNotStored)
-			}
+// WaitStored returns when the content store has everything of the file that
+// was committed before: durability "remote". Those who wait while a segment is
+// on its way share the next one. If the content store does not take them
+// within FullTimeout it returns ErrNotStored; they stay in the journal.
+//
+// A file remembers only its newest segment, and segments are handed off in
+// about their order, so all older ones are waited for.
+func (f *File) WaitStored(ctx context.Context) error {
+	f.mu.Lock()
+	through := f.newest
+	f.mu.Unlock()
+	s := f.s
+	var timeout <-chan time.Time
+	for {
+		freed := s.onTheirWay(through)
+		if freed == nil {
+			return s.failure()
+		}
+		if err := s.failure(); err != nil {
+			return err
+		}
+		if timeout == nil {
+			timer := time.NewTimer(s.opts.FullTimeout)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.ctx.Done():
+			return ErrClosed
+		case <-timeout:
+			return fmt.Errorf("inode %d: %w", f.ino, ErrNotStored)
 		}
 	}
-	return s.failure()
 }
 
-// onItsWay sees to it that a segment is handed off, and returns a channel that
-// is closed when to look again; nil if nothing of it is in the journal alone.
-func (s *Store) onItsWay(id SegmentID) <-chan struct{} {
+// onTheirWay sees to it that the segments up to through are handed off, and
+// returns a channel that is closed when to look again; nil if the journal
+// alone has none of them.
+func (s *Store) onTheirWay(through SegmentID) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.segment(id)
-	if g == nil || g.getState() != stateWritable && g.getState() != stateSealed {
+	waiting := s.active != nil && s.active.id <= through
+	for _, queue := range [][]*segment{s.toSeal, s.toStore} {
+		for _, g := range queue {
+			waiting = waiting || g.id <= through
+		}
+	}
+	if !waiting {
 		return nil
 	}
-	if g == s.active && len(s.toSeal) == 0 && len(s.toStore) == 0 {
+	if len(s.toSeal) == 0 && len(s.toStore) == 0 {
 		s.retireLocked()
 	}
 	return s.freed
+}
+
+// newestUnsent is the newest segment that may hold bytes of files and is not
+// in the content store; 0 if there is none.
+func (s *Store) newestUnsent() (id SegmentID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active != nil {
+		id = s.active.id
+	}
+	for _, queue := range [][]*segment{s.toSeal, s.toStore} {
+		for _, g := range queue {
+			id = max(id, g.id)
+		}
+	}
+	return id
 }

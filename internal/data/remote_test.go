@@ -9,7 +9,9 @@ import (
 )
 
 func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
-	w := newWorld(t, testOptions())
+	opts := testOptions()
+	opts.Remote = true
+	w := newWorld(t, opts)
 	const writers = 40
 	var done sync.WaitGroup
 	for i := range uint64(writers) {
@@ -23,7 +25,7 @@ func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if err := w.store.WaitStored(context.Background(), dirty); err != nil {
+			if err := w.file(i).f.WaitStored(context.Background()); err != nil {
 				t.Error(err)
 				return
 			}
@@ -42,17 +44,31 @@ func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 
 func TestWaitStoredFailsWhileTheContentStoreIsOut(t *testing.T) {
 	opts := testOptions()
-	opts.MaxWait = 50 * time.Millisecond
+	opts.Remote, opts.FullTimeout = true, 50*time.Millisecond
 	w := newWorld(t, opts)
 	w.objects.fail(errors.New("out of order"))
 	w.must(w.write(1, 0, []byte("data")))
-	dirty := w.file(1).f.Dirty()
 	w.must(w.flush(t.Context(), 1))
-	if err := w.store.WaitStored(t.Context(), dirty); !errors.Is(err, ErrNotStored) {
+	if err := w.file(1).f.WaitStored(t.Context()); !errors.Is(err, ErrNotStored) {
 		t.Fatal(err)
 	}
 	w.objects.fail(nil)
-	w.eventually("hand-off", func() bool { return w.store.WaitStored(t.Context(), dirty) == nil })
+	w.eventually("hand-off", func() bool { return w.file(1).f.WaitStored(t.Context()) == nil })
+}
+
+// A file that is loaded again does not know what was committed before; it
+// waits for everything that is on its way.
+func TestWaitStoredCoversWhatWasCommittedBeforeTheFileWasLoaded(t *testing.T) {
+	opts := testOptions()
+	opts.Remote, opts.FullTimeout = true, 50*time.Millisecond
+	w := newWorld(t, opts)
+	w.objects.fail(errors.New("out of order"))
+	w.must(w.write(1, 0, []byte("data")))
+	w.must(w.flush(t.Context(), 1))
+	w.file(1).f.Close()
+	if err := w.store.File(1).WaitStored(t.Context()); !errors.Is(err, ErrNotStored) {
+		t.Fatal(err)
+	}
 }
 
 func TestAnEpochThatComesAgainUsesNoNameTwice(t *testing.T) {

@@ -43,9 +43,14 @@ type Options struct {
 	// OnFailure is called once, when a sync or the Log has failed and the
 	// process must stop.
 	OnFailure func(error)
-	// MaxWait is how long a writer waits for room, or for the content store
-	// in WaitStored; default 10 s.
+	// Remote says that WaitStored will be used.
+	Remote bool
+	// MaxWait is how long a writer waits for room before it is told to try
+	// again; default 10 s.
 	MaxWait time.Duration
+	// FullTimeout is how long nothing may leave a full journal before writers
+	// get ErrNoSpace, and how long WaitStored waits; default 5 minutes.
+	FullTimeout time.Duration
 	// SealAfter is how long a segment is kept open without a write; default
 	// 10 s.
 	SealAfter time.Duration
@@ -73,6 +78,7 @@ func (o *Options) complete() error {
 	setDefault(&o.CacheSize, 10<<30)
 	setDefault(&o.SegmentSize, 64<<20)
 	setDefault(&o.MaxWait, 10*time.Second)
+	setDefault(&o.FullTimeout, 5*time.Minute)
 	setDefault(&o.SealAfter, 10*time.Second)
 	setDefault(&o.CheckpointEvery, 5*time.Second)
 	setDefault(&o.DeleteAfter, 30*time.Second)

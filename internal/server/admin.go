@@ -7,27 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
-
-// health is what the probes answer. A server is healthy until it has to be
-// restarted, and ready while it serves.
-type health struct {
-	failure atomic.Pointer[error]
-	ready   atomic.Bool
-}
-
-func (h *health) fail(err error) { h.failure.CompareAndSwap(nil, &err) }
-
-func (h *health) err() error {
-	if p := h.failure.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
 
 // admin is the HTTP listener of /healthz, /readyz and /metrics.
 type admin struct {
@@ -36,7 +19,7 @@ type admin struct {
 }
 
 // newAdmin listens at addr; an empty one turns the listener off (nil).
-func newAdmin(addr string, h *health, m *metrics, logger *slog.Logger) (*admin, error) {
+func newAdmin(addr string, st *state, m *metrics, logger *slog.Logger) (*admin, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -45,16 +28,8 @@ func newAdmin(addr string, h *health, m *metrics, logger *slog.Logger) (*admin, 
 		return nil, atField("admin.listen", listenFault(addr, err))
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, h.err())
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		err := h.err()
-		if err == nil && !h.ready.Load() {
-			err = errors.New("starting or stopping")
-		}
-		answer(w, err)
-	})
+	mux.HandleFunc("GET /healthz", st.serveHealth)
+	mux.HandleFunc("GET /readyz", st.serveReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	a := &admin{ln: ln, http: &http.Server{
 		Handler:           mux,
@@ -71,16 +46,6 @@ func newAdmin(addr string, h *health, m *metrics, logger *slog.Logger) (*admin, 
 		}
 	}()
 	return a, nil
-}
-
-func answer(w http.ResponseWriter, err error) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, err)
-		return
-	}
-	fmt.Fprintln(w, "ok")
 }
 
 func (a *admin) close(ctx context.Context) {

@@ -21,7 +21,7 @@ func checkDirs(cfg *config.Config) error {
 		dirs["content.path"] = cfg.Content.Path
 	}
 	// New metadata begins a new instance, which owns nothing yet.
-	if isNew(dirs["metadata.path"]) {
+	if cfg.Metadata.Type != config.MetadataPostgres && isNew(dirs["metadata.path"]) {
 		if err := checkOwners(cfg, ""); err != nil {
 			return err
 		}

@@ -11,13 +11,12 @@ import (
 	"net"
 	"time"
 
-	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/export"
-	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/nfs/mount3"
 	"github.com/dittofs/dittofs/internal/nfs/v3"
 	"github.com/dittofs/dittofs/internal/sunrpc"
 	"github.com/dittofs/dittofs/pkg/config"
+	"github.com/dittofs/dittofs/pkg/health"
 )
 
 // Options are what the command line adds to the configuration.
@@ -29,6 +28,9 @@ type Options struct {
 	Reload <-chan *config.Config
 	// Version is shown in logs and metrics.
 	Version string
+	// WaitForStores makes a start wait for a store that refuses this server
+	// too, and not only for one that cannot be reached.
+	WaitForStores bool
 	// Listening is called once with the address of NFS when clients can
 	// connect. May be nil.
 	Listening func(nfs net.Addr)
@@ -39,14 +41,20 @@ type Options struct {
 // returns nil. An error with the method ConfigField is a fault of the
 // configuration, found before anything was served.
 func Run(ctx context.Context, cfg *config.Config, opt Options) error {
-	s := &server{cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1), metrics: newMetrics(opt.Version)}
-	return s.run(ctx)
+	return newServer(cfg, opt).run(ctx)
+}
+
+func newServer(cfg *config.Config, opt Options) *server {
+	return &server{
+		cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1),
+		metrics: newMetrics(opt.Version), state: newState(opt.Version),
+	}
 }
 
 func (s *server) run(ctx context.Context) (err error) {
 	cfg := s.cfg
 	// The probes answer first, so that a slow start shows as not ready.
-	if s.admin, err = newAdmin(cfg.Admin.Listen, &s.health, s.metrics, s.log); err != nil {
+	if s.admin, err = newAdmin(cfg.Admin.Listen, s.state, s.metrics, s.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -60,6 +68,9 @@ func (s *server) run(ctx context.Context) (err error) {
 	}
 	defer ln.Close()
 	if err := s.openStores(ctx); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // asked to stop while it waited
+		}
 		return err
 	}
 	if err := s.assemble(ctx); err != nil {
@@ -73,7 +84,7 @@ type server struct {
 	opt     Options
 	log     *slog.Logger
 	metrics *metrics
-	health  health
+	state   *state
 	admin   *admin
 	stores  *stores
 	exports *export.Table
@@ -81,34 +92,20 @@ type server struct {
 	fatal   chan error
 }
 
-// openStores opens the stores, and waits for cfg.LockTimeout while another
-// process has them: a predecessor that stops needs some seconds, and to fail
-// meanwhile would make a supervisor back off for longer.
 func (s *server) openStores(ctx context.Context) (err error) {
-	const pause = 100 * time.Millisecond
-	for deadline, told := time.Now().Add(time.Duration(s.cfg.LockTimeout)), false; ; {
-		s.stores, err = openStores(ctx, s.cfg, s.log, s.fail)
-		locked := errors.Is(err, meta.ErrLocked) || errors.Is(err, data.ErrInUse)
-		if !locked || time.Now().Add(pause).After(deadline) {
-			return err
-		}
-		if !told {
-			s.log.Info("waiting for another process", "timeout", time.Duration(s.cfg.LockTimeout), "cause", err)
-			told = true
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
+	o := &opener{
+		state: s.state, logger: s.log, patient: s.opt.WaitForStores,
+		deadline: time.Now().Add(time.Duration(s.cfg.LockTimeout)),
 	}
+	s.stores, err = openStores(ctx, s.cfg, s.log, o, s.fail)
+	return err
 }
 
 // fail stops the server because a store has failed: what is in memory may not
 // be what is on disk, so nothing may be acknowledged any more. The process
 // ends and is started again, which recovers from what is durable.
 func (s *server) fail(err error) {
-	s.health.fail(err)
+	s.state.fail(err)
 	select {
 	case s.fatal <- err:
 	default:
@@ -142,14 +139,17 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) serve(ctx context.Context, ln net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- s.rpc.Serve(ln) }()
-	s.health.ready.Store(true)
+	watching, stopWatching := context.WithCancel(context.Background())
+	defer stopWatching()
+	s.stores.watch(watching, s.state, s.log)
+	s.state.enter(health.Serving)
 	s.log.Info("serving", "nfs", ln.Addr().String(), "admin", s.cfg.Admin.Listen,
 		"shares", len(s.cfg.Shares), "metadata", string(s.cfg.Metadata.Type), "content", string(s.cfg.Content.Type), "version", s.opt.Version)
 	if s.opt.Listening != nil {
 		s.opt.Listening(ln.Addr())
 	}
 	err := s.wait(ctx, served)
-	s.health.ready.Store(false)
+	s.state.enter(health.Stopping)
 	if err == nil {
 		err = s.drain(served)
 	}
@@ -180,7 +180,7 @@ func (s *server) wait(ctx context.Context, served <-chan error) error {
 		case err := <-s.fatal:
 			return fmt.Errorf("a store failed; restart the server to recover: %w", err)
 		case <-s.stores.log.Failed():
-			s.health.fail(s.stores.log.Err())
+			s.state.fail(s.stores.log.Err())
 			return fmt.Errorf("the metadata store failed; restart the server to recover: %w", s.stores.log.Err())
 		case next := <-s.opt.Reload:
 			s.reload(ctx, next)

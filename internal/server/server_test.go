@@ -199,8 +199,10 @@ func TestAServerThatIsToStopServesOnWhileItIsNotReady(t *testing.T) {
 	cfg.ShutdownDelay = config.Duration(time.Minute)
 	ctx, cancel := context.WithCancel(context.Background())
 	listening, ended := make(chan net.Addr, 1), make(chan error, 1)
-	s := &server{cfg: cfg, log: slog.New(slog.NewTextHandler(t.Output(), nil)), fatal: make(chan error, 1), metrics: newMetrics("test")}
-	s.opt.Listening = func(a net.Addr) { listening <- a }
+	s := newServer(cfg, Options{
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test",
+		Listening: func(a net.Addr) { listening <- a },
+	})
 	go func() { ended <- s.run(ctx) }()
 	r := &running{addr: (<-listening).String(), admin: cfg.Admin.Listen}
 	c := r.dial(t)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,34 +22,36 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/pkg/config"
+	"github.com/dittofs/dittofs/pkg/health"
 )
 
 // stores are the three stores and the filesystem over them.
 type stores struct {
+	meta    meta.Store // closed by log
 	log     *commit.Log
 	content content.Store
 	data    *data.Store
 	fs      *vfs.FS
 }
 
-// openStores opens what the configuration names, from the bottom up. What was
-// opened is closed again if a later step fails.
-func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, fail func(error)) (s *stores, err error) {
+// openStores opens what the configuration names, from the bottom up, and waits
+// for what is not there yet. What was opened is closed again if a later step
+// fails.
+func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o *opener, fail func(error)) (s *stores, err error) {
 	if err := checkDirs(cfg); err != nil {
 		return nil, err
 	}
 	s = &stores{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close(ctx))
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	store, err := openMetadata(cfg, logger)
-	if err != nil {
+	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, logger); return err }); err != nil {
 		return s, err
 	}
 	// Not ctx: commits go on while the server stops.
-	s.log = commit.New(context.WithoutCancel(ctx), store)
+	s.log = commit.New(context.WithoutCancel(ctx), s.meta)
 	instance, err := instanceOf(ctx, s.log)
 	if err != nil {
 		return s, err
@@ -56,25 +59,39 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, fa
 	if err := checkOwners(cfg, instance); err != nil {
 		return s, err
 	}
-	if s.content, err = openContent(cfg, instance); err != nil {
+	o.state.set(health.Metadata, nil)
+	if err = o.open(ctx, func() (err error) { s.content, err = openContent(ctx, cfg, instance, logger); return err }); err != nil {
 		return s, err
 	}
-	if err = s.openData(ctx, cfg, instance, logger, fail); err != nil {
+	if err = o.open(ctx, func() error { return s.openData(ctx, cfg, instance, logger, fail) }); err != nil {
 		return s, err
 	}
-	s.fs, err = vfs.Open(ctx, vfs.Options{Log: s.log, Data: s.data, Logger: logger, Capacity: s.capacity(cfg)})
+	o.state.set(health.Content, nil)
+	s.fs, err = vfs.Open(ctx, vfs.Options{
+		Log: s.log, Data: s.data, Logger: logger, Capacity: s.capacity(cfg), Remote: cfg.Durability == config.DurabilityRemote,
+	})
 	return s, err
 }
 
-func openMetadata(cfg *config.Config, logger *slog.Logger) (meta.Store, error) {
-	if cfg.Metadata.Type == config.MetadataMemory {
+// watch keeps the state of stores outside of this process up to date.
+func (s *stores) watch(ctx context.Context, st *state, logger *slog.Logger) {
+	go st.watch(ctx, health.Metadata, s.meta, logger)
+	go st.watch(ctx, health.Content, s.content, logger)
+}
+
+func openMetadata(ctx context.Context, cfg *config.Config, logger *slog.Logger) (meta.Store, error) {
+	switch cfg.Metadata.Type {
+	case config.MetadataMemory:
 		return metamemory.Open(), nil
 	}
 	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{Logger: logger})
-	return store, atField("metadata.path", err)
+	if err != nil {
+		return nil, atField("metadata.path", err)
+	}
+	return store, nil
 }
 
-func openContent(cfg *config.Config, instance string) (content.Store, error) {
+func openContent(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger) (content.Store, error) {
 	if cfg.Content.Type == config.ContentMemory {
 		return contentmemory.Open(), nil
 	}
@@ -82,7 +99,7 @@ func openContent(cfg *config.Config, instance string) (content.Store, error) {
 	if err != nil {
 		return nil, atField("content.path", err)
 	}
-	if err := store.Claim(context.Background(), instance); err != nil {
+	if err := store.Claim(ctx, instance); err != nil {
 		return nil, atField("content.path", errors.Join(err, store.Close()))
 	}
 	return store, nil
@@ -92,6 +109,7 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
 		Instance: instance, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
+		Remote: cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
 	})
 	return atField("cache.path", err)
 }

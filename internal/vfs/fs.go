@@ -28,6 +28,9 @@ type Options struct {
 	MaxNodes int
 	// MaxNames bounds the directory entries kept in memory; default 131072.
 	MaxNames int
+	// Remote says that stable data is in the content store when it is
+	// acknowledged: durability "remote".
+	Remote bool
 	// Capacity reports the bytes of the store under the data; default: 8 EiB.
 	Capacity func() (total, free uint64, err error)
 }
@@ -40,6 +43,7 @@ type FS struct {
 	logger   *slog.Logger
 	now      func() Time
 	capacity func() (total, free uint64, err error)
+	remote   bool
 	verifier Verifier
 	handles  *Handles
 
@@ -90,6 +94,7 @@ func Open(ctx context.Context, opt Options) (*FS, error) {
 		logger:     opt.Logger,
 		now:        func() Time { return TimeOf(clock()) },
 		capacity:   opt.Capacity,
+		remote:     opt.Remote,
 		names:      newNameCache(opt.MaxNames),
 		wakeReaper: make(chan struct{}, 1),
 	}

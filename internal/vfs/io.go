@@ -79,7 +79,7 @@ func (fs *FS) Write(req *Request, id ID, off uint64, p []byte, how Stability) (S
 	}
 	wcc, err := fs.insert(req, n, ext)
 	if err == nil && how != Unstable {
-		err = fs.flush(req.Context, n)
+		err = fs.stabilise(req.Context, n)
 	}
 	if err != nil {
 		return 0, wcc, fs.errno("write", n.ino, err)
@@ -184,12 +184,21 @@ func (fs *FS) Commit(req *Request, id ID, off uint64, count uint32) (WCC, error)
 	case typ != TypeRegular:
 		return WCC{Valid: true, Before: attr, After: attr}, EINVAL
 	}
-	if err := fs.flush(req.Context, n); err != nil {
+	if err := fs.stabilise(req.Context, n); err != nil {
 		return WCC{Valid: true, Before: attr, After: attr}, fs.errno("commit", n.ino, err)
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return WCC{Valid: true, Before: attr, After: n.attr()}, nil
+}
+
+// stabilise makes the file's data as durable as an acknowledgement promises:
+// on this machine, and with durability "remote" in the content store too.
+func (fs *FS) stabilise(ctx context.Context, n *node) error {
+	if err := fs.flush(ctx, n); err != nil || !fs.remote {
+		return err
+	}
+	return n.file.WaitStored(ctx)
 }
 
 // flushInode is flush for the data store, which calls it when data stays

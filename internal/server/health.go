@@ -1,0 +1,133 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/dittofs/dittofs/internal/fault"
+	"github.com/dittofs/dittofs/pkg/health"
+)
+
+// state is what the probes answer. A server is healthy until it has to be
+// restarted, and ready while it serves and its stores can be used.
+type state struct {
+	version string
+
+	mu      sync.Mutex
+	phase   health.Phase
+	failure error
+	checks  []health.Check
+}
+
+func newState(version string) *state {
+	return &state{version: version, phase: health.Starting, checks: []health.Check{
+		{Name: health.Metadata, OK: true}, {Name: health.Content, OK: true},
+	}}
+}
+
+// fail ends the server's health for good; the first cause is kept.
+func (s *state) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure == nil {
+		s.failure, s.phase = err, health.Failed
+	}
+}
+
+func (s *state) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// enter goes on to the next phase of a server that has not failed.
+func (s *state) enter(phase health.Phase) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure == nil {
+		s.phase = phase
+	}
+}
+
+// set notes the state of a store, nil being well, and says whether its reason
+// is another one than before.
+func (s *state) set(store string, f *fault.Error) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.checks {
+		c := &s.checks[i]
+		if c.Name != store {
+			continue
+		}
+		next := health.Check{Name: store, OK: f == nil}
+		if f != nil {
+			next.Reason, next.Message = f.Reason, f.Message
+		}
+		changed = c.Reason != next.Reason
+		*c = next
+	}
+	return changed
+}
+
+// report is the state, with readiness as if the excluded checks were well.
+func (s *state) report(exclude []string) health.Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := health.Report{Phase: s.phase, Version: s.version, Checks: slices.Clone(s.checks), Ready: s.phase == health.Serving}
+	for _, c := range r.Checks {
+		if !c.OK && !slices.Contains(exclude, c.Name) {
+			r.Ready = false
+		}
+	}
+	return r
+}
+
+func (s *state) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	if err := s.err(); err != nil {
+		respond(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	respond(w, http.StatusOK, "ok")
+}
+
+// serveReady answers a line for the phase and one for each store at fault, or
+// the whole report with ?format=json. ?exclude=NAME leaves a check out of the
+// verdict, as the API server of Kubernetes does.
+func (s *state) serveReady(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	report := s.report(query["exclude"])
+	code := http.StatusServiceUnavailable
+	if report.Ready {
+		code = http.StatusOK
+	}
+	if query.Get("format") == "json" {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(report) // the client is gone
+		return
+	}
+	text := "ok"
+	switch err := s.err(); {
+	case err != nil:
+		text = err.Error()
+	case report.Phase != health.Serving:
+		text = string(report.Phase)
+	case !report.Ready:
+		text = "serving without a store"
+	}
+	for _, c := range report.Checks {
+		if !c.OK {
+			text += fmt.Sprintf("\n%s: %s: %s", c.Name, c.Reason, c.Message)
+		}
+	}
+	respond(w, code, text)
+}
+
+func respond(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	fmt.Fprintln(w, text)
+}

@@ -3,13 +3,14 @@ package data
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
-	"golang.org/x/sys/unix"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // benchWorld is a store with the sizes of production over a filesystem.
@@ -51,7 +52,7 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkPwrite(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(benchName(size), func(b *testing.B) {
-			f, err := openLocal(filepath.Join(b.TempDir(), "raw"), unix.O_RDWR|unix.O_CREAT)
+			f, err := openLocal(disk.OS{}, filepath.Join(b.TempDir(), "raw"), os.O_RDWR|os.O_CREATE)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -65,7 +66,7 @@ func BenchmarkPwrite(b *testing.B) {
 				}
 				if at += int64(size); at >= 64<<20 {
 					at = 0
-					if err := f.truncate(0); err != nil {
+					if err := f.Truncate(0); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -3,10 +3,13 @@ package data
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/dittofs/dittofs/internal/disk"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,26 +41,24 @@ const (
 	journalName  = "journal"
 	markerTitle  = "dittofs journal 1\n"
 	volatileMark = "volatile\n"
+	maxMarker    = 256 // bytes, more than any has
 )
 
-// lockDir makes the directory ready for the instance and locks it until the
-// file returned is closed. What a volatile instance left behind is removed by
+// lockDir makes the directory ready for the instance and locks it until what
+// it returns is closed. What a volatile instance left behind is removed by
 // the next one, since its metadata is gone.
-func lockDir(dir, instance string, volatile bool) (*os.File, error) {
-	if err := errors.Join(os.MkdirAll(dir, 0o700), checkEntries(dir)); err != nil {
+func lockDir(d disk.FS, dir, instance string, volatile bool) (io.Closer, error) {
+	if err := errors.Join(d.MkdirAll(dir), checkEntries(d, dir)); err != nil {
 		return nil, &DirError{dir, err}
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := d.Lock(filepath.Join(dir, lockName))
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrInUse
+	}
 	if err != nil {
 		return nil, &DirError{dir, err}
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if err == unix.EWOULDBLOCK {
-			err = ErrInUse
-		}
-		return nil, &DirError{dir, errors.Join(err, lock.Close())}
-	}
-	if err := claimDir(dir, instance, volatile); err != nil {
+	if err := claimDir(d, dir, instance, volatile); err != nil {
 		return nil, &DirError{dir, errors.Join(err, lock.Close())}
 	}
 	return lock, nil
@@ -65,9 +66,9 @@ func lockDir(dir, instance string, volatile bool) (*os.File, error) {
 
 // checkEntries refuses a directory without a marker that holds anything else
 // than what a start leaves behind.
-func checkEntries(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+func checkEntries(d disk.FS, dir string) error {
+	entries, err := d.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	var foreign string
@@ -87,12 +88,12 @@ func checkEntries(dir string) error {
 }
 
 // claimDir checks the marker, or writes it into a new directory.
-func claimDir(dir, instance string, volatile bool) error {
+func claimDir(d disk.FS, dir, instance string, volatile bool) error {
 	mine := markerTitle + instance + "\n"
 	if volatile {
 		mine = markerTitle + volatileMark
 	}
-	marker, err := os.ReadFile(filepath.Join(dir, instanceName))
+	marker, err := disk.ReadFile(d, filepath.Join(dir, instanceName), maxMarker)
 	journal := filepath.Join(dir, journalName)
 	switch {
 	case err == nil && !strings.HasPrefix(string(marker), markerTitle):
@@ -100,43 +101,38 @@ func claimDir(dir, instance string, volatile bool) error {
 	case err == nil && string(marker) != mine:
 		return fmt.Errorf("%w: use the metadata that was used with it, or an empty directory", ErrForeign)
 	case err == nil && volatile:
-		if err := os.RemoveAll(journal); err != nil {
+		if err := disk.RemoveAll(d, journal); err != nil {
 			return err
 		}
-	case err != nil && !errors.Is(err, os.ErrNotExist):
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case err != nil:
-		if entries, err := os.ReadDir(journal); err == nil && len(entries) > 0 {
+		if entries, err := d.ReadDir(journal); err == nil && len(entries) > 0 {
 			return fmt.Errorf("%w: %q is not empty and %q is missing", ErrNotOurs, journalName, instanceName)
 		}
 	}
-	if err := os.MkdirAll(journal, 0o700); err != nil {
+	if err := d.MkdirAll(journal); err != nil {
 		return err
 	}
 	if err == nil {
 		return nil
 	}
-	return writeMarker(dir, mine)
+	return writeMarker(d, dir, mine)
 }
 
-func writeMarker(dir, text string) error {
+func writeMarker(d disk.FS, dir, text string) error {
 	path := filepath.Join(dir, instanceName)
-	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := d.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_RDWR)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(text)
+	_, err = f.WriteAt([]byte(text), 0)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(path+".tmp", path)
+		err = d.Rename(path+".tmp", path)
 	}
 	if err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return d.SyncDir(dir)
 }

@@ -3,18 +3,19 @@ package data
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // Inspect returns the instance that owns a journal directory, or "" if nobody
 // does (or one whose metadata was in memory), and changes nothing. A directory
 // with files of something else is an error.
 func Inspect(dir string) (instance string, err error) {
-	marker, err := os.ReadFile(filepath.Join(dir, instanceName))
+	marker, err := disk.ReadFile(disk.OS{}, filepath.Join(dir, instanceName), maxMarker)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", checkEntries(dir)
+		return "", checkEntries(disk.OS{}, dir)
 	}
 	if err != nil {
 		return "", err

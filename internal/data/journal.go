@@ -35,7 +35,7 @@ func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, 
 	if err != nil {
 		return Extent{}, err
 	}
-	err = s.opts.write(g.local.Load(), rec, g.seed, p, pos)
+	err = g.local.Load().putRecord(rec, g.seed, p, pos)
 	g.writing.Add(-1)
 	if err != nil {
 		s.abandon(g, err)
@@ -59,14 +59,13 @@ func (s *Store) Discard(e Extent) {
 }
 
 func (f *localFile) putRecord(rec record, seed uint32, p []byte, pos int64) error {
-	if len(p) > copyBelow {
-		var head [recordHeaderLen]byte
-		rec.encode(head[:], seed)
-		return f.writeRecord(head[:], p, pos)
-	}
 	b := recordBuffers.Get().(*[]byte)
 	defer recordBuffers.Put(b)
 	rec.encode(*b, seed)
+	if len(p) > copyBelow {
+		_, err := f.WritevAt((*b)[:recordHeaderLen], p, pos)
+		return err
+	}
 	n := copy((*b)[recordHeaderLen:], p)
 	_, err := f.WriteAt((*b)[:recordHeaderLen+n], pos)
 	return err
@@ -178,7 +177,7 @@ func (s *Store) dropSpareLocked() {
 	}
 	s.spare = nil
 	s.segments.remove(g.id)
-	if err := os.Remove(g.local.Load().path); err != nil {
+	if err := s.disk.Remove(g.local.Load().Name()); err != nil {
 		s.logger.Warn("an unused segment could not be removed", "error", err)
 	}
 	g.dropLocal()
@@ -267,13 +266,13 @@ func (s *Store) segmentPath(id SegmentID) string {
 // allocated where the filesystem can.
 func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 	path := s.segmentPath(id)
-	f, err := openLocal(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
+	f, err := openLocal(s.disk, path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, noSpace(err)
 	}
 	if err := s.prepare(f, id, capacity); err != nil {
 		f.unref()
-		return nil, noSpace(errors.Join(err, os.Remove(path)))
+		return nil, noSpace(errors.Join(err, s.disk.Remove(path)))
 	}
 	g := &segment{id: id, size: segmentHeaderLen, capacity: capacity, seed: segmentSeed(id, s.opts.Instance)}
 	g.local.Store(f)
@@ -285,9 +284,9 @@ func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 func footerRoom(capacity int64) int64 { return 4*(capacity/pageSize+1) + 4096 }
 
 func (s *Store) prepare(f *localFile, id SegmentID, capacity int64) error {
-	err := unix.Fallocate(f.fd, unix.FALLOC_FL_KEEP_SIZE, 0, capacity+footerRoom(capacity))
-	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
-		return &os.PathError{Op: "allocate", Path: f.path, Err: err}
+	err := f.Allocate(0, capacity+footerRoom(capacity))
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
 	}
 	if _, err := f.WriteAt(encodeSegmentHeader(id, s.opts.Instance), 0); err != nil {
 		return err
@@ -303,7 +302,7 @@ func noSpace(err error) error {
 }
 
 func (s *Store) syncDir() error {
-	if err := s.dir.Sync(); err != nil {
+	if err := s.disk.SyncDir(s.journalDir); err != nil {
 		return fmt.Errorf("sync of the journal directory: %w", err)
 	}
 	return nil
@@ -376,7 +375,7 @@ func (s *Store) datasync(g *segment, f *localFile) error {
 	size, writing := g.size, g.writing.Load()
 	s.mu.Unlock()
 	s.stats.syncs.Add(1)
-	if err := s.opts.datasync(f); err != nil {
+	if err := f.Datasync(); err != nil {
 		return err
 	}
 	if writing == 0 {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/meta"
-	"golang.org/x/sys/unix"
 )
 
 func footerChecksum(footer []byte) uint32 {
@@ -147,7 +146,7 @@ func (s *Store) skipTakenNumbers(ctx context.Context) error {
 
 // journalFiles lists the segments that have a file in the journal.
 func (s *Store) journalFiles() ([]SegmentID, error) {
-	entries, err := os.ReadDir(s.journalDir)
+	entries, err := s.disk.ReadDir(s.journalDir)
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +185,9 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 	g := s.segment(id)
 	path := s.segmentPath(id)
 	if g == nil || g.getState() == stateMissing && g.live.Load() <= 0 || g.getState() == stateDead {
-		return os.Remove(path)
+		return s.disk.Remove(path)
 	}
-	f, err := openLocal(path, unix.O_RDWR)
+	f, err := openLocal(s.disk, path, os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -200,7 +199,7 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 		size, err := s.content.Size(ctx, id.Object())
 		if err == nil && size == g.rec.size {
 			g.dropLocal()
-			return os.Remove(path)
+			return s.disk.Remove(path)
 		}
 		if err != nil && !errors.Is(err, content.ErrNotFound) {
 			return err
@@ -215,7 +214,7 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 
 // recoverUnsealed verifies a segment that a crash left open and seals it.
 func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
-	size, err := f.fileSize()
+	size, err := f.Size()
 	if err != nil {
 		return err
 	}

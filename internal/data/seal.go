@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -153,11 +152,11 @@ func (s *Store) complete(g *segment, f *localFile, t *pageTable) error {
 	if _, err := f.WriteAt(footer, int64(t.dataLen)); err != nil {
 		return err
 	}
-	if err := f.truncate(size); err != nil {
+	if err := f.Truncate(size); err != nil {
 		return err
 	}
 	s.stats.syncs.Add(1)
-	if err := s.opts.datasync(f); err != nil {
+	if err := f.Datasync(); err != nil {
 		s.fail(err)
 		return err
 	}
@@ -198,7 +197,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	s.segments.remove(g.id)
 	s.stats.deleted.Add(1)
 	if f := g.local.Load(); f != nil {
-		if err := os.Remove(f.path); err != nil {
+		if err := s.disk.Remove(f.Name()); err != nil {
 			s.logger.Warn("an unused segment could not be removed", "error", err)
 		}
 	}
@@ -265,7 +264,7 @@ func (s *Store) handOff(g *segment) error {
 	g.setState(stateStored)
 	g.dropLocal()
 	if !moved {
-		if err := os.Remove(f.path); err != nil {
+		if err := s.disk.Remove(f.Name()); err != nil {
 			s.logger.Warn("a segment's local copy could not be removed", "error", err)
 		}
 	}
@@ -283,7 +282,7 @@ func (s *Store) handOff(g *segment) error {
 func (s *Store) put(g *segment, f *localFile) (moved bool, err error) {
 	object := g.id.Object()
 	if a, ok := s.content.(content.Adopter); ok {
-		moved, err = a.Adopt(s.ctx, object, f.path)
+		moved, err = a.Adopt(s.ctx, object, f.Name())
 		if moved || err != nil && !errors.Is(err, content.ErrExists) {
 			return moved, err
 		}

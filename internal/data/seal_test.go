@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta/memory"
 	"golang.org/x/sys/unix"
 )
@@ -281,16 +282,16 @@ func TestAWriteThatIsTooLargeForTheJournalIsRefused(t *testing.T) {
 
 func TestAFailedSyncStopsTheStoreForGood(t *testing.T) {
 	opts := testOptions()
+	var failures atomic.Int32
+	opts.OnFailure = func(error) { failures.Add(1) }
+	w := newWorld(t, opts)
 	var broken atomic.Bool
-	opts.datasync = func(*localFile) error {
+	w.hooks.datasync = func() error {
 		if broken.Load() {
 			return unix.EIO
 		}
 		return nil
 	}
-	var failures atomic.Int32
-	opts.OnFailure = func(error) { failures.Add(1) }
-	w := newWorld(t, opts)
 	w.must(w.write(1, 0, []byte("before")))
 	w.must(w.flush(t.Context(), 1))
 	w.must(w.write(1, 0, []byte("after ")))
@@ -315,21 +316,18 @@ func TestAFailedSyncStopsTheStoreForGood(t *testing.T) {
 }
 
 func TestAWriteThatTheDiskCutsShortNeverBecomesAnExtent(t *testing.T) {
-	opts := testOptions()
+	w := newWorld(t, testOptions())
 	var broken atomic.Int64 // writes that are to be cut short
-	opts.write = func(f *localFile, rec record, seed uint32, p []byte, pos int64) error {
-		if broken.Add(-1) < 0 {
-			return f.putRecord(rec, seed, p, pos)
-		}
-		if err := f.putRecord(rec, seed, p, pos); err != nil {
+	w.hooks.write = func(f disk.File, n int, off int64, write func() error) error {
+		cut := broken.Add(-1) >= 0
+		if err := write(); err != nil || !cut {
 			return err
 		}
-		if err := f.truncate(pos + recordHeaderLen + int64(len(p))/2); err != nil {
+		if err := f.Truncate(off + int64(recordHeaderLen+n)/2); err != nil {
 			return err
 		}
 		return unix.ENOSPC
 	}
-	w := newWorld(t, opts)
 	p := random(newRand(1), 3000)
 	w.must(w.write(1, 0, p))
 	broken.Store(1)
@@ -341,7 +339,6 @@ func TestAWriteThatTheDiskCutsShortNeverBecomesAnExtent(t *testing.T) {
 	w.must(w.flush(t.Context(), 1))
 	w.must(w.flush(t.Context(), 2))
 	c := w.crash(nil)
-	c.opts.write = nil
 	c.open()
 	w.sealAll()
 	for _, w := range []*world{w, c} {
@@ -390,15 +387,14 @@ func TestADiskThatIsFullRefusesWritesAndKeepsWhatItHas(t *testing.T) {
 }
 
 func TestASyncIsSharedByAllWhoWait(t *testing.T) {
-	opts := testOptions()
+	w := newWorld(t, testOptions())
 	gate := make(chan struct{})
 	var syncs atomic.Int32
-	opts.datasync = func(*localFile) error {
+	w.hooks.datasync = func() error {
 		syncs.Add(1)
 		<-gate
 		return nil
 	}
-	w := newWorld(t, opts)
 	const writers = 50
 	var done sync.WaitGroup
 	for i := range uint64(writers) {

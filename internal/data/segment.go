@@ -2,12 +2,10 @@ package data
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // segmentState is where a segment is in its life.
@@ -72,24 +70,18 @@ func (g *segment) dropLocal() {
 // localFile is an open file of the journal. It stays open for readers in
 // flight after the file has been moved away or removed.
 type localFile struct {
-	fd   int
-	path string
+	disk.File
 	refs atomic.Int32
 }
 
-func openLocal(path string, flags int) (*localFile, error) {
-	for {
-		fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return nil, &os.PathError{Op: "open", Path: path, Err: err}
-		}
-		f := &localFile{fd: fd, path: path}
-		f.refs.Store(1)
-		return f, nil
+func openLocal(d disk.FS, path string, flags int) (*localFile, error) {
+	file, err := d.OpenFile(path, flags)
+	if err != nil {
+		return nil, err
 	}
+	f := &localFile{File: file}
+	f.refs.Store(1)
+	return f, nil
 }
 
 func (f *localFile) ref() bool {
@@ -106,90 +98,8 @@ func (f *localFile) ref() bool {
 
 func (f *localFile) unref() {
 	if f.refs.Add(-1) == 0 {
-		_ = unix.Close(f.fd) // what must be durable was synced before
+		_ = f.Close() // what must be durable was synced before
 	}
-}
-
-// ReadAt is that of io.ReaderAt.
-func (f *localFile) ReadAt(p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		n, err := unix.Pread(f.fd, p[done:], off+int64(done))
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return done, &os.PathError{Op: "read", Path: f.path, Err: err}
-		case n == 0:
-			return done, io.EOF
-		default:
-			done += n
-		}
-	}
-	return done, nil
-}
-
-func (f *localFile) WriteAt(p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		n, err := unix.Pwrite(f.fd, p[done:], off+int64(done))
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return done, &os.PathError{Op: "write", Path: f.path, Err: err}
-		}
-		done += n
-	}
-	return done, nil
-}
-
-// writeRecord writes a header and the bytes behind it with one call.
-func (f *localFile) writeRecord(head, p []byte, off int64) error {
-	for {
-		n, err := unix.Pwritev(f.fd, [][]byte{head, p}, off)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return &os.PathError{Op: "write", Path: f.path, Err: err}
-		}
-		if n < len(head) {
-			if _, err := f.WriteAt(head[n:], off+int64(n)); err != nil {
-				return err
-			}
-			n = len(head)
-		}
-		_, err = f.WriteAt(p[n-len(head):], off+int64(n))
-		return err
-	}
-}
-
-func (f *localFile) datasync() error {
-	for {
-		err := unix.Fdatasync(f.fd)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return &os.PathError{Op: "fdatasync", Path: f.path, Err: err}
-		}
-		return nil
-	}
-}
-
-func (f *localFile) fileSize() (int64, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(f.fd, &st); err != nil {
-		return 0, &os.PathError{Op: "stat", Path: f.path, Err: err}
-	}
-	return st.Size, nil
-}
-
-func (f *localFile) truncate(size int64) error {
-	if err := unix.Ftruncate(f.fd, size); err != nil {
-		return &os.PathError{Op: "truncate", Path: f.path, Err: err}
-	}
-	return nil
 }
 
 // syncer lets those who wait for the same segment share a sync: a sync covers

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 )
 
@@ -67,11 +68,8 @@ type Options struct {
 	ExtentMemory int64
 	// FooterMemory bounds the memory of page tables; default 16 MiB.
 	FooterMemory int64
-
-	// datasync is fdatasync(2), and write is the writing of a record; tests
-	// make them fail.
-	datasync func(*localFile) error
-	write    func(f *localFile, rec record, seed uint32, p []byte, pos int64) error
+	// Disk holds Dir; default disk.OS.
+	Disk disk.FS
 }
 
 func (o *Options) complete() error {
@@ -89,11 +87,8 @@ func (o *Options) complete() error {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.datasync == nil {
-		o.datasync = (*localFile).datasync
-	}
-	if o.write == nil {
-		o.write = (*localFile).putRecord
+	if o.Disk == nil {
+		o.Disk = disk.OS{}
 	}
 	switch {
 	case o.Dir == "" || o.Content == nil || o.Log == nil:
@@ -119,9 +114,10 @@ type Store struct {
 	opts       Options
 	log        *commit.Log
 	content    content.Store
+	disk       disk.FS
 	logger     *slog.Logger
 	journalDir string
-	lock, dir  *os.File
+	lock       io.Closer
 
 	segments segmentTable
 	extents  extentCache
@@ -172,7 +168,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(opts.Dir, opts.Instance, opts.Volatile)
+	lock, err := lockDir(opts.Disk, opts.Dir, opts.Instance, opts.Volatile)
 	if err != nil {
 		return nil, err
 	}
@@ -184,9 +180,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func newStore(opts Options, lock *os.File) *Store {
+func newStore(opts Options, lock io.Closer) *Store {
 	s := &Store{
-		opts: opts, log: opts.Log, content: opts.Content, logger: opts.Logger, flush: opts.Flush,
+		opts: opts, log: opts.Log, content: opts.Content, disk: opts.Disk, logger: opts.Logger, flush: opts.Flush,
 		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
 		stopping: make(chan struct{}), freed: make(chan struct{}),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
@@ -198,10 +194,7 @@ func newStore(opts Options, lock *os.File) *Store {
 	return s
 }
 
-func (s *Store) start(ctx context.Context) (err error) {
-	if s.dir, err = os.Open(s.journalDir); err != nil {
-		return &DirError{s.opts.Dir, err}
-	}
+func (s *Store) start(ctx context.Context) error {
 	if err := s.content.Claim(ctx, s.opts.Instance); err != nil {
 		return fmt.Errorf("content store: %w", err)
 	}
@@ -283,10 +276,7 @@ func (s *Store) Close(ctx context.Context) error {
 func (s *Store) release() {
 	s.cancel()
 	s.segments.each(func(g *segment) { g.dropLocal() })
-	if s.dir != nil {
-		_ = s.dir.Close() // nothing was written through these
-	}
-	_ = s.lock.Close()
+	_ = s.lock.Close() // nothing was written through it
 }
 
 // segmentTable holds all segments that anything refers to.

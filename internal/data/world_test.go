@@ -32,6 +32,7 @@ type world struct {
 	objects *objects
 	store   *Store
 	opts    Options
+	hooks   hooks
 
 	frozen sync.Mutex
 	synced map[string][]byte // the bytes of a file when it was last synced
@@ -153,29 +154,8 @@ func (w *world) tryOpen() error {
 	if opts.Content == nil {
 		opts.Content = frozenObjects{w.objects, &w.frozen, &w.point}
 	}
-	datasync := opts.datasync
-	opts.datasync = func(f *localFile) error {
-		w.frozen.Lock()
-		defer w.frozen.Unlock()
-		reach(&w.point)
-		defer reach(&w.point)
-		if datasync != nil {
-			if err := datasync(f); err != nil {
-				return err
-			}
-		}
-		if _, ok := w.t.(*testing.B); ok {
-			return f.datasync()
-		}
-		// By the open file: it may have been handed off meanwhile.
-		size, err := f.fileSize()
-		if err != nil {
-			return err
-		}
-		p := make([]byte, size)
-		_, err = f.ReadAt(p, 0)
-		w.synced[f.path] = p
-		return err
+	if _, ok := w.t.(*testing.B); !ok {
+		opts.Disk = worldDisk{w: w}
 	}
 	var err error
 	w.store, err = Open(context.Background(), opts)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // Claim implements content.Store. Only the owner may know that a temporary
@@ -30,14 +30,14 @@ func (s *Store) claim(ctx context.Context, instance string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	owner, err := os.ReadFile(s.path(instanceFile))
+	owner, err := disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
 	if errors.Is(err, fs.ErrNotExist) {
 		line := instance + "\n"
 		err = s.writeFile(ctx, instanceFile, strings.NewReader(line), int64(len(line)))
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		owner, err = os.ReadFile(s.path(instanceFile))
+		owner, err = disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
 	}
 	if err != nil {
 		return err
@@ -45,11 +45,11 @@ func (s *Store) claim(ctx context.Context, instance string) error {
 	if got := strings.TrimSpace(string(owner)); got != instance {
 		return fmt.Errorf("it belongs to instance %.40q, this is %s; give each instance a directory of its own: %w", got, instance, content.ErrForeign)
 	}
-	return syncDir(s.dir)
+	return s.disk.SyncDir(s.dir)
 }
 
 func (s *Store) removeLeftovers() error {
-	entries, err := os.ReadDir(s.path(tempDir))
+	entries, err := s.disk.ReadDir(s.path(tempDir))
 	if err != nil {
 		return fmt.Errorf("temporary files: %w", err)
 	}
@@ -57,7 +57,7 @@ func (s *Store) removeLeftovers() error {
 		if strings.HasPrefix(e.Name(), s.token) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(s.path(tempDir), e.Name())); err != nil && !absent(err) {
+		if err := s.disk.Remove(filepath.Join(s.path(tempDir), e.Name())); err != nil && !absent(err) {
 			return fmt.Errorf("temporary files: %w", err)
 		}
 	}

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"os"
 	"sync"
+
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // fileCache keeps the files that were read last open. A file in use stays
 // open until its last user is done, also if it was evicted or deleted.
 type fileCache struct {
+	disk    disk.FS
 	mu      sync.Mutex
 	max     int
 	byPath  map[string]*openFile
@@ -19,14 +22,14 @@ type fileCache struct {
 }
 
 type openFile struct {
-	*os.File
+	disk.File
 	path  string
 	users int
 	place *list.Element // nil: not in the cache, closed by its last user
 }
 
-func (c *fileCache) init(maximum int) {
-	c.max = maximum
+func (c *fileCache) init(d disk.FS, maximum int) {
+	c.disk, c.max = d, maximum
 	c.byPath = make(map[string]*openFile)
 }
 
@@ -39,7 +42,7 @@ func (c *fileCache) acquire(path string) (*openFile, error) {
 	}
 	forgets := c.forgets
 	c.mu.Unlock()
-	file, err := os.Open(path)
+	file, err := c.disk.OpenFile(path, os.O_RDONLY)
 	c.mu.Lock()
 	if err != nil {
 		return nil, err

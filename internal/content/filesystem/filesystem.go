@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 const (
@@ -37,10 +38,13 @@ const (
 	// openFiles bounds the objects that are kept open for reading.
 	openFiles = 256
 	copyBytes = 1 << 20
+	// maxMarker bounds FORMAT and INSTANCE, in bytes; both are shorter.
+	maxMarker = 256
 )
 
 // Store is a content store in a directory.
 type Store struct {
+	disk    disk.FS
 	dir     string
 	token   string // begins the names of this Store's temporary files
 	files   fileCache
@@ -56,13 +60,16 @@ var (
 
 // Open opens the store in dir, which is created if it does not exist. A
 // directory with other files in it is refused and left as it is.
-func Open(dir string) (*Store, error) {
+func Open(dir string) (*Store, error) { return OpenOn(disk.OS{}, dir) }
+
+// OpenOn is Open on another disk.
+func OpenOn(d disk.FS, dir string) (*Store, error) {
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("content directory %s: %w", dir, err)
 	}
-	s := &Store{dir: absolute, token: rand.Text()[:10]}
-	s.files.init(openFiles)
+	s := &Store{disk: d, dir: absolute, token: rand.Text()[:10]}
+	s.files.init(d, openFiles)
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("content directory %s: %w", dir, err)
 	}
@@ -71,15 +78,15 @@ func Open(dir string) (*Store, error) {
 
 // prepare makes an empty directory a content store, or checks that it is one.
 func (s *Store) prepare() error {
-	if _, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) {
-		if err := errors.Join(os.MkdirAll(s.dir, 0o700), syncDir(filepath.Dir(s.dir))); err != nil {
+	if _, err := s.disk.Lstat(s.dir); errors.Is(err, fs.ErrNotExist) {
+		if err := errors.Join(s.disk.MkdirAll(s.dir), s.disk.SyncDir(filepath.Dir(s.dir))); err != nil {
 			return err
 		}
 	}
-	if err := unix.Access(s.dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
+	if err := s.disk.Access(s.dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		return fmt.Errorf("not writable: %w", err)
 	}
-	found, err := os.ReadFile(s.path(formatFile))
+	found, err := disk.ReadFile(s.disk, s.path(formatFile), maxMarker)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.create()
 	}
@@ -123,7 +130,7 @@ func (s *Store) Put(ctx context.Context, id string, r io.ReaderAt, size int64) e
 
 func (s *Store) put(ctx context.Context, id string, r io.ReaderAt, size int64) error {
 	path := s.LocalPath(id)
-	if _, err := os.Lstat(path); err == nil {
+	if _, err := s.disk.Lstat(path); err == nil {
 		return s.confirm(ctx, path, r, size)
 	}
 	if err := s.mkdir(filepath.Dir(path)); err != nil {
@@ -154,7 +161,7 @@ func (s *Store) adopt(ctx context.Context, id, path string) (moved bool, err err
 	if err := s.mkdir(filepath.Dir(target)); err != nil {
 		return false, err
 	}
-	err = renameNew(path, target)
+	err = s.disk.RenameNoReplace(path, target)
 	switch {
 	case errors.Is(err, unix.EXDEV):
 		return false, nil
@@ -162,13 +169,13 @@ func (s *Store) adopt(ctx context.Context, id, path string) (moved bool, err err
 		if err := s.confirmFile(ctx, target, path); err != nil {
 			return false, err
 		}
-		if err := os.Remove(path); err != nil {
+		if err := s.disk.Remove(path); err != nil {
 			return false, err
 		}
 	case err != nil:
 		return false, err
 	}
-	return true, errors.Join(syncDir(filepath.Dir(target)), syncDir(filepath.Dir(path)))
+	return true, errors.Join(s.disk.SyncDir(filepath.Dir(target)), s.disk.SyncDir(filepath.Dir(path)))
 }
 
 // ReadAt implements content.Store.
@@ -196,7 +203,7 @@ func (s *Store) Size(ctx context.Context, id string) (int64, error) {
 	if err := s.usable(ctx, id); err != nil {
 		return 0, fmt.Errorf("size: %w", err)
 	}
-	info, err := os.Lstat(s.LocalPath(id))
+	info, err := s.disk.Lstat(s.LocalPath(id))
 	if err != nil {
 		return 0, fmt.Errorf("size of %s: %w", id, notFound(err))
 	}
@@ -209,10 +216,10 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return fmt.Errorf("delete: %w", err)
 	}
 	path := s.LocalPath(id)
-	err := os.Remove(path)
+	err := s.disk.Remove(path)
 	s.files.forget(path)
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = s.disk.SyncDir(filepath.Dir(path))
 	}
 	if err != nil && !absent(err) {
 		return fmt.Errorf("delete %s: %w", id, err)
@@ -226,12 +233,7 @@ func (s *Store) LocalPath(id string) string { return s.path(id) + suffix }
 // Capacity returns the size of the filesystem that holds the store and what
 // this process can still use of it, in bytes.
 func (s *Store) Capacity() (total, free uint64, err error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.dir, &st); err != nil {
-		return 0, 0, fmt.Errorf("capacity of %s: %w", s.dir, err)
-	}
-	size := uint64(st.Bsize)
-	return st.Blocks * size, st.Bavail * size, nil
+	return s.disk.Statfs(s.dir)
 }
 
 // Close implements content.Store.

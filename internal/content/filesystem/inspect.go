@@ -4,19 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // Inspect returns the instance that owns the directory, or "" if nobody does,
 // and changes nothing. A directory that Open would refuse is an error.
 func Inspect(dir string) (instance string, err error) {
-	s := &Store{dir: dir}
-	if _, err := os.Stat(s.path(formatFile)); errors.Is(err, fs.ErrNotExist) {
+	s := &Store{disk: disk.OS{}, dir: dir}
+	if _, err := s.disk.Lstat(s.path(formatFile)); errors.Is(err, fs.ErrNotExist) {
 		return "", s.checkEmpty()
 	}
-	owner, err := os.ReadFile(filepath.Join(dir, instanceFile))
+	owner, err := disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -26,7 +26,7 @@ func Inspect(dir string) (instance string, err error) {
 // checkEmpty refuses a directory, if there is one, that holds anything else
 // than what an interrupted creation leaves.
 func (s *Store) checkEmpty() error {
-	entries, err := os.ReadDir(s.dir)
+	entries, err := s.disk.ReadDir(s.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -23,7 +23,7 @@ func (s *Store) List(ctx context.Context, prefix string, f func(id string, size 
 
 // list lists the objects in the directory dir, "" or a name that ends in "/".
 func (s *Store) list(ctx context.Context, dir, prefix string, f func(id string, size int64) error) error {
-	entries, err := os.ReadDir(s.path(dir))
+	entries, err := s.disk.ReadDir(s.path(dir))
 	if err != nil && !absent(err) {
 		return fmt.Errorf("list: %w", err)
 	}
@@ -53,7 +53,7 @@ func (s *Store) list(ctx context.Context, dir, prefix string, f func(id string, 
 }
 
 func (s *Store) listObject(id string, f func(id string, size int64) error) error {
-	info, err := os.Lstat(s.LocalPath(id))
+	info, err := s.disk.Lstat(s.LocalPath(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // deleted meanwhile
 	}

@@ -3,6 +3,7 @@ package filesystem
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // writeFile makes the file name, in a directory that exists, with size bytes
@@ -25,36 +25,34 @@ func (s *Store) writeFile(ctx context.Context, name string, r io.ReaderAt, size 
 		return err
 	}
 	path := s.path(name)
-	if err := renameNew(temp, path); err != nil {
-		return errors.Join(err, os.Remove(temp))
+	if err := s.disk.RenameNoReplace(temp, path); err != nil {
+		return errors.Join(err, s.disk.Remove(temp))
 	}
-	return syncDir(filepath.Dir(path))
+	return s.disk.SyncDir(filepath.Dir(path))
 }
 
 // writeTemp writes a temporary file, synced.
-func (s *Store) writeTemp(ctx context.Context, r io.ReaderAt, size int64) (path string, err error) {
-	f, err := os.CreateTemp(s.path(tempDir), s.token+"-*")
+func (s *Store) writeTemp(ctx context.Context, r io.ReaderAt, size int64) (_ string, err error) {
+	path := filepath.Join(s.path(tempDir), s.token+"-"+rand.Text())
+	f, err := s.disk.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return "", err
 	}
 	defer func() {
 		err = errors.Join(err, f.Close())
 		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+			err = errors.Join(err, s.disk.Remove(path))
 		}
 	}()
-	n, err := io.CopyBuffer(onlyWriter{f}, &reader{ctx, io.NewSectionReader(r, 0, size)}, make([]byte, min(size, copyBytes)+1))
+	n, err := io.CopyBuffer(io.NewOffsetWriter(f, 0), &reader{ctx, io.NewSectionReader(r, 0, size)}, make([]byte, min(size, copyBytes)+1))
 	if err != nil {
 		return "", err
 	}
 	if n < size {
 		return "", fmt.Errorf("%d of %d bytes: %w", n, size, io.ErrUnexpectedEOF)
 	}
-	return f.Name(), f.Sync()
+	return path, f.Sync()
 }
-
-// onlyWriter hides File.ReadFrom, which would not use the buffer.
-type onlyWriter struct{ io.Writer }
 
 // reader ends with its context.
 type reader struct {
@@ -72,7 +70,7 @@ func (r *reader) Read(p []byte) (int, error) {
 // confirm succeeds if the file at path has the content of r; it is durable on
 // return.
 func (s *Store) confirm(ctx context.Context, path string, r io.ReaderAt, size int64) error {
-	f, err := os.Open(path)
+	f, err := s.disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -80,28 +78,26 @@ func (s *Store) confirm(ctx context.Context, path string, r io.ReaderAt, size in
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close(), syncDir(filepath.Dir(path)))
+	return errors.Join(err, f.Close(), s.disk.SyncDir(filepath.Dir(path)))
 }
 
 // confirmFile is confirm with the content of another file.
 func (s *Store) confirmFile(ctx context.Context, path, other string) error {
-	f, err := os.Open(other)
+	f, err := s.disk.OpenFile(other, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
-	info, err := f.Stat()
+	size, err := f.Size()
 	if err == nil {
-		err = s.confirm(ctx, path, f, info.Size())
+		err = s.confirm(ctx, path, f, size)
 	}
 	return errors.Join(err, f.Close())
 }
 
-func compare(ctx context.Context, f *os.File, r io.ReaderAt, size int64) error {
-	info, err := f.Stat()
-	if err != nil {
+func compare(ctx context.Context, f disk.File, r io.ReaderAt, size int64) error {
+	if n, err := f.Size(); err != nil {
 		return err
-	}
-	if info.Size() != size {
+	} else if n != size {
 		return content.ErrExists
 	}
 	a, b := make([]byte, copyBytes), make([]byte, copyBytes)
@@ -131,19 +127,6 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 	return err
 }
 
-// renameNew renames from to to, which must not exist (fs.ErrExist).
-func renameNew(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
-		return err
-	}
-	// A filesystem without the flag: a second name, then the first goes.
-	if err := os.Link(from, to); err != nil {
-		return err
-	}
-	return os.Remove(from)
-}
-
 // mkdir makes the directory path below dir, and all above it, durable.
 func (s *Store) mkdir(path string) error {
 	if _, ok := s.durable.Load(path); ok || path == s.dir {
@@ -156,20 +139,12 @@ func (s *Store) mkdir(path string) error {
 	if err := s.mkdir(parent); err != nil {
 		return err
 	}
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.disk.Mkdir(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := syncDir(parent); err != nil {
+	if err := s.disk.SyncDir(parent); err != nil {
 		return err
 	}
 	s.durable.Store(path, struct{}{})
 	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -14,8 +14,10 @@ var (
 	// ErrCorrupt: bytes or index entries that should exist are missing or
 	// fail their checksum.
 	ErrCorrupt = errors.New("file data is missing or damaged")
-	// ErrNoSpace: the journal had no room for as long as a writer may wait.
+	// ErrNoSpace: the journal has had no room for as long as writers may wait.
 	ErrNoSpace = errors.New("no space left in the journal")
+	// ErrBusy: the journal has no room at present; to be tried again.
+	ErrBusy = errors.New("no room in the journal yet")
 	// ErrWouldBlock: the data is not on this machine and the caller does not
 	// want to wait.
 	ErrWouldBlock = errors.New("data is not on this machine")

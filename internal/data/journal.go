@@ -109,9 +109,8 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, in
 func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
 	s.retireLocked()
 	if s.creating != nil {
-		created := s.creating
-		s.mu.Unlock()
-		return s.await(ctx, created, deadline)
+		defer s.mu.Unlock()
+		return s.park(ctx, s.creating, n, deadline)
 	}
 	defer s.wakeMaintainer()
 	defer s.mu.Unlock()
@@ -119,8 +118,8 @@ func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
 		s.active, s.spare = s.spare, nil
 		return nil
 	}
-	return s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(capacity int64) error {
-		return s.waitForRoom(ctx, capacity, deadline)
+	return s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(room int64) error {
+		return s.waitForRoom(ctx, room, n, deadline)
 	}, &s.active)
 }
 
@@ -133,19 +132,28 @@ func (s *Store) createLocked(capacity int64, room func(int64) error, to **segmen
 		s.creating = nil
 		close(created)
 	}()
-	if err := room(capacity); err != nil {
+	reserved := segmentRoom(capacity)
+	if err := room(reserved); err != nil {
 		return err
 	}
-	s.used += capacity
+	s.room.journal += reserved
 	s.number++
 	id := makeSegmentID(s.log.Epoch(), s.number)
 	s.mu.Unlock()
 	g, err := s.create(id, capacity)
+	var gone int64
+	if errors.Is(err, ErrNoSpace) { // the disk is smaller than the cache may be
+		if gone = s.pages.evict(reserved); gone > 0 {
+			g, err = s.create(id, capacity)
+		}
+	}
 	s.mu.Lock()
+	s.room.pages -= gone
 	if err != nil {
-		s.releaseLocked(capacity)
+		s.room.release(reserved)
 		return err
 	}
+	g.room = reserved
 	s.segments.put(g)
 	*to = g
 	return nil
@@ -161,11 +169,11 @@ func (s *Store) provideSpare() {
 	if g == nil || g.size <= g.capacity/2 || s.spare != nil || s.creating != nil || s.closed || s.failure() != nil {
 		return
 	}
-	_ = s.createLocked(s.opts.SegmentSize, func(capacity int64) error {
-		if s.used+capacity > s.opts.CacheSize/2 {
+	_ = s.createLocked(s.opts.SegmentSize, func(room int64) error {
+		if s.room.journal+room > s.room.limit/2 {
 			return ErrNoSpace
 		}
-		return nil
+		return s.makeRoom(room)
 	}, &s.spare)
 }
 
@@ -181,52 +189,7 @@ func (s *Store) dropSpareLocked() {
 		s.logger.Warn("an unused segment could not be removed", "error", err)
 	}
 	g.dropLocal()
-	s.releaseLocked(g.capacity)
-}
-
-// waitForRoom waits until capacity bytes fit into the journal; the lock is
-// held when it is called and when it returns.
-func (s *Store) waitForRoom(ctx context.Context, capacity int64, deadline time.Time) error {
-	if capacity > s.opts.CacheSize {
-		return fmt.Errorf("a record of %d bytes exceeds the journal of %d: %w", capacity, s.opts.CacheSize, ErrNoSpace)
-	}
-	for s.used+capacity > s.opts.CacheSize {
-		freed := s.freed
-		s.mu.Unlock()
-		err := s.await(ctx, freed, deadline)
-		s.mu.Lock()
-		if err != nil {
-			return err
-		}
-		if err := s.usableLocked(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// await waits for c, but not beyond the deadline of a writer.
-func (s *Store) await(ctx context.Context, c <-chan struct{}, deadline time.Time) error {
-	s.stats.waits.Add(1)
-	timer := time.NewTimer(time.Until(deadline))
-	defer timer.Stop()
-	select {
-	case <-c:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.stopping:
-		return ErrClosed
-	case <-timer.C:
-		return fmt.Errorf("journal is full (%d bytes wait for the content store): %w", s.opts.CacheSize, ErrNoSpace)
-	}
-}
-
-// releaseLocked gives capacity back to writers that wait for it.
-func (s *Store) releaseLocked(capacity int64) {
-	s.used -= capacity
-	close(s.freed)
-	s.freed = make(chan struct{})
+	s.room.release(g.room)
 }
 
 // retireLocked hands the active segment, if there is one, to the sealer.

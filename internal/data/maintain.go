@@ -60,8 +60,10 @@ type idleWatch struct {
 	since   time.Time
 }
 
-// retireIdle retires the active segment if it did not grow for SealAfter, and
-// returns when to look again; the zero time if there is none.
+// retireIdle retires the active segment when its time has come, and returns
+// when to look again; the zero time if there is none. With a content store on
+// this machine a segment waits until it has not grown for SealAfter; with one
+// far away, where its data is safer, until its first record is that old.
 func (s *Store) retireIdle(w *idleWatch, now time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +72,7 @@ func (s *Store) retireIdle(w *idleWatch, now time.Time) time.Time {
 		*w = idleWatch{}
 		return time.Time{}
 	}
-	if w.segment != g || w.size != g.size {
+	if w.segment != g || w.size != g.size && !s.opts.CachePages {
 		*w = idleWatch{g, g.size, now}
 	}
 	if now.Sub(w.since) >= s.opts.SealAfter {
@@ -168,6 +170,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 		}
 	}
 	g.setState(stateDead)
+	s.givePageRoom(s.pages.forget(id))
 	if err := s.content.Delete(s.ctx, id.Object()); err != nil {
 		return false, fmt.Errorf("content store: %w", err)
 	}
@@ -229,7 +232,7 @@ func (s *Store) settleLocked() {
 func (s *Store) waitEmpty(ctx context.Context) {
 	for s.failure() == nil {
 		s.mu.Lock()
-		left, freed := len(s.toSeal)+len(s.toStore), s.freed
+		left, freed := len(s.toSeal)+len(s.toStore), s.room.freed
 		s.mu.Unlock()
 		if left == 0 {
 			return

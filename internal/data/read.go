@@ -77,6 +77,9 @@ func (s *Store) readExtent(ctx context.Context, e Extent, mem []byte, noWait boo
 		defer f.unref()
 		return s.readLocal(g, f, e, mem)
 	}
+	if s.opts.CachePages {
+		return s.readCopy(ctx, g, e, mem, noWait)
+	}
 	if noWait && !s.contentIsLocal() {
 		return nil, ErrWouldBlock
 	}
@@ -152,20 +155,25 @@ func readPages(read readAt, t *pageTable, e Extent, mem []byte) ([]byte, error) 
 // one that was written when the segment was sealed.
 func readTable(read readAt, g *segment, instance string) (*pageTable, error) {
 	seed := segmentSeed(g.id, instance)
-	end := make([]byte, trailerLen)
-	if _, err := read(end, g.rec.size-trailerLen); err != nil {
+	// Nearly always the footer has no bad ranges, and is here with one read.
+	likely := min(g.rec.size, int64(4*pageCount(uint32(g.rec.size))+trailerLen))
+	end := make([]byte, likely)
+	if _, err := read(end, g.rec.size-likely); err != nil {
 		return nil, missing(err, g.id)
 	}
-	tr, err := decodeTrailer(end, g.id, seed, g.rec.size)
+	tr, err := decodeTrailer(end[likely-trailerLen:], g.id, seed, g.rec.size)
 	if err != nil {
 		return nil, err
 	}
-	if binary.BigEndian.Uint32(end[trailerLen-4:]) != g.rec.footerCRC {
+	if binary.BigEndian.Uint32(end[likely-4:]) != g.rec.footerCRC {
 		return nil, fmt.Errorf("segment %v is not the one that was sealed: %w", g.id, ErrCorrupt)
 	}
-	footer := make([]byte, tr.footerLen())
-	if _, err := read(footer, int64(tr.dataLen)); err != nil {
-		return nil, missing(err, g.id)
+	footer := end[max(0, likely-int64(tr.footerLen())):]
+	if len(footer) < tr.footerLen() {
+		footer = make([]byte, tr.footerLen())
+		if _, err := read(footer, int64(tr.dataLen)); err != nil {
+			return nil, missing(err, g.id)
+		}
 	}
 	return decodeFooter(footer, g.id, seed, g.rec.size)
 }

@@ -52,6 +52,10 @@ func (s *Store) recover(ctx context.Context) error {
 			return fmt.Errorf("recovery of segment %v: %w", g.id, err)
 		}
 	}
+	// The cache may have been larger before.
+	s.mu.Lock()
+	_ = s.makeRoom(0) // what is not in the content store stays
+	s.mu.Unlock()
 	return s.syncDir()
 }
 
@@ -195,6 +199,9 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 	if g.getState() == stateMissing {
 		return s.recoverUnsealed(g, f)
 	}
+	if g.rec.state == recordStored && s.opts.CachePages {
+		return s.recoverCopy(g, f)
+	}
 	if g.rec.state == recordStored {
 		size, err := s.content.Size(ctx, id.Object())
 		if err == nil && size == g.rec.size {
@@ -206,9 +213,24 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 		}
 	}
 	g.setState(stateSealed)
-	g.capacity = g.rec.size
-	s.used += g.capacity
+	g.room = onDisk(g.rec.size)
+	s.room.journal += g.room
 	s.toStore = append(s.toStore, g)
+	return nil
+}
+
+// recoverCopy takes over what is here of a stored segment.
+func (s *Store) recoverCopy(g *segment, f *localFile) error {
+	room, err := s.pages.adoptFile(g, f)
+	g.dropLocal()
+	if err != nil || room == 0 {
+		s.pages.forget(g.id)
+		if err := s.disk.Remove(f.Name()); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	s.room.pages += room
 	return nil
 }
 
@@ -227,8 +249,8 @@ func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
 		return err
 	}
 	s.logger.Info("recovered a segment", "segment", g.id.String(), "bytes", t.dataLen, "cut", size-int64(t.dataLen), "gaps", len(t.bad))
-	g.capacity = g.rec.size
-	s.used += g.capacity
+	g.room = onDisk(g.rec.size)
+	s.room.journal += g.room
 	s.toStore = append(s.toStore, g)
 	return nil
 }

@@ -62,7 +62,7 @@ func (s *Store) onTheirWay(through SegmentID) <-chan struct{} {
 	if len(s.toSeal) == 0 && len(s.toStore) == 0 {
 		s.retireLocked()
 	}
-	return s.freed
+	return s.room.freed
 }
 
 // newestUnsent is the newest segment that may hold bytes of files and is not

@@ -2,12 +2,10 @@ package data
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/meta"
 	"golang.org/x/sync/errgroup"
 )
@@ -139,8 +137,8 @@ func (s *Store) seal(g *segment) error {
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
 	s.toStore = append(s.toStore, g)
-	s.releaseLocked(g.capacity - g.rec.size)
-	g.capacity = g.rec.size
+	s.room.release(g.room - onDisk(g.rec.size))
+	g.room = onDisk(g.rec.size)
 	s.uploader.signal()
 	return nil
 }
@@ -206,86 +204,6 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
 	s.toStore = slices.DeleteFunc(s.toStore, func(o *segment) bool { return o == g })
-	s.releaseLocked(g.capacity)
+	s.room.release(g.room)
 	return true, nil
-}
-
-// runUploader hands sealed segments to the content store, and tries for ever:
-// what has not arrived stays in the journal, whose size bounds it.
-func (s *Store) runUploader() {
-	for s.sleep(s.uploader, 0) {
-		for pause := retryFirst; !s.uploadPass(); pause = min(2*pause, s.opts.RetryEvery) {
-			if !s.sleep(nil, pause) {
-				return
-			}
-		}
-	}
-}
-
-// uploadPass says whether no segment is left.
-func (s *Store) uploadPass() bool {
-	s.mu.Lock()
-	segments := slices.Clone(s.toStore)
-	s.mu.Unlock()
-	done := true
-	for _, g := range segments {
-		if s.failure() != nil || s.ctx.Err() != nil {
-			return true
-		}
-		if err := s.handOff(g); err != nil {
-			done = false
-			if s.ctx.Err() == nil {
-				s.stats.storeErrors.Add(1)
-				s.logger.Warn("the content store did not take a segment; it stays in the journal", "segment", g.id.String(), "error", err)
-			}
-		}
-	}
-	return done
-}
-
-// handOff gives a sealed segment to the content store, and its local copy up.
-func (s *Store) handOff(g *segment) error {
-	if g.live.Load() <= 0 {
-		if dropped, err := s.dropUnused(g); dropped || err != nil {
-			return err
-		}
-	}
-	f := g.local.Load()
-	moved, err := s.put(g, f)
-	if err != nil {
-		return err
-	}
-	if err := s.putRecord(g, recordStored); err != nil {
-		return err
-	}
-	if t := g.table.Load(); t != nil {
-		s.footers.put(t)
-	}
-	g.setState(stateStored)
-	g.dropLocal()
-	if !moved {
-		if err := s.disk.Remove(f.Name()); err != nil {
-			s.logger.Warn("a segment's local copy could not be removed", "error", err)
-		}
-	}
-	s.stats.stored.Add(1)
-	s.mu.Lock()
-	s.toStore = slices.DeleteFunc(s.toStore, func(o *segment) bool { return o == g })
-	s.releaseLocked(g.capacity)
-	s.mu.Unlock()
-	if g.live.Load() <= 0 {
-		s.mayBeDead(g)
-	}
-	return nil
-}
-
-func (s *Store) put(g *segment, f *localFile) (moved bool, err error) {
-	object := g.id.Object()
-	if a, ok := s.content.(content.Adopter); ok {
-		moved, err = a.Adopt(s.ctx, object, f.Name())
-		if moved || err != nil && !errors.Is(err, content.ErrExists) {
-			return moved, err
-		}
-	}
-	return false, s.content.Put(s.ctx, object, f, g.rec.size)
 }

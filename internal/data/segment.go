@@ -40,6 +40,7 @@ type segment struct {
 	// Of a writable segment, under Store.mu.
 	size, capacity int64
 	seed           uint32
+	room           int64 // reserved in the cache, until it is handed off
 
 	sync syncer
 }

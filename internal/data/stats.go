@@ -11,13 +11,16 @@ type counters struct {
 	appended, read, syncs, waits atomic.Uint64
 	sealed, stored, deleted      atomic.Uint64
 	storeErrors, storeReads      atomic.Uint64
+	storedBytes, fetchedBytes    atomic.Uint64
+	pageHits, pageMisses         atomic.Uint64
+	pagesEvicted, pagesDamaged   atomic.Uint64
 	dirty                        atomic.Int64
 }
 
 // Stats are figures for metrics. Those named after things done count since
 // Open; the others are of now.
 type Stats struct {
-	JournalBytes, JournalLimit int64 // reserved by segments not in the content store; CacheSize
+	JournalBytes, JournalLimit int64 // reserved by segments not in the content store; the most of it
 	DirtyBytes                 int64 // of extents not committed
 	DirtyFiles                 int
 	Segments                   int // that exist, in the journal or the content store
@@ -28,18 +31,25 @@ type Stats struct {
 	Sealed, Stored, Deleted    uint64 // segments
 	StoreReads, StoreErrors    uint64
 	FooterMisses               uint64
+	PageBytes                  int64  // of copies of stored segments, in the cache
+	StoredBytes, FetchedBytes  uint64 // to and from the content store
+	PageHits, PageMisses       uint64 // pages that were, or were not, in the cache when they were read
+	PagesEvicted, PagesDamaged uint64
 }
 
 // Stats returns the current figures.
 func (s *Store) Stats() Stats {
 	st := Stats{
-		JournalLimit: s.opts.CacheSize, DirtyBytes: s.stats.dirty.Load(),
+		JournalLimit: s.room.limit, DirtyBytes: s.stats.dirty.Load(),
 		ExtentBytes: s.extents.bytes.Load(), FooterBytes: s.footers.size(),
 		AppendedBytes: s.stats.appended.Load(), ReadBytes: s.stats.read.Load(),
 		Syncs: s.stats.syncs.Load(), Waits: s.stats.waits.Load(),
 		Sealed: s.stats.sealed.Load(), Stored: s.stats.stored.Load(), Deleted: s.stats.deleted.Load(),
 		StoreReads: s.stats.storeReads.Load(), StoreErrors: s.stats.storeErrors.Load(),
 		FooterMisses: s.footers.missed.Load(),
+		StoredBytes:  s.stats.storedBytes.Load(), FetchedBytes: s.stats.fetchedBytes.Load(),
+		PageHits: s.stats.pageHits.Load(), PageMisses: s.stats.pageMisses.Load(),
+		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
 	}
 	s.dirty.mu.Lock()
 	st.DirtyFiles = len(s.dirty.m)
@@ -49,7 +59,8 @@ func (s *Store) Stats() Stats {
 	s.segments.mu.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.JournalBytes, st.Unsealed, st.Unsent = s.used, len(s.toSeal), len(s.toStore)
+	st.PageBytes = s.room.pages
+	st.JournalBytes, st.Unsealed, st.Unsent = s.room.journal, len(s.toSeal), len(s.toStore)
 	return st
 }
 

@@ -21,8 +21,8 @@ import (
 type Options struct {
 	// Dir holds the journal; cache.path of the configuration.
 	Dir string
-	// CacheSize bounds the bytes of segments that are not yet in the content
-	// store; default 10 GiB.
+	// CacheSize bounds what the files in Dir take: segments that are not in
+	// the content store, and pages of those that are; default 10 GiB.
 	CacheSize int64
 	// SegmentSize is the size at which segments are sealed; default 64 MiB,
 	// at most an eighth of CacheSize.
@@ -52,8 +52,8 @@ type Options struct {
 	// FullTimeout is how long nothing may leave a full journal before writers
 	// get ErrNoSpace, and how long WaitStored waits; default 5 minutes.
 	FullTimeout time.Duration
-	// SealAfter is how long a segment is kept open without a write; default
-	// 10 s.
+	// SealAfter is how long a segment is kept open without a write, or with
+	// CachePages since its first; default 10 s.
 	SealAfter time.Duration
 	// CheckpointEvery is how long data stays dirty at most before it is
 	// flushed; default 5 s.
@@ -64,6 +64,19 @@ type Options struct {
 	// RetryEvery is the longest pause between attempts to reach the content
 	// store; default 30 s.
 	RetryEvery time.Duration
+	// Transfers bounds the segments on their way to the content store at the
+	// same time, and the fetches of pages ahead of readers; default 4.
+	Transfers int
+	// CachePages says that the content store is far away: pages that were
+	// read, and segments that were handed off, stay in Dir as far as there is
+	// room.
+	CachePages bool
+	// PageSize is the unit in which pages are fetched and evicted: a power of
+	// two from 64 KiB on; default 1 MiB.
+	PageSize int64
+	// ReadAhead is how much is fetched ahead of a sequential reader, in bytes;
+	// 0 for nothing.
+	ReadAhead int64
 	// ExtentMemory bounds the memory of clean extents; default 64 MiB.
 	ExtentMemory int64
 	// FooterMemory bounds the memory of page tables; default 16 MiB.
@@ -81,6 +94,8 @@ func (o *Options) complete() error {
 	setDefault(&o.CheckpointEvery, 5*time.Second)
 	setDefault(&o.DeleteAfter, 30*time.Second)
 	setDefault(&o.RetryEvery, 30*time.Second)
+	setDefault(&o.Transfers, 4)
+	setDefault(&o.PageSize, 1<<20)
 	setDefault(&o.ExtentMemory, 64<<20)
 	setDefault(&o.FooterMemory, 16<<20)
 	o.SegmentSize = min(o.SegmentSize, o.CacheSize/8, 1<<30)
@@ -103,7 +118,7 @@ func (o *Options) complete() error {
 	return nil
 }
 
-func setDefault[T int64 | time.Duration](v *T, d T) {
+func setDefault[T int | int64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d
 	}
@@ -122,6 +137,8 @@ type Store struct {
 	segments segmentTable
 	extents  extentCache
 	footers  footerCache
+	pages    pageCache
+	fetcher  fetcher
 	dirty    dirtySet
 	stats    counters
 	failed   atomic.Pointer[error]
@@ -138,10 +155,10 @@ type Store struct {
 	active   *segment
 	spare    *segment      // made in advance to follow the active one
 	creating chan struct{} // closed when the active segment has been made
-	freed    chan struct{} // closed and replaced when room was given back
 	number   uint32        // of the last segment made
 	seq      uint64        // of the last record
-	used     int64         // bytes reserved for segments not yet handed off
+	room     room
+	uploads  uploads
 	toSeal   []*segment
 	toStore  []*segment
 	dead     map[SegmentID]time.Time // candidates for deletion, and when they died
@@ -184,12 +201,14 @@ func newStore(opts Options, lock io.Closer) *Store {
 	s := &Store{
 		opts: opts, log: opts.Log, content: opts.Content, disk: opts.Disk, logger: opts.Logger, flush: opts.Flush,
 		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
-		stopping: make(chan struct{}), freed: make(chan struct{}),
+		stopping: make(chan struct{}), room: newRoom(opts.CacheSize),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
 		dead: map[SegmentID]time.Time{},
 	}
 	s.extents.limit = opts.ExtentMemory
 	s.footers.limit = opts.FooterMemory
+	s.pages.init(s)
+	s.fetcher.init(s)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -203,6 +222,11 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	for _, run := range []func(){s.runSealer, s.runUploader, s.runMaintainer, s.runCollector, s.watchLog} {
 		s.work.Go(run)
+	}
+	if s.opts.CachePages && s.opts.ReadAhead > 0 {
+		for range s.opts.Transfers {
+			s.work.Go(s.runAhead)
+		}
 	}
 	return nil
 }
@@ -276,6 +300,7 @@ func (s *Store) Close(ctx context.Context) error {
 func (s *Store) release() {
 	s.cancel()
 	s.segments.each(func(g *segment) { g.dropLocal() })
+	s.pages.closeAll()
 	_ = s.lock.Close() // nothing was written through it
 }
 

@@ -217,7 +217,7 @@ func (fs *FS) errno(op string, ino uint64, err error) error {
 		return ENOSPC
 	case errors.Is(err, data.ErrWouldBlock):
 		return ErrWouldBlock
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, data.ErrBusy), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return EJUKEBOX
 	}
 	fs.logger.Error("operation failed", "op", op, "inode", ino, "error", err)

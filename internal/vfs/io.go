@@ -56,6 +56,9 @@ func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []d
 		return nil, false, attr, nil
 	}
 	exts, err = n.file.Map(req.Context, off, length)
+	if err == nil {
+		fs.data.Prefetch(n.file.Ahead(req.Context, off, length, n.rec.size))
+	}
 	return exts, off+length == n.rec.size, attr, err
 }
 

@@ -1,0 +1,278 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/dittofs/dittofs/internal/content"
+)
+
+const (
+	// maxRun bounds the bytes of one request to the content store.
+	maxRun = 4 << 20
+	// fetchMemory bounds the bytes of all fetches under way; a single page
+	// may be larger.
+	fetchMemory = 64 << 20
+)
+
+// flight is a fetch under way of consecutive pages of a segment. Everybody who
+// needs one of them waits for the same flight.
+type flight struct {
+	first, last int
+	done        chan struct{}
+	off         int64 // of data, constant once done
+	data        []byte
+	err         error
+}
+
+// fetcher fetches pages of stored segments into the cache.
+type fetcher struct {
+	store  *Store
+	memory *semaphore.Weighted
+	jobs   chan aheadJob
+}
+
+func (f *fetcher) init(s *Store) {
+	f.store = s
+	f.memory = semaphore.NewWeighted(max(fetchMemory, 2*s.opts.PageSize))
+	f.jobs = make(chan aheadJob, maxAheadJobs)
+}
+
+// readCopy reads an extent of a stored segment by way of the cache. What is
+// damaged there is fetched again; what is damaged in the store is ErrCorrupt.
+func (s *Store) readCopy(ctx context.Context, g *segment, e Extent, mem []byte, noWait bool) ([]byte, error) {
+	if st := g.getState(); st == stateMissing || st == stateWritable {
+		return nil, fmt.Errorf("segment %v is missing: %w", g.id, ErrCorrupt)
+	}
+	t := s.footers.get(g.id)
+	if t == nil && noWait {
+		return nil, ErrWouldBlock
+	}
+	c := s.pages.of(g)
+	if t == nil {
+		var err error
+		if t, err = s.fetchTable(ctx, g, c); err != nil {
+			return nil, err
+		}
+	}
+	start := uint64(e.Pos)
+	lo, hi, err := t.covers(start, start+e.Len)
+	if err != nil {
+		return nil, err
+	}
+	p := mem[:hi-lo]
+	absent := s.readPresent(c, t, p, int64(lo))
+	if len(absent) > 0 {
+		if noWait {
+			return nil, ErrWouldBlock
+		}
+		if err := s.fetch(ctx, g, t, c, absent, p, int64(lo)); err != nil {
+			return nil, err
+		}
+	}
+	return p[start-lo:][:e.Len], nil
+}
+
+// readPresent fills p, which begins at lo, from the pages that are here and
+// returns the others.
+func (s *Store) readPresent(c *segmentCopy, t *pageTable, p []byte, lo int64) (absent []int) {
+	for page := int(lo >> c.shift); int64(page)<<c.shift < lo+int64(len(p)); page++ {
+		if !s.pages.has(c, page) {
+			s.stats.pageMisses.Add(1)
+			absent = append(absent, page)
+			continue
+		}
+		part, at := c.part(page, p, lo)
+		err := s.pages.read(c, part, at)
+		if err == nil {
+			err = t.verify(part, uint64(at))
+		}
+		if err != nil {
+			s.stats.pagesDamaged.Add(1)
+			s.pages.drop(c, page)
+			absent = append(absent, page)
+			continue
+		}
+		s.stats.pageHits.Add(1)
+	}
+	return absent
+}
+
+// part is the part of p, the bytes from lo on, that lies in a page, and where
+// it begins in the segment.
+func (c *segmentCopy) part(page int, p []byte, lo int64) ([]byte, int64) {
+	start, end := c.bounds(page)
+	start, end = max(start, lo), min(end, lo+int64(len(p)))
+	return p[start-lo : end-lo], start
+}
+
+// fetch fills the absent pages' parts of p, the bytes from lo on.
+func (s *Store) fetch(ctx context.Context, g *segment, t *pageTable, c *segmentCopy, absent []int, p []byte, lo int64) error {
+	flights, err := s.board(g, t, c, absent)
+	if err != nil {
+		return err
+	}
+	for _, f := range flights {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if f.err != nil {
+			return f.err
+		}
+		for page := f.first; page <= f.last; page++ {
+			if slices.Contains(absent, page) {
+				part, at := c.part(page, p, lo)
+				copy(part, f.data[at-f.off:])
+			}
+		}
+	}
+	return nil
+}
+
+// board returns flights for the pages, which ascend: those under way, and new
+// ones for the rest.
+func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (flights []*flight, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights == nil {
+		c.flights = map[int]*flight{}
+	}
+	var fresh []*flight
+	for _, page := range pages {
+		f := c.flights[page]
+		if f == nil {
+			if n := len(fresh); n > 0 && fresh[n-1].last == page-1 && c.length(fresh[n-1].first, page) <= maxRun {
+				f = fresh[n-1]
+			} else {
+				f = &flight{first: page, done: make(chan struct{})}
+				fresh = append(fresh, f)
+			}
+			f.last = page
+			c.flights[page] = f
+		}
+		if !slices.Contains(flights, f) {
+			flights = append(flights, f)
+		}
+	}
+	for _, f := range fresh {
+		if !s.background(func() { s.fly(f, g, t, c) }) {
+			c.land(f)
+			err = ErrClosed
+		}
+	}
+	return flights, err
+}
+
+// length is the number of bytes of some pages.
+func (c *segmentCopy) length(first, last int) int64 {
+	start, _ := c.bounds(first)
+	_, end := c.bounds(last)
+	return end - start
+}
+
+// land takes a flight off the board; the lock is held.
+func (c *segmentCopy) land(f *flight) {
+	for page := f.first; page <= f.last; page++ {
+		if c.flights[page] == f {
+			delete(c.flights, page)
+		}
+	}
+}
+
+// background runs f unless the store is closed.
+func (s *Store) background(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Go(f)
+	return true
+}
+
+// fly fetches the pages of a flight, verifies them and keeps them. It does not
+// end with the caller who began it: others may have come on board.
+func (s *Store) fly(f *flight, g *segment, t *pageTable, c *segmentCopy) {
+	n := c.length(f.first, f.last)
+	if err := s.fetcher.memory.Acquire(s.ctx, n); err != nil {
+		f.err = ErrClosed
+	} else {
+		defer s.fetcher.memory.Release(n)
+		f.off, _ = c.bounds(f.first)
+		f.data, f.err = s.fetchVerified(g, t, f.off, n)
+	}
+	if f.err == nil {
+		for page := f.first; page <= f.last; page++ {
+			part, _ := c.part(page, f.data, f.off)
+			s.pages.put(c, page, part)
+		}
+	}
+	c.mu.Lock()
+	c.land(f)
+	c.mu.Unlock()
+	close(f.done)
+}
+
+// fetchVerified fetches bytes of a stored segment. Bytes that fail their
+// checksum are fetched once more: the way may have damaged them.
+func (s *Store) fetchVerified(g *segment, t *pageTable, off, n int64) (p []byte, err error) {
+	p = make([]byte, n)
+	for range 2 {
+		if err = s.fetchBytes(s.ctx, g, p, off); err != nil {
+			return nil, err
+		}
+		known := min(n, int64(t.dataLen)-off) // the footer is not in the table
+		if known <= 0 {
+			return p, nil
+		}
+		if err = t.verify(p[:known], uint64(off)); err == nil {
+			return p, nil
+		}
+		s.stats.storeErrors.Add(1)
+	}
+	return nil, err
+}
+
+// fetchBytes reads from the content store.
+func (s *Store) fetchBytes(ctx context.Context, g *segment, p []byte, off int64) error {
+	s.stats.storeReads.Add(1)
+	_, err := s.content.ReadAt(ctx, g.id.Object(), p, off)
+	if err == nil {
+		s.stats.fetchedBytes.Add(uint64(len(p)))
+		return nil
+	}
+	if !errors.Is(err, content.ErrNotFound) && ctx.Err() == nil {
+		s.stats.storeErrors.Add(1)
+	}
+	return missing(err, g.id)
+}
+
+// fetchTable reads the page table of a segment from its copy, if its end is
+// there, or else from the store.
+func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*pageTable, error) {
+	local := func(p []byte, off int64) (int, error) {
+		for page := int(off >> c.shift); int64(page)<<c.shift < off+int64(len(p)); page++ {
+			if !s.pages.has(c, page) {
+				return 0, content.ErrNotFound
+			}
+		}
+		return len(p), s.pages.read(c, p, off)
+	}
+	t, err := readTable(local, g, s.opts.Instance)
+	if err != nil {
+		t, err = readTable(func(p []byte, off int64) (int, error) {
+			return len(p), s.fetchBytes(ctx, g, p, off)
+		}, g, s.opts.Instance)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.footers.put(t)
+	return t, nil
+}

@@ -1,0 +1,382 @@
+package data
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dittofs/dittofs/internal/disk"
+)
+
+const (
+	// maxVictims is how many pages are chosen to be evicted next at once.
+	maxVictims = 4096
+	// openCopies bounds the files of copies that are kept open.
+	openCopies = 256
+)
+
+// pageCache keeps copies of pages of stored segments in files of the journal's
+// directory: one sparse file for each segment, at the place where the segment
+// itself was before it was handed off. A copy can be damaged or half written
+// without harm, since what is read is verified and fetched again.
+//
+// It knows what it holds and which of it was used last; how much it may hold
+// is up to Store.room.
+type pageCache struct {
+	store *Store
+	clock atomic.Uint64
+
+	mu      sync.Mutex
+	copies  map[SegmentID]*segmentCopy
+	victims []victim // ascending by used
+
+	files handleCache
+}
+
+// segmentCopy is what is here of a stored segment.
+type segmentCopy struct {
+	id    SegmentID
+	size  int64
+	shift uint8
+	path  string
+
+	// used is when each page was used last by the cache's clock; 0 means that
+	// it is not here.
+	used []atomic.Uint64
+
+	mu      sync.Mutex // of pages that come and go
+	pages   int        // that are here
+	flights map[int]*flight
+}
+
+type victim struct {
+	c    *segmentCopy
+	page int
+	used uint64
+}
+
+func (p *pageCache) init(s *Store) {
+	p.store = s
+	p.copies = map[SegmentID]*segmentCopy{}
+	p.files.init(s.disk, openCopies)
+}
+
+// of returns the copy of a segment, which may have no page yet.
+func (p *pageCache) of(g *segment) *segmentCopy {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.copies[g.id]
+	if c == nil {
+		size := p.store.opts.PageSize
+		c = &segmentCopy{
+			id: g.id, size: g.rec.size, path: p.store.segmentPath(g.id),
+			used: make([]atomic.Uint64, (g.rec.size+size-1)/size),
+		}
+		for 1<<c.shift < size {
+			c.shift++
+		}
+		p.copies[g.id] = c
+	}
+	return c
+}
+
+// peek is of for a segment of which there may be no copy: nil then.
+func (p *pageCache) peek(id SegmentID) *segmentCopy {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.copies[id]
+}
+
+// adopt takes the whole local file of a segment over.
+func (p *pageCache) adopt(g *segment) {
+	c := p.of(g)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := p.clock.Add(1)
+	for i := range c.used {
+		c.used[i].Store(now)
+	}
+	c.pages = len(c.used)
+}
+
+// adoptFile takes over what a file has of its segment after a start, and
+// returns the room that it needs. Pages that are here in part only are freed.
+func (p *pageCache) adoptFile(g *segment, f *localFile) (int64, error) {
+	c := p.of(g)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := p.clock.Add(1)
+	whole, err := dataRanges(f, c.size)
+	if err != nil {
+		return 0, err
+	}
+	var room int64
+	for i := range c.used {
+		start, end := c.bounds(i)
+		if containsRange(whole, start, end) {
+			c.used[i].Store(now)
+			c.pages++
+			room += c.cost(i)
+		} else if err := f.PunchHole(start, end-start); err != nil {
+			return 0, err
+		}
+	}
+	return room, f.Truncate(c.size)
+}
+
+// dataRanges are the ranges of the first size bytes that are on the disk.
+func dataRanges(f disk.File, size int64) (ranges [][2]int64, err error) {
+	for off := int64(0); off < size; {
+		start, end, err := f.NextData(off)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		ranges = append(ranges, [2]int64{start, end})
+		off = end
+	}
+	return ranges, nil
+}
+
+func containsRange(ranges [][2]int64, start, end int64) bool {
+	return slices.ContainsFunc(ranges, func(r [2]int64) bool { return r[0] <= start && end <= r[1] })
+}
+
+// bounds are the first byte of a page and the one after its last.
+func (c *segmentCopy) bounds(page int) (start, end int64) {
+	start = int64(page) << c.shift
+	return start, min(start+1<<c.shift, c.size)
+}
+
+// cost is what a page takes on the disk.
+func (c *segmentCopy) cost(page int) int64 {
+	start, end := c.bounds(page)
+	return onDisk(end - start)
+}
+
+// has says whether a page is here, and that it is used now.
+func (p *pageCache) has(c *segmentCopy, page int) bool {
+	if c.used[page].Load() == 0 {
+		return false
+	}
+	c.used[page].Store(p.clock.Add(1))
+	return true
+}
+
+// read reads a part of a page that is here.
+func (p *pageCache) read(c *segmentCopy, b []byte, off int64) error {
+	f, err := p.files.acquire(c.id, c.path, false)
+	if err != nil {
+		return err
+	}
+	defer f.unref()
+	_, err = f.ReadAt(b, off)
+	return err
+}
+
+// put stores a page if there is room for it. A page that cannot be stored is
+// fetched again when it is needed.
+func (p *pageCache) put(c *segmentCopy, page int, b []byte) {
+	cost := c.cost(page)
+	if !p.store.takePageRoom(cost) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.used[page].Load() != 0 {
+		p.store.givePageRoom(cost)
+		return
+	}
+	start, _ := c.bounds(page)
+	f, err := p.files.acquire(c.id, c.path, true)
+	if err == nil {
+		_, err = f.WriteAt(b, start)
+		if err != nil {
+			err = errors.Join(err, f.PunchHole(start, int64(len(b))))
+		}
+		f.unref()
+	}
+	if err != nil {
+		p.store.givePageRoom(cost)
+		p.store.logger.Warn("a page could not be kept in the cache", "segment", c.id.String(), "error", err)
+		return
+	}
+	c.pages++
+	c.used[page].Store(p.clock.Add(1))
+}
+
+// drop removes a page that turned out to be damaged.
+func (p *pageCache) drop(c *segmentCopy, page int) {
+	p.store.givePageRoom(p.remove(c, page, c.used[page].Load()))
+}
+
+// evict removes pages of at least n bytes, those used last at the end, and
+// returns how many bytes they had.
+func (p *pageCache) evict(n int64) (gone int64) {
+	for gone < n {
+		v, ok := p.nextVictim()
+		if !ok {
+			break
+		}
+		if bytes := p.remove(v.c, v.page, v.used); bytes > 0 {
+			p.store.stats.pagesEvicted.Add(1)
+			gone += bytes
+		}
+	}
+	return gone
+}
+
+// remove removes a page that was not used since, and returns its room. A
+// filesystem that cannot make holes loses the whole copy.
+func (p *pageCache) remove(c *segmentCopy, page int, used uint64) (gone int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if used == 0 || !c.used[page].CompareAndSwap(used, 0) {
+		return 0
+	}
+	c.pages--
+	gone = c.cost(page)
+	if c.pages > 0 && p.punch(c, page) == nil {
+		return gone
+	}
+	for i := range c.used {
+		if c.used[i].Swap(0) != 0 {
+			c.pages--
+			gone += c.cost(i)
+		}
+	}
+	p.files.forget(c.id)
+	if err := p.store.disk.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		p.store.logger.Warn("a copy of a segment could not be removed", "segment", c.id.String(), "error", err)
+	}
+	return gone
+}
+
+func (p *pageCache) punch(c *segmentCopy, page int) error {
+	f, err := p.files.acquire(c.id, c.path, false)
+	if err != nil {
+		return err
+	}
+	defer f.unref()
+	start, end := c.bounds(page)
+	return f.PunchHole(start, end-start)
+}
+
+// forget removes the copy of a segment that is deleted, and returns its room.
+func (p *pageCache) forget(id SegmentID) (gone int64) {
+	p.mu.Lock()
+	c := p.copies[id]
+	delete(p.copies, id)
+	p.mu.Unlock()
+	if c == nil {
+		return 0
+	}
+	for page := range c.used {
+		gone += p.remove(c, page, c.used[page].Load())
+	}
+	return gone
+}
+
+// nextVictim is the page that was not used for longest. They are chosen in
+// batches, so that a choice costs little and no list has to be kept in order
+// when pages are used.
+func (p *pageCache) nextVictim() (victim, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.victims) == 0 {
+		p.victims = p.chooseVictims()
+	}
+	if len(p.victims) == 0 {
+		return victim{}, false
+	}
+	v := p.victims[0]
+	p.victims = p.victims[1:]
+	return v, true
+}
+
+// chooseVictims returns an eighth of the pages, the ones not used for longest.
+func (p *pageCache) chooseVictims() []victim {
+	var all []victim
+	for _, c := range p.copies {
+		for page := range c.used {
+			if used := c.used[page].Load(); used != 0 {
+				all = append(all, victim{c, page, used})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b victim) int {
+		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.c.id, b.c.id), cmp.Compare(a.page, b.page))
+	})
+	return slices.Clone(all[:min(max(len(all)/8, 1), maxVictims, len(all))])
+}
+
+// closeAll closes all files.
+func (p *pageCache) closeAll() { p.files.closeAll() }
+
+// handleCache keeps the files of copies that were used last open.
+type handleCache struct {
+	disk  disk.FS
+	mu    sync.Mutex
+	max   int
+	open  map[SegmentID]*localFile
+	order []SegmentID // the oldest first
+}
+
+func (h *handleCache) init(d disk.FS, maximum int) {
+	h.disk, h.max, h.open = d, maximum, map[SegmentID]*localFile{}
+}
+
+// acquire returns an open file with a reference, which the caller gives back.
+func (h *handleCache) acquire(id SegmentID, path string, create bool) (*localFile, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.open[id]; f != nil && f.ref() {
+		return f, nil
+	}
+	flags := os.O_RDWR
+	if create {
+		flags |= os.O_CREATE
+	}
+	f, err := openLocal(h.disk, path, flags)
+	if err != nil {
+		return nil, err
+	}
+	for len(h.open) >= h.max {
+		h.closeLocked(h.order[0])
+	}
+	h.open[id] = f
+	h.order = append(h.order, id)
+	f.ref()
+	return f, nil
+}
+
+func (h *handleCache) forget(id SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closeLocked(id)
+}
+
+func (h *handleCache) closeLocked(id SegmentID) {
+	f := h.open[id]
+	if f == nil {
+		return
+	}
+	delete(h.open, id)
+	h.order = slices.DeleteFunc(h.order, func(o SegmentID) bool { return o == id })
+	f.unref()
+}
+
+func (h *handleCache) closeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.open {
+		f.unref()
+	}
+	h.open, h.order = map[SegmentID]*localFile{}, nil
+}

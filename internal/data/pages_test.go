@@ -1,0 +1,337 @@
+package data
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cachedOptions are those of a store whose content is far away.
+func cachedOptions() Options {
+	opts := testOptions()
+	opts.CacheSize, opts.SegmentSize = 4<<20, 512<<10
+	opts.CachePages, opts.PageSize = true, 64<<10
+	return opts
+}
+
+// onDiskBytes is what the files of the world's directory take.
+func (w *world) onDiskBytes() (n int64) {
+	w.t.Helper()
+	err := filepath.WalkDir(w.dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			n += info.Sys().(*syscall.Stat_t).Blocks * 512
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.t.Error(err)
+	}
+	return n
+}
+
+// fill writes n blocks of 64 KiB into inode 1 and hands them off.
+func (w *world) fill(n uint64) (blocks [][]byte) {
+	w.t.Helper()
+	rnd := newRand(n)
+	for i := range n {
+		p := random(rnd, 64<<10)
+		blocks = append(blocks, p)
+		w.must(w.write(1, i*64<<10, p))
+		if i%8 == 7 {
+			w.must(w.flush(w.t.Context(), 1))
+		}
+	}
+	w.must(w.flush(w.t.Context(), 1))
+	w.sealAll()
+	return blocks
+}
+
+func TestTheCacheNeverExceedsItsSize(t *testing.T) {
+	opts := cachedOptions()
+	opts.ReadAhead = 256 << 10
+	opts.SealAfter, opts.CheckpointEvery, opts.DeleteAfter = 5*time.Millisecond, 5*time.Millisecond, time.Millisecond
+	w := newWorld(t, opts)
+	stop := make(chan struct{})
+	var most int64
+	var watcher, workers sync.WaitGroup
+	watcher.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				most = max(most, w.onDiskBytes())
+			}
+		}
+	})
+	const files, blocks, size = 4, 40, 64 << 10 // 10 MiB in a cache of 4
+	for ino := range uint64(files) {
+		workers.Go(func() {
+			rnd := newRand(ino)
+			written := make([][]byte, blocks)
+			for range 150 {
+				block := rnd.IntN(blocks)
+				if written[block] == nil || rnd.IntN(3) == 0 {
+					p := random(rnd, size)
+					if err := w.write(ino+1, uint64(block)*size, p); err != nil {
+						t.Error(err)
+						return
+					}
+					written[block] = p
+					if err := w.flush(t.Context(), ino+1); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				w.expect(ino+1, uint64(block)*size, written[block])
+			}
+		})
+	}
+	workers.Wait()
+	close(stop)
+	watcher.Wait()
+	if most > opts.CacheSize {
+		t.Errorf("%d bytes on the disk in a cache of %d", most, opts.CacheSize)
+	}
+	st := w.store.Stats()
+	if st.PagesEvicted == 0 || st.PageHits == 0 || st.PageMisses == 0 {
+		t.Errorf("nothing was cached and evicted: %+v", st)
+	}
+	w.checkRoom()
+	w.checkIndex()
+}
+
+// checkRoom compares the accounts of the cache with its files, when nothing is
+// under way.
+func (w *world) checkRoom() {
+	w.t.Helper()
+	w.sealAll()
+	w.eventually("fetches end", func() bool { return len(w.store.fetcher.jobs) == 0 })
+	w.store.mu.Lock()
+	accounted := w.store.room.journal + w.store.room.pages
+	w.store.mu.Unlock()
+	var pages int64
+	w.store.pages.mu.Lock()
+	for _, c := range w.store.pages.copies {
+		here := 0
+		for i := range c.used {
+			if c.used[i].Load() != 0 {
+				pages += c.cost(i)
+				here++
+			}
+		}
+		if here != c.pages {
+			w.t.Errorf("segment %v has %d pages and counts %d", c.id, here, c.pages)
+		}
+	}
+	w.store.pages.mu.Unlock()
+	if accounted != pages {
+		w.t.Errorf("%d bytes accounted for, pages of %d here", accounted, pages)
+	}
+	if n := w.onDiskBytes(); n > accounted+64<<10 {
+		w.t.Errorf("%d bytes on the disk, %d accounted for", n, accounted)
+	}
+}
+
+func TestWhatWasHandedOffIsReadFromTheCache(t *testing.T) {
+	w := newWorld(t, cachedOptions())
+	blocks := w.fill(16)
+	before := w.store.Stats().StoreReads
+	w.objects.fail(errors.New("out of order"))
+	for i, p := range blocks {
+		w.expect(1, uint64(i)*64<<10, p)
+	}
+	if n := w.store.Stats().StoreReads; n != before {
+		t.Errorf("%d reads of the content store", n-before)
+	}
+}
+
+func TestPagesThatWereNotUsedForLongestGoFirst(t *testing.T) {
+	w := newWorld(t, cachedOptions())
+	blocks := w.fill(16) // 1 MiB
+	for i := range 4 {
+		w.expect(1, uint64(i)*64<<10, blocks[i]) // used last
+	}
+	w.store.mu.Lock()
+	w.store.evictLocked(w.store.room.pages / 2)
+	w.store.mu.Unlock()
+	w.objects.fail(errors.New("out of order"))
+	for i := range 4 {
+		w.expect(1, uint64(i)*64<<10, blocks[i])
+	}
+	if _, err := w.read(1, 5*64<<10, 1); err == nil {
+		t.Error("a page that was not used is still there")
+	}
+}
+
+func TestTheCacheOutlivesARestart(t *testing.T) {
+	for _, how := range []string{"close", "crash"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWorld(t, cachedOptions())
+			blocks := w.fill(16)
+			w.store.mu.Lock()
+			w.store.evictLocked(256 << 10)
+			w.store.mu.Unlock()
+			if how == "close" {
+				w.reopen()
+			} else {
+				w = w.crash(nil)
+				w.open()
+			}
+			before := w.store.Stats().StoreReads
+			for i, p := range blocks {
+				w.expect(1, uint64(i)*64<<10, p)
+			}
+			if n := w.store.Stats().StoreReads - before; n == 0 || n > 12 {
+				t.Errorf("%d reads of the content store for 4 pages that are gone", n)
+			}
+			w.checkRoom()
+		})
+	}
+}
+
+func TestASmallerCacheShrinksAtTheStart(t *testing.T) {
+	w := newWorld(t, cachedOptions())
+	blocks := w.fill(48)
+	w.opts.CacheSize, w.opts.SegmentSize = 1<<20, 128<<10
+	w.reopen()
+	if n := w.onDiskBytes(); n > w.opts.CacheSize {
+		t.Errorf("%d bytes in a cache of %d", n, w.opts.CacheSize)
+	}
+	for i, p := range blocks {
+		w.expect(1, uint64(i)*64<<10, p)
+	}
+}
+
+func TestADamagedPageOfTheCacheIsFetchedAgain(t *testing.T) {
+	w := newWorld(t, cachedOptions())
+	blocks := w.fill(8)
+	for _, path := range w.journal() {
+		zero(t, path, 10_000, 5000)
+	}
+	for i, p := range blocks {
+		w.expect(1, uint64(i)*64<<10, p)
+	}
+	if n := w.store.Stats().PagesDamaged; n == 0 {
+		t.Error("the damage was not noticed")
+	}
+	before := w.store.Stats().StoreReads
+	for i, p := range blocks {
+		w.expect(1, uint64(i)*64<<10, p)
+	}
+	if n := w.store.Stats().StoreReads; n != before {
+		t.Error("what was fetched again was not kept")
+	}
+}
+
+func TestDamageInTheContentStoreIsAnErrorAlsoThroughTheCache(t *testing.T) {
+	w := newWorld(t, cachedOptions())
+	w.fill(8)
+	w.store.mu.Lock()
+	w.store.evictLocked(1 << 30)
+	w.store.mu.Unlock()
+	for _, id := range w.objects.names() {
+		w.objects.flip(id, 10_000)
+	}
+	damaged := 0
+	for i := range uint64(8) {
+		if _, err := w.read(1, i*64<<10, 64<<10); errors.Is(err, ErrCorrupt) {
+			damaged++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if damaged == 0 {
+		t.Error("damaged bytes were served")
+	}
+}
+
+func TestReadersOfAPageShareItsFetch(t *testing.T) {
+	w := newWorld(t, cachedOptions())
+	blocks := w.fill(8)
+	w.store.mu.Lock()
+	w.store.evictLocked(1 << 30)
+	w.store.mu.Unlock()
+	before := w.store.Stats().StoreReads
+	w.objects.mu.Lock() // fetches wait
+	var readers sync.WaitGroup
+	for range 20 {
+		readers.Go(func() { w.expect(1, 0, blocks[0]) })
+	}
+	time.Sleep(20 * time.Millisecond)
+	w.objects.mu.Unlock()
+	readers.Wait()
+	if n := w.store.Stats().StoreReads - before; n > 3 {
+		t.Errorf("%d reads of the content store for one page", n)
+	}
+}
+
+func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
+	opts := cachedOptions()
+	opts.CacheSize, opts.ReadAhead = 64<<20, 1<<20
+	w := newWorld(t, opts)
+	blocks := w.fill(64)
+	w.store.mu.Lock()
+	w.store.evictLocked(1 << 30)
+	w.store.mu.Unlock()
+	f := w.file(1)
+	before := w.store.Stats()
+	for i, p := range blocks {
+		off := uint64(i) * 64 << 10
+		w.store.Prefetch(f.f.Ahead(t.Context(), off, uint64(len(p)), f.stored))
+		w.expect(1, off, p)
+		w.eventually("read-ahead", func() bool { return len(w.store.fetcher.jobs) == 0 })
+	}
+	st := w.store.Stats()
+	if reads := st.StoreReads - before.StoreReads; reads > 45 {
+		t.Errorf("%d reads of the content store for 64 pages", reads)
+	}
+	if misses := st.PageMisses - before.PageMisses; misses > 16 {
+		t.Errorf("%d of 64 pages were missing when they were read", misses)
+	}
+}
+
+func TestReadAheadLeavesRandomReadersAlone(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var a readAhead
+	for range 1000 {
+		off := rnd.Uint64N(1 << 40)
+		if from, to := a.note(off, 4096, 1<<41, 32<<20); from < to {
+			t.Fatalf("bytes %d to %d are fetched after a read at %d", from, to, off)
+		}
+	}
+}
+
+func TestReadAheadAsksForEachByteOnce(t *testing.T) {
+	const size, step = 100 << 20, 1 << 20
+	var a readAhead
+	next := uint64(0)
+	order := []uint64{1, 0, 3, 2} // as clients send it
+	for i := uint64(0); i < size/step; i += 4 {
+		for _, k := range order {
+			from, to := a.note((i+k)*step, step, size, 32<<20)
+			if from >= to {
+				continue
+			}
+			if from < next || to > size || to-from > 32<<20 {
+				t.Fatalf("bytes %d to %d asked for after %d", from, to, next)
+			}
+			next = to
+		}
+	}
+	if next != size {
+		t.Errorf("read-ahead ended at %d of %d", next, size)
+	}
+}

@@ -91,9 +91,11 @@ func (f *fetcher) enqueue(job aheadJob) {
 	if job.g == nil {
 		return
 	}
+	f.waiting.Add(1)
 	select {
 	case f.jobs <- job:
 	default:
+		f.waiting.Add(-1)
 	}
 }
 
@@ -105,6 +107,7 @@ func (s *Store) runAhead() {
 			return
 		case job := <-s.fetcher.jobs:
 			s.fetchAhead(job)
+			s.fetcher.waiting.Add(-1)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -34,6 +35,8 @@ type fetcher struct {
 	store  *Store
 	memory *semaphore.Weighted
 	jobs   chan aheadJob
+	// waiting counts jobs that are not done.
+	waiting atomic.Int64
 }
 
 func (f *fetcher) init(s *Store) {

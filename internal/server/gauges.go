@@ -14,6 +14,18 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.JournalBytes) })
 	gauge("journal_limit_bytes", "The most that dittofs_journal_bytes may be: cache.size.",
 		func(st *data.Stats) float64 { return float64(st.JournalLimit) })
+	gauge("cache_bytes", "Bytes that the journal and the pages of stored segments take under cache.path; at most cache.size.",
+		func(st *data.Stats) float64 { return float64(st.JournalBytes + st.PageBytes) })
+	gauge("cache_pages_bytes", "Bytes of copies of stored segments under cache.path.",
+		func(st *data.Stats) float64 { return float64(st.PageBytes) })
+	counter("cache_hits_total", "Pages of stored segments that were in the cache when they were read.",
+		func(st *data.Stats) float64 { return float64(st.PageHits) })
+	counter("cache_misses_total", "Pages of stored segments that had to be fetched when they were read.",
+		func(st *data.Stats) float64 { return float64(st.PageMisses) })
+	counter("cache_evictions_total", "Pages that gave way to others.",
+		func(st *data.Stats) float64 { return float64(st.PagesEvicted) })
+	counter("cache_damaged_total", "Pages in the cache that failed their checksum and were fetched again.",
+		func(st *data.Stats) float64 { return float64(st.PagesDamaged) })
 	gauge("dirty_bytes", "Bytes written and not yet committed.",
 		func(st *data.Stats) float64 { return float64(st.DirtyBytes) })
 	gauge("dirty_files", "Files with bytes that are not yet committed.",
@@ -30,6 +42,10 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.Waits) })
 	counter("content_reads_total", "Reads from the content store.",
 		func(st *data.Stats) float64 { return float64(st.StoreReads) })
+	counter("content_written_bytes_total", "Bytes of segments handed to the content store.",
+		func(st *data.Stats) float64 { return float64(st.StoredBytes) })
+	counter("content_fetched_bytes_total", "Bytes of pages fetched from the content store.",
+		func(st *data.Stats) float64 { return float64(st.FetchedBytes) })
 	counter("content_errors_total", "Failed operations of the content store.",
 		func(st *data.Stats) float64 { return float64(st.StoreErrors) })
 	m.counter("dittofs_metadata_commits_total", "Durable commits of the metadata store.", func() float64 {

@@ -16,6 +16,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
@@ -106,11 +107,17 @@ func openContent(ctx context.Context, cfg *config.Config, instance string, logge
 }
 
 func (s *stores) openData(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger, fail func(error)) (err error) {
+	far := cfg.Content.Type == config.ContentS3
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
 		Instance: instance, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
 		Remote: cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
+		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),
+		CachePages: far, PageSize: int64(cfg.Cache.PageSize), ReadAhead: int64(cfg.Cache.ReadAhead),
 	})
+	if fault.Of(err) != nil {
+		return err // of the content store, not of the cache
+	}
 	return atField("cache.path", err)
 }
 
@@ -136,8 +143,12 @@ func instanceOf(ctx context.Context, log *commit.Log) (string, error) {
 	return name, log.Submit(b).Wait()
 }
 
-// capacity reports the size of the filesystem that will hold the data.
+// capacity reports the size of the filesystem that will hold the data; nil if
+// that has no bounds.
 func (s *stores) capacity(cfg *config.Config) func() (total, free uint64, err error) {
+	if cfg.Content.Type == config.ContentS3 {
+		return nil
+	}
 	dir := cfg.Cache.Path
 	if cfg.Content.Type == config.ContentFilesystem {
 		dir = cfg.Content.Path

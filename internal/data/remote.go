@@ -9,28 +9,34 @@ import (
 // WaitStored returns when the content store has everything of the file that
 // was committed before: durability "remote". Those who wait while a segment is
 // on its way share the next one. If the content store does not take them
-// within FullTimeout it returns ErrNotStored; they stay in the journal.
+// within FullTimeout it returns ErrNotStored; they stay in the journal. A
+// caller that holds memory meanwhile is brief: it gets ErrBusy when nothing at
+// all arrived in the store for MaxWait.
 //
 // A file remembers only its newest segment, and segments are handed off in
 // about their order, so all older ones are waited for.
-func (f *File) WaitStored(ctx context.Context) error {
+func (f *File) WaitStored(ctx context.Context, brief bool) error {
 	f.mu.Lock()
 	through := f.newest
 	f.mu.Unlock()
 	s := f.s
-	var timeout <-chan time.Time
-	for {
+	patience, late := s.opts.FullTimeout, ErrNotStored
+	if brief {
+		patience, late = s.opts.MaxWait, ErrBusy
+	}
+	var timer *time.Timer
+	for stored := s.stats.stored.Load(); ; {
 		freed := s.onTheirWay(through)
-		if freed == nil {
-			return s.failure()
-		}
-		if err := s.failure(); err != nil {
+		if err := s.failure(); err != nil || freed == nil {
 			return err
 		}
-		if timeout == nil {
-			timer := time.NewTimer(s.opts.FullTimeout)
+		if timer == nil {
+			timer = time.NewTimer(patience)
 			defer timer.Stop()
-			timeout = timer.C
+		}
+		if now := s.stats.stored.Load(); brief && now != stored {
+			stored = now
+			timer.Reset(patience)
 		}
 		select {
 		case <-freed:
@@ -38,8 +44,8 @@ func (f *File) WaitStored(ctx context.Context) error {
 			return ctx.Err()
 		case <-s.ctx.Done():
 			return ErrClosed
-		case <-timeout:
-			return fmt.Errorf("inode %d: %w", f.ino, ErrNotStored)
+		case <-timer.C:
+			return fmt.Errorf("inode %d: %w", f.ino, late)
 		}
 	}
 }

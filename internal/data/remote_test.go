@@ -25,7 +25,7 @@ func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if err := w.file(i).f.WaitStored(context.Background()); err != nil {
+			if err := w.file(i).f.WaitStored(context.Background(), true); err != nil {
 				t.Error(err)
 				return
 			}
@@ -44,29 +44,32 @@ func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 
 func TestWaitStoredFailsWhileTheContentStoreIsOut(t *testing.T) {
 	opts := testOptions()
-	opts.Remote, opts.FullTimeout = true, 50*time.Millisecond
+	opts.Remote, opts.FullTimeout, opts.MaxWait = true, 50*time.Millisecond, 20*time.Millisecond
 	w := newWorld(t, opts)
 	w.objects.fail(errors.New("out of order"))
 	w.must(w.write(1, 0, []byte("data")))
 	w.must(w.flush(t.Context(), 1))
-	if err := w.file(1).f.WaitStored(t.Context()); !errors.Is(err, ErrNotStored) {
+	if err := w.file(1).f.WaitStored(t.Context(), false); !errors.Is(err, ErrNotStored) {
+		t.Fatal(err)
+	}
+	if err := w.file(1).f.WaitStored(t.Context(), true); !errors.Is(err, ErrBusy) {
 		t.Fatal(err)
 	}
 	w.objects.fail(nil)
-	w.eventually("hand-off", func() bool { return w.file(1).f.WaitStored(t.Context()) == nil })
+	w.eventually("hand-off", func() bool { return w.file(1).f.WaitStored(t.Context(), false) == nil })
 }
 
 // A file that is loaded again does not know what was committed before; it
 // waits for everything that is on its way.
 func TestWaitStoredCoversWhatWasCommittedBeforeTheFileWasLoaded(t *testing.T) {
 	opts := testOptions()
-	opts.Remote, opts.FullTimeout = true, 50*time.Millisecond
+	opts.Remote, opts.FullTimeout, opts.MaxWait = true, 50*time.Millisecond, 20*time.Millisecond
 	w := newWorld(t, opts)
 	w.objects.fail(errors.New("out of order"))
 	w.must(w.write(1, 0, []byte("data")))
 	w.must(w.flush(t.Context(), 1))
 	w.file(1).f.Close()
-	if err := w.store.File(1).WaitStored(t.Context()); !errors.Is(err, ErrNotStored) {
+	if err := w.store.File(1).WaitStored(t.Context(), false); !errors.Is(err, ErrNotStored) {
 		t.Fatal(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 )
@@ -217,7 +218,8 @@ func (fs *FS) errno(op string, ino uint64, err error) error {
 		return ENOSPC
 	case errors.Is(err, data.ErrWouldBlock):
 		return ErrWouldBlock
-	case errors.Is(err, data.ErrBusy), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, data.ErrBusy), errors.Is(err, data.ErrNotStored), fault.Of(err) != nil, // nothing is lost: it is there later
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return EJUKEBOX
 	}
 	fs.logger.Error("operation failed", "op", op, "inode", ino, "error", err)

@@ -82,7 +82,7 @@ func (fs *FS) Write(req *Request, id ID, off uint64, p []byte, how Stability) (S
 	}
 	wcc, err := fs.insert(req, n, ext)
 	if err == nil && how != Unstable {
-		err = fs.stabilise(req.Context, n)
+		err = fs.stabilise(req.Context, n, true)
 	}
 	if err != nil {
 		return 0, wcc, fs.errno("write", n.ino, err)
@@ -187,7 +187,7 @@ func (fs *FS) Commit(req *Request, id ID, off uint64, count uint32) (WCC, error)
 	case typ != TypeRegular:
 		return WCC{Valid: true, Before: attr, After: attr}, EINVAL
 	}
-	if err := fs.stabilise(req.Context, n); err != nil {
+	if err := fs.stabilise(req.Context, n, false); err != nil {
 		return WCC{Valid: true, Before: attr, After: attr}, fs.errno("commit", n.ino, err)
 	}
 	n.mu.RLock()
@@ -196,12 +196,13 @@ func (fs *FS) Commit(req *Request, id ID, off uint64, count uint32) (WCC, error)
 }
 
 // stabilise makes the file's data as durable as an acknowledgement promises:
-// on this machine, and with durability "remote" in the content store too.
-func (fs *FS) stabilise(ctx context.Context, n *node) error {
+// on this machine, and with durability "remote" in the content store too. A
+// brief caller holds a write's bytes meanwhile.
+func (fs *FS) stabilise(ctx context.Context, n *node, brief bool) error {
 	if err := fs.flush(ctx, n); err != nil || !fs.remote {
 		return err
 	}
-	return n.file.WaitStored(ctx)
+	return n.file.WaitStored(ctx, brief)
 }
 
 // flushInode is flush for the data store, which calls it when data stays

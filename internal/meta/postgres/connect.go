@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// dialer finds out about a server that has vanished while nothing is sent.
+var dialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}}
+
+// target is what messages call the database.
+type target struct{ host, user, database string }
+
+func targetOf(c *pgx.ConnConfig) target {
+	hosts := []string{hostPort(c.Host, c.Port)}
+	for _, f := range c.Fallbacks {
+		if h := hostPort(f.Host, f.Port); h != hosts[len(hosts)-1] {
+			hosts = append(hosts, h)
+		}
+	}
+	return target{host: strings.Join(hosts, ","), user: c.User, database: c.Database}
+}
+
+func hostPort(host string, port uint16) string {
+	if strings.HasPrefix(host, "/") {
+		return fmt.Sprintf("%s/.s.PGSQL.%d", host, port)
+	}
+	return net.JoinHostPort(host, fmt.Sprint(port))
+}
+
+// session makes a new connection fit for our statements: they are written for
+// the index, whatever the statistics of the moment say. A pooler that hands out
+// a connection which another one set up costs speed, and nothing else.
+const session = `SELECT pg_is_in_recovery(),
+	set_config('enable_seqscan', 'off', false),
+	set_config('enable_bitmapscan', 'off', false),
+	set_config('enable_sort', 'off', false),
+	set_config('jit', 'off', false),
+	set_config('default_transaction_isolation', 'read committed', false)`
+
+// connect opens one connection.
+func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
+	config, err := load(s.options.DSNFile)
+	if err != nil {
+		return nil, err
+	}
+	s.target.Store(new(targetOf(config)))
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx, conn); err != nil {
+		closeConn(conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// prepare refuses a standby: what it says may be older than what was
+// acknowledged.
+func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
+	s.roundTrips.Add(1)
+	s.connects.Add(1)
+	var standby bool
+	if err := conn.QueryRow(ctx, session).Scan(&standby, nil, nil, nil, nil, nil); err != nil {
+		return err
+	}
+	if standby {
+		return errStandby
+	}
+	return nil
+}
+
+// openPool returns a pool that connects when it is used. config was loaded
+// just now; later connections read it again.
+func (s *Store) openPool(config *pgx.ConnConfig) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.ParseConfig(settings{"host": "-", "user": "-", "dbname": "-"}.connString())
+	if err != nil {
+		return nil, err
+	}
+	pool.ConnConfig = config
+	pool.MaxConns = int32(s.options.MaxConnections - 1) // one is the heart-beat's
+	pool.PingTimeout = 5 * time.Second
+	pool.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		fresh, err := load(s.options.DSNFile)
+		if err != nil {
+			return err
+		}
+		s.target.Store(new(targetOf(fresh)))
+		*c = *fresh
+		return nil
+	}
+	pool.AfterConnect = s.prepare
+	return pgxpool.NewWithConfig(context.Background(), pool)
+}
+
+// closeConn ends a connection without waiting for a server that hangs.
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+}

@@ -215,6 +215,10 @@ func (s *server) reload(ctx context.Context, next *config.Config) {
 	s.log.Info("configuration applied", "keys", live)
 }
 
+// abortAfter is how much longer than shutdown_timeout commits may take that
+// were under way then.
+const abortAfter = 2 * time.Second
+
 // stop ends the server gracefully within the time-out: no new requests, what
 // is in flight is finished, everything is synced.
 func (s *server) stop() error {
@@ -222,6 +226,11 @@ func (s *server) stop() error {
 	defer cancel()
 	start := time.Now()
 	s.log.Info("stopping", "timeout", time.Duration(s.cfg.ShutdownTimeout))
+	// A metadata store that is away would hold the rest up for ever.
+	overdue := time.AfterFunc(time.Duration(s.cfg.ShutdownTimeout)+abortAfter, func() {
+		s.stores.log.Abort(errors.New("the metadata store did not answer before shutdown_timeout"))
+	})
+	defer overdue.Stop()
 	err := errors.Join(s.rpc.Shutdown(ctx), s.stores.close(ctx))
 	if err != nil {
 		return fmt.Errorf("stopped with loss of unstable data only: %w", err)

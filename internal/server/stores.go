@@ -21,6 +21,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
+	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/pkg/health"
@@ -84,6 +85,15 @@ func openMetadata(ctx context.Context, cfg *config.Config, logger *slog.Logger) 
 	switch cfg.Metadata.Type {
 	case config.MetadataMemory:
 		return metamemory.Open(), nil
+	case config.MetadataPostgres:
+		store, err := postgres.Open(ctx, postgres.Options{
+			DSNFile: cfg.Metadata.DSNFile, MaxConnections: int(cfg.Metadata.MaxConnections),
+			OwnerLease: time.Duration(cfg.Metadata.OwnerLease), Logger: logger,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return store, nil
 	}
 	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{Logger: logger})
 	if err != nil {

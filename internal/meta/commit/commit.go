@@ -44,6 +44,7 @@ const (
 type Log struct {
 	store      meta.Store
 	ctx        context.Context
+	cancel     context.CancelFunc
 	maxPending int
 	failed     chan struct{}
 	stopped    chan struct{} // the committer has returned
@@ -65,9 +66,11 @@ var _ meta.Reader = (*Log)(nil)
 // New returns a Log that owns store and closes it. Commits run under ctx: if
 // it ends before Close, the next commit fails, and with it the log.
 func New(ctx context.Context, store meta.Store) *Log {
+	ctx, cancel := context.WithCancel(ctx)
 	l := &Log{
 		store:      store,
 		ctx:        ctx,
+		cancel:     cancel,
 		maxPending: maxPending,
 		failed:     make(chan struct{}),
 		stopped:    make(chan struct{}),
@@ -177,6 +180,15 @@ func (l *Log) Stats() (commits, batches uint64, pending int) {
 	return l.commits, l.batches, l.pending
 }
 
+// Abort makes the log fail because of err, and ends a commit under way: for a
+// server that must stop while its store is away. What is durable stays so.
+func (l *Log) Abort(err error) {
+	l.mu.Lock()
+	l.fail(err)
+	l.mu.Unlock()
+	l.cancel()
+}
+
 // Close commits what is queued and closes the store. It returns why the log
 // failed, if it did.
 func (l *Log) Close() error {
@@ -190,6 +202,7 @@ func (l *Log) Close() error {
 	l.space.Broadcast()
 	l.mu.Unlock()
 	<-l.stopped
+	l.cancel()
 	return errors.Join(l.Err(), l.store.Close())
 }
 

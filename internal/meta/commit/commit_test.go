@@ -321,3 +321,32 @@ func TestReadersMayChangeWhatTheyGot(t *testing.T) {
 	}
 	close(store.open)
 }
+
+// away is a store whose Apply waits for one that never comes back.
+type away struct {
+	meta.Store
+	called chan struct{}
+}
+
+func (s away) Apply(ctx context.Context, _ *meta.Batch) error {
+	close(s.called)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAbortEndsACommitWhoseStoreIsAway(t *testing.T) {
+	store := away{memory.Open(), make(chan struct{})}
+	l := New(t.Context(), store)
+	b := &meta.Batch{}
+	b.Put([]byte("k"), []byte("v"))
+	ticket := l.Submit(b)
+	<-store.called
+	gone := errors.New("gone for too long")
+	l.Abort(gone)
+	if err := ticket.Wait(); !errors.Is(err, gone) {
+		t.Errorf("the batch: %v", err)
+	}
+	if err := l.Close(); !errors.Is(err, gone) {
+		t.Errorf("close: %v", err)
+	}
+}

@@ -4,8 +4,10 @@ import (
 	"container/list"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -161,8 +163,12 @@ func (l *Log) pinCounters(b *meta.Batch, pinned []*counter) ([]*counter, error) 
 			err = l.recall(c)
 		}
 	}
-	if err == nil && l.err == nil && !l.closed {
+	for err == nil && l.err == nil && !l.closed {
 		err = l.load(l.ctx, pinned)
+		if err == nil || fault.Of(err) == nil || errors.Is(err, meta.ErrFenced) {
+			break
+		}
+		err = nil // the store is away and has waited a while: once more
 	}
 	return pinned, err
 }

@@ -12,7 +12,7 @@ import (
 
 // benchmarked are the stores of a server with volumes, and those without any
 // disk, which show what the filesystem itself costs.
-var benchmarked = []stores{{}, {pebble: true, filesystem: true}}
+var benchmarked = []stores{inMemory, onDisk}
 
 func overStores(b *testing.B, run func(b *testing.B, fs vfs.FileSystem, top vfs.ID)) {
 	for _, s := range benchmarked {

@@ -62,7 +62,7 @@ func TestMissingAndDamagedDataIsAnErrorNeverZeros(t *testing.T) {
 	}
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
-			h := stores{pebble: true, filesystem: true}.home(t)
+			h := onDisk.home(t)
 			i := h.open(t)
 			id := file(t, i, "f")
 			if _, _, err := i.FS.Write(asRoot, id, 0, []byte(text), vfs.FileSync); err != nil {
@@ -127,7 +127,7 @@ func (s brokenStore) Apply(ctx context.Context, b *meta.Batch) error {
 // nothing of what was refused.
 func TestNothingIsAcknowledgedOnceTheMetadataStoreFails(t *testing.T) {
 	var broken atomic.Bool
-	h := stores{pebble: true, filesystem: true}.home(t)
+	h := onDisk.home(t)
 	h.failing = func(s meta.Store) meta.Store { return brokenStore{s, &broken} }
 	i := h.open(t)
 	top := mainTop(t, i)
@@ -178,7 +178,7 @@ func TestNothingIsAcknowledgedOnceTheMetadataStoreFails(t *testing.T) {
 // than are committed at once, and more extents than are cut at once.
 func TestAFileOfVeryManyExtentsIsCommittedAndTruncated(t *testing.T) {
 	const extents = 80_000
-	for _, s := range []stores{{}, {pebble: true, filesystem: true}} {
+	for _, s := range []stores{inMemory, onDisk} {
 		t.Run(s.String(), func(t *testing.T) {
 			i := s.open(t)
 			id := file(t, i, "f")
@@ -211,7 +211,7 @@ func TestAFileOfVeryManyExtentsIsCommittedAndTruncated(t *testing.T) {
 // TestCheckFindsWhatIsInconsistent damages one thing at a time behind the
 // filesystem's back.
 func TestCheckFindsWhatIsInconsistent(t *testing.T) {
-	i := stores{}.open(t)
+	i := inMemory.open(t)
 	top := mainTop(t, i)
 	d, _, err := i.FS.Mkdir(asRoot, top, "d", vfs.SetAttr{})
 	if err != nil {

@@ -26,7 +26,7 @@ const (
 )
 
 var (
-	killedStores = stores{pebble: true, filesystem: true, busy: true}
+	killedStores = stores{metadata: config.MetadataPebble, content: config.ContentFilesystem, busy: true}
 	asRoot       = &vfs.Request{Context: context.Background()}
 )
 

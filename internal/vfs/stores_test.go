@@ -22,14 +22,17 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
+	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
 	"github.com/dittofs/dittofs/pkg/config"
+	"github.com/dittofs/dittofs/test/pgserver"
 )
 
 // stores is a combination of metadata and content store.
 type stores struct {
-	pebble, filesystem bool
+	metadata config.MetadataType
+	content  config.ContentType
 	// busy makes small segments that are sealed, handed off and deleted while
 	// a test runs, and caches that hold next to nothing. Without it data
 	// moves only when the test says so.
@@ -37,33 +40,39 @@ type stores struct {
 }
 
 func (s stores) String() string {
-	name := map[bool]string{false: "memory", true: "pebble"}[s.pebble]
-	if s.filesystem {
-		name += "-filesystem"
-	} else {
-		name += "-memory"
-	}
+	name := string(s.metadata) + "-" + string(s.content)
 	if s.busy {
 		name += "-busy"
 	}
 	return name
 }
 
-// combinations are those that the suite runs over.
-var combinations = []stores{
-	{},
-	{filesystem: true},
-	{pebble: true},
-	{pebble: true, filesystem: true},
-	{pebble: true, filesystem: true, busy: true},
-}
+var (
+	inMemory = stores{metadata: config.MetadataMemory, content: config.ContentMemory}
+	onDisk   = stores{metadata: config.MetadataPebble, content: config.ContentFilesystem}
+)
+
+// combinations are those that the suite runs over: every pair, and the default
+// one with everything on the move.
+var combinations = func() (all []stores) {
+	for _, m := range []config.MetadataType{config.MetadataMemory, config.MetadataPebble, config.MetadataPostgres} {
+		for _, c := range []config.ContentType{config.ContentMemory, config.ContentFilesystem} {
+			all = append(all, stores{metadata: m, content: c})
+		}
+	}
+	return append(all, stores{metadata: config.MetadataPebble, content: config.ContentFilesystem, busy: true})
+}()
+
+// lasting says whether the metadata outlives the process.
+func (s stores) lasting() bool { return s.metadata != config.MetadataMemory }
 
 // home is what outlives the process of an instance.
 type home struct {
 	stores
 	dir      string
 	instance string
-	content  content.Store // in memory: it stays where it is
+	objects  content.Store // in memory: it stays where it is
+	dsn      string        // file of the database
 	// failing, if set, stands before the metadata store.
 	failing func(meta.Store) meta.Store
 }
@@ -79,8 +88,15 @@ func (s stores) home(t testing.TB) home {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id)
 	h := home{stores: s, dir: t.TempDir(), instance: hex.EncodeToString(id)}
-	if !s.filesystem {
-		h.content = contentmemory.Open()
+	if s.content == config.ContentMemory {
+		h.objects = contentmemory.Open()
+	}
+	if s.metadata == config.MetadataPostgres {
+		server := pgserver.Shared(t)
+		h.dsn = filepath.Join(h.dir, "dsn")
+		if err := os.WriteFile(h.dsn, []byte(server.DSN(server.NewDatabase(t))), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return h
 }
@@ -113,13 +129,13 @@ func (h home) open(t testing.TB) vfstest.Instance {
 			return r.fs.EnsureShares(context.Background(), s)
 		},
 	}
-	if h.pebble {
+	if h.lasting() {
 		i.Restart = func() vfstest.Instance {
 			stop()
 			return h.open(t)
 		}
 	}
-	if h.pebble && h.filesystem && !h.busy {
+	if h.stores == onDisk {
 		i.Crash = func() vfstest.Instance {
 			after := h
 			after.dir = snapshot(t, h.dir)
@@ -134,24 +150,22 @@ func (h home) open(t testing.TB) vfstest.Instance {
 func (h home) start(t testing.TB) (r running, err error) {
 	ctx := context.Background()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	var store meta.Store = metamemory.Open()
-	if h.pebble {
-		if store, err = pebble.Open(filepath.Join(h.dir, "metadata"), pebble.Options{Logger: logger}); err != nil {
-			return r, err
-		}
+	store, err := h.openMetadata(ctx, logger)
+	if err != nil {
+		return r, err
 	}
 	if h.failing != nil {
 		store = h.failing(store)
 	}
 	r.log = commit.New(ctx, store)
-	r.content = h.content
-	if h.filesystem {
+	r.content = h.objects
+	if h.content == config.ContentFilesystem {
 		if r.content, err = filesystem.Open(filepath.Join(h.dir, "content")); err != nil {
 			return r, err
 		}
 	}
 	opt := data.Options{
-		Dir: filepath.Join(h.dir, "cache"), Content: r.content, Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.pebble,
+		Dir: filepath.Join(h.dir, "cache"), Content: r.content, Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
 		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour,
 		OnFailure: func(err error) {
 			if h.failing == nil {
@@ -174,12 +188,22 @@ func (h home) start(t testing.TB) (r running, err error) {
 	return r, err
 }
 
+func (h home) openMetadata(ctx context.Context, logger *slog.Logger) (meta.Store, error) {
+	switch h.metadata {
+	case config.MetadataPebble:
+		return pebble.Open(filepath.Join(h.dir, "metadata"), pebble.Options{Logger: logger})
+	case config.MetadataPostgres:
+		return postgres.Open(ctx, postgres.Options{DSNFile: h.dsn, Logger: logger})
+	}
+	return metamemory.Open(), nil
+}
+
 func (r running) stop(t testing.TB, h home) {
 	r.fs.Close()
 	if err := r.data.Close(context.Background()); err != nil && h.failing == nil {
 		t.Errorf("close the data store: %v", err)
 	}
-	if h.filesystem {
+	if r.content != h.objects {
 		if err := r.content.Close(); err != nil {
 			t.Errorf("close the content store: %v", err)
 		}

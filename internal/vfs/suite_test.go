@@ -4,7 +4,10 @@ import (
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
+	"github.com/dittofs/dittofs/test/pgserver"
 )
+
+func TestMain(m *testing.M) { pgserver.Main(m) }
 
 func TestFileSystemOverEveryCombinationOfStores(t *testing.T) {
 	for _, s := range combinations {

@@ -56,24 +56,20 @@ func (s *Store) tryApply(ctx context.Context, c *changes) error {
 	if err != nil {
 		return err
 	}
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	s.roundTrips.Add(1)
-	var owned int
-	err = conn.QueryRow(ctx, applySQL, s.epoch, attempt, c.puts, c.values, c.deletes).Scan(&owned)
-	switch {
-	case err != nil:
-		if !pgconn.SafeToRetry(err) {
-			s.attempts.unknown(attempt)
+	return s.with(ctx, func(conn *pgx.Conn) error {
+		var owned int
+		err := conn.QueryRow(ctx, applySQL, s.epoch, attempt, c.puts, c.values, c.deletes).Scan(&owned)
+		switch {
+		case err != nil:
+			if !pgconn.SafeToRetry(err) {
+				s.attempts.unknown(attempt)
+			}
+			return err
+		case owned == 0:
+			return s.refused(ctx, conn)
 		}
-		return err
-	case owned == 0:
-		return s.refused(ctx, conn)
-	}
-	return nil
+		return nil
+	})
 }
 
 // refused finds out why nothing was applied.

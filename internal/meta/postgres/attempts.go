@@ -43,20 +43,15 @@ func (a *attempts) current(ctx context.Context, s *Store) (int64, error) {
 	if a.number >= a.lost {
 		return a.number, nil
 	}
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Release()
-	s.roundTrips.Add(1)
-	var number int64
-	err = conn.QueryRow(ctx, raiseSQL, s.epoch).Scan(&number)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, s.fenced(ctx, conn)
-	}
-	if err == nil {
+	err := s.with(ctx, func(conn *pgx.Conn) error {
+		var number int64
+		err := conn.QueryRow(ctx, raiseSQL, s.epoch).Scan(&number)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return s.fenced(ctx, conn)
+		}
 		a.number = max(a.number, number)
-	}
+		return err
+	})
 	return a.number, err
 }
 

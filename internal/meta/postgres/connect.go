@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -85,8 +86,8 @@ func (s *Store) openPool(config *pgx.ConnConfig) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	pool.ConnConfig = config
-	pool.MaxConns = int32(s.options.MaxConnections - 1) // one is the heart-beat's
-	pool.PingTimeout = 5 * time.Second
+	pool.MaxConns = int32(s.options.MaxConnections - 1)                                     // one is the heart-beat's
+	pool.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // a call that fails is repeated
 	pool.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
 		fresh, err := load(s.options.DSNFile)
 		if err != nil {
@@ -98,6 +99,35 @@ func (s *Store) openPool(config *pgx.ConnConfig) (*pgxpool.Pool, error) {
 	}
 	pool.AfterConnect = s.prepare
 	return pgxpool.NewWithConfig(context.Background(), pool)
+}
+
+// with calls f with a connection of the pool.
+func (s *Store) with(ctx context.Context, f func(conn *pgx.Conn) error) error {
+	c, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	conn := c.Conn()
+	s.roundTrips.Add(1)
+	err = f(conn)
+	if conn.IsClosed() {
+		hasten(conn.PgConn())
+	}
+	return err
+}
+
+// hasten gives a server a second to hear that we gave up on an answer. Without
+// it the connection would count against the bound of the pool for 15 s when
+// the network has lost it.
+func hasten(conn *pgconn.PgConn) {
+	time.AfterFunc(time.Second, func() {
+		select {
+		case <-conn.CleanupDone():
+		default:
+			_ = conn.Conn().Close()
+		}
+	})
 }
 
 // closeConn ends a connection without waiting for a server that hangs.

@@ -165,8 +165,11 @@ func (s *Store) fenced(ctx context.Context, q querier) error {
 func (s *Store) release() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	s.roundTrips.Add(1)
-	if _, err := s.pool.Exec(ctx, releaseSQL, s.epoch); err != nil {
+	err := s.with(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, releaseSQL, s.epoch)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("the lease was not released, and another server waits until it ends: %w", classify(err, s.where()))
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dittofs/dittofs/internal/fault"
@@ -245,12 +246,14 @@ func (s *Store) Check(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.try)
 	defer cancel()
-	s.roundTrips.Add(1)
-	var readOnly bool
-	err := s.pool.QueryRow(ctx, `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean`).Scan(&readOnly)
-	if err == nil && readOnly {
-		err = errStandby
-	}
+	err := s.with(ctx, func(conn *pgx.Conn) error {
+		var readOnly bool
+		err := conn.QueryRow(ctx, `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean`).Scan(&readOnly)
+		if err == nil && readOnly {
+			err = errStandby
+		}
+		return err
+	})
 	if err != nil {
 		if disconnects(err) {
 			s.pool.Reset()

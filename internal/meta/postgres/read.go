@@ -35,13 +35,14 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) (values [][]byte, err e
 		wanted[i] = present(key)
 	}
 	err = s.retry(ctx, s.options.readLimit, func(ctx context.Context) error {
-		s.roundTrips.Add(1)
-		rows, err := s.pool.Query(ctx, getSQL, wanted)
-		if err != nil {
+		return s.with(ctx, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, getSQL, wanted)
+			if err != nil {
+				return err
+			}
+			values, err = pgx.AppendRows(make([][]byte, 0, len(keys)), rows, pgx.RowTo[[]byte])
 			return err
-		}
-		values, err = pgx.AppendRows(make([][]byte, 0, len(keys)), rows, pgx.RowTo[[]byte])
-		return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -63,19 +64,22 @@ func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) (pairs []meta
 	}
 	sql := scanSQL[[2]bool{r.End != nil, r.Reverse}]
 	err = s.retry(ctx, s.options.readLimit, func(ctx context.Context) error {
-		s.roundTrips.Add(1)
-		rows, err := s.pool.Query(ctx, sql, args...)
-		if err != nil {
+		return s.with(ctx, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, sql, args...)
+			if err != nil {
+				return err
+			}
+			pairs, err = pgx.AppendRows([]meta.Pair(nil), rows, toPair)
 			return err
-		}
-		pairs, err = pgx.AppendRows([]meta.Pair(nil), rows, func(row pgx.CollectableRow) (p meta.Pair, err error) {
-			err = row.Scan(&p.Key, &p.Value)
-			return p, err
 		})
-		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return pairs, nil
+}
+
+func toPair(row pgx.CollectableRow) (p meta.Pair, err error) {
+	err = row.Scan(&p.Key, &p.Value)
+	return p, err
 }

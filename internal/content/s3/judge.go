@@ -1,0 +1,191 @@
+package s3
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/fault"
+)
+
+// Answers that a caller of do acts upon.
+var (
+	errPrecondition = errors.New("the object exists")
+	errNoUpload     = errors.New("there is no such upload in parts")
+	errUnsupported  = errors.New("the service does not know the request")
+)
+
+// codes of errors, by what they mean. Those of other services than AWS are in
+// the list as they were met.
+var codes = map[string]string{
+	"NoSuchBucket": fault.BucketNotFound, "InvalidBucketName": fault.BucketNotFound,
+
+	"InvalidAccessKeyId": fault.InvalidCredentials, "SignatureDoesNotMatch": fault.InvalidCredentials,
+	"InvalidToken": fault.InvalidCredentials, "ExpiredToken": fault.InvalidCredentials, "TokenRefreshRequired": fault.InvalidCredentials,
+	"InvalidSecurity": fault.InvalidCredentials, "NotSignedUp": fault.InvalidCredentials, "XAdminUserNotFound": fault.InvalidCredentials,
+
+	"AccessDenied": fault.AccessDenied, "AllAccessDisabled": fault.AccessDenied, "AccountProblem": fault.AccessDenied,
+
+	"AuthorizationHeaderMalformed": fault.WrongRegion, "PermanentRedirect": fault.WrongRegion, "IllegalLocationConstraintException": fault.WrongRegion,
+
+	"RequestTimeTooSkewed": fault.ClockSkew, "RequestExpired": fault.ClockSkew,
+
+	"SlowDown": fault.Throttled, "Throttling": fault.Throttled, "ThrottlingException": fault.Throttled, "RequestLimitExceeded": fault.Throttled,
+	"TooManyRequests": fault.Throttled, "TooManyRequestsException": fault.Throttled, "BandwidthLimitExceeded": fault.Throttled,
+}
+
+// transient are codes of answers below 500 that another try can mend.
+var transient = map[string]bool{
+	"RequestTimeout": true, "ConditionalRequestConflict": true, "OperationAborted": true, "IncompleteBody": true,
+	"BadDigest": true, "InvalidDigest": true, "XAmzContentSHA256Mismatch": true, "InternalError": true, "ServiceUnavailable": true,
+}
+
+// judge says what an error of a try means, and whether to try again.
+func (s *Store) judge(r request, err error) (_ error, again bool) {
+	var own final
+	var known *fault.Error
+	var answer *smithyhttp.ResponseError
+	switch {
+	case errors.As(err, &own):
+		return own.error, false
+	case errors.Is(err, content.ErrNotFound):
+		return err, false
+	case errors.As(err, &known):
+		return err, !known.Lasting
+	case errors.As(err, &answer) && answer.Response != nil && answer.Response.Response != nil:
+		return s.judgeAnswer(r, err, answer.Response.Response)
+	}
+	return s.judgeConnection(err)
+}
+
+// judgeAnswer is for what the service answered.
+func (s *Store) judgeAnswer(r request, err error, resp *http.Response) (error, bool) {
+	status, code := resp.StatusCode, codeOf(err)
+	known := codes[code]
+	switch {
+	case code == "NoSuchKey" || status == http.StatusNotFound && code == "NotFound" && speaksS3(resp):
+		return fmt.Errorf("%w", content.ErrNotFound), false
+	case code == "NoSuchUpload":
+		return errNoUpload, false
+	case status == http.StatusPreconditionFailed || code == "PreconditionFailed":
+		return errPrecondition, false
+	case status == http.StatusNotImplemented:
+		return fmt.Errorf("%w: %w", errUnsupported, s.failing(r, status, code, err)), false
+	case known != "":
+		f := s.refused(r, known, code, resp, err)
+		return f, !f.Lasting
+	case status == http.StatusTooManyRequests:
+		return s.refused(r, fault.Throttled, statusText(status), resp, err), true
+	case status >= 500 || transient[code]:
+		return s.failing(r, status, code, err), true
+	case !speaksS3(resp):
+		return s.notS3(fmt.Sprintf("it answers %s", statusText(status)), err), false
+	case status/100 == 2:
+		return s.broken(err), true // a success that cannot be read
+	case status == http.StatusUnauthorized:
+		return s.refused(r, fault.InvalidCredentials, statusText(status), resp, err), false
+	case status == http.StatusForbidden:
+		return s.refused(r, fault.AccessDenied, statusText(status), resp, err), false
+	case status/100 == 3:
+		return s.refused(r, fault.WrongRegion, statusText(status), resp, err), false
+	}
+	return s.failing(r, status, code, err), false
+}
+
+// judgeConnection is for failures without an answer, or within one.
+func (s *Store) judgeConnection(err error) (error, bool) {
+	var record tls.RecordHeaderError
+	var verification *tls.CertificateVerificationError
+	var hostname x509.HostnameError
+	var timeout net.Error
+	var dns *net.DNSError
+	switch text := err.Error(); {
+	case errors.Is(err, errNoRange):
+		return s.notS3("it ignores the Range of a request", err), false
+	case errors.Is(err, errDamaged):
+		return s.broken(err), true
+	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
+		return s.tlsFailed("content.endpoint", "it does not speak TLS", "write http:// in content.endpoint, or correct the port", err), false
+	case errors.As(err, &hostname):
+		return s.tlsFailed("content.endpoint", fmt.Sprintf("its certificate is not for %q", hostname.Host),
+			"write a name of the certificate in content.endpoint", err), false
+	case errors.As(err, &verification):
+		return s.tlsFailed("content.ca_file", fmt.Sprintf("its certificate is not trusted (%v)", verification.Err),
+			"set content.ca_file to the certificate of its authority", err), false
+	case errors.As(err, new(*net.OpError)) && strings.Contains(text, "remote error: tls"):
+		return s.tlsFailed("content.endpoint", "it breaks off the TLS handshake", "look at the service's log", err), false
+	case strings.Contains(text, "malformed HTTP"):
+		return s.notS3("it does not speak HTTP", err), false
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return s.unreachable(fmt.Sprintf("there is no host %q", dns.Name), err), true
+	case errors.Is(err, errIdle):
+		return s.unreachable(fmt.Sprintf("no answer within %v", s.pace.idle), err), true
+	case errors.Is(err, errSlow):
+		return s.unreachable("bytes arrive too slowly", err), true
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return s.unreachable("connecting takes too long", err), true
+	}
+	return s.unreachable(lastOf(err), err), true
+}
+
+// lastOf is the innermost message of a chain: "connection refused".
+func lastOf(err error) string {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection was closed in the middle"
+	}
+	for {
+		next := errors.Unwrap(err)
+		if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
+			next = many.Unwrap()[len(many.Unwrap())-1]
+		}
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// speaksS3 says whether an answer looks like one of an S3 service, whatever it
+// says: they number their answers, and explain errors in XML.
+func speaksS3(resp *http.Response) bool {
+	for name := range resp.Header {
+		if strings.HasPrefix(name, "X-Amz-") {
+			return true
+		}
+	}
+	return strings.HasSuffix(strings.TrimSpace(strings.Split(resp.Header.Get("Content-Type"), ";")[0]), "/xml")
+}
+
+func codeOf(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+func isNoSuchKey(err error) bool { return codeOf(err) == "NoSuchKey" }
+
+// isInvalidRange: the range begins behind the object's end.
+func isInvalidRange(err error) bool {
+	var answer *smithyhttp.ResponseError
+	return errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable
+}
+
+func statusText(status int) string { return fmt.Sprintf("%d %s", status, http.StatusText(status)) }
+
+// skewOf is how far our clock is behind that of an answer.
+func skewOf(resp *http.Response) (time.Duration, bool) {
+	at, err := http.ParseTime(resp.Header.Get("Date"))
+	return time.Until(at).Round(time.Second), err == nil
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
+	"github.com/dittofs/dittofs/internal/content/s3"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -103,8 +104,11 @@ func openMetadata(ctx context.Context, cfg *config.Config, logger *slog.Logger) 
 }
 
 func openContent(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger) (content.Store, error) {
-	if cfg.Content.Type == config.ContentMemory {
+	switch cfg.Content.Type {
+	case config.ContentMemory:
 		return contentmemory.Open(), nil
+	case config.ContentS3:
+		return openS3(ctx, cfg.Content, instance, logger)
 	}
 	store, err := filesystem.Open(cfg.Content.Path)
 	if err != nil {
@@ -112,6 +116,25 @@ func openContent(ctx context.Context, cfg *config.Config, instance string, logge
 	}
 	if err := store.Claim(ctx, instance); err != nil {
 		return nil, atField("content.path", errors.Join(err, store.Close()))
+	}
+	return store, nil
+}
+
+func openS3(ctx context.Context, c config.Content, instance string, logger *slog.Logger) (content.Store, error) {
+	store, err := s3.Open(s3.Options{
+		Bucket: c.Bucket, Endpoint: c.Endpoint, Region: c.Region, Prefix: c.Prefix,
+		CredentialsFile: c.CredentialsFile, CAFile: c.CAFile, Addressing: string(c.Addressing),
+		PartSize: int64(c.PartSize), Parallel: int(c.ParallelTransfers), Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Claim(ctx, instance); err != nil {
+		err = errors.Join(err, store.Close())
+		if errors.Is(err, content.ErrForeign) {
+			return nil, atField("content.bucket", fmt.Errorf("%w; use another bucket or content.prefix, or the metadata that was used with this one", err))
+		}
+		return nil, err
 	}
 	return store, nil
 }

@@ -155,3 +155,16 @@ func Main(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// Demote makes the server a standby that follows nobody: it answers reads and
+// refuses writes, as after a failover to the wrong place.
+func (s *Server) Demote() error {
+	signal := filepath.Join(s.data(), "standby.signal")
+	if err := errors.Join(s.Stop(), os.WriteFile(signal, nil, 0o600), s.give(signal, 0o600)); err != nil {
+		return err
+	}
+	return s.Restart()
+}
+
+// Promote makes a standby the primary.
+func (s *Server) Promote() error { return s.Exec("SELECT pg_promote()") }

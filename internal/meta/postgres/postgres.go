@@ -231,8 +231,11 @@ func (s *Store) Close() error {
 		err = s.release()
 	}
 	s.kill()
-	s.pool.Reset()
-	s.pool.Close()
+	if fault.Of(err) != nil { // it would wait for a server that may not answer
+		go s.pool.Close()
+	} else {
+		s.pool.Close()
+	}
 	return err
 }
 

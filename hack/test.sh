@@ -45,7 +45,7 @@ static() {
 	check "generated files" hack/verify-generated.sh
 }
 unit() {
-	"$REPO/hack/apt.sh" gcc libc6-dev # -race
+	"$REPO/hack/apt.sh" gcc libc6-dev postgresql # -race, and a server for the metadata store
 	hack/stores.sh s3 >/dev/null || return 1 # once; the tests would build it within their time
 	# shellcheck disable=SC2046
 	CGO_ENABLED=1 gotest -race -timeout 20m ${PKG:-$(go_packages)}

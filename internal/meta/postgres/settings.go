@@ -28,6 +28,8 @@ var ignored = []string{
 	"ssl_max_protocol_version", "fallback_application_name", "load_balance_hosts",
 }
 
+const spaces = " \t\r\n\v\f"
+
 // parseSettings reads a connection string: a URI, or key=value pairs. Its
 // errors name keys and never a value.
 func parseSettings(text string) (settings, error) {
@@ -35,13 +37,13 @@ func parseSettings(text string) (settings, error) {
 	if strings.ContainsRune(text, 0) {
 		return nil, errors.New("it has a NUL byte")
 	}
-	text = strings.TrimSpace(text)
+	text = strings.TrimLeft(text, spaces)
 	if text == "" {
 		return nil, errors.New("it is empty")
 	}
 	for _, scheme := range []string{"postgres://", "postgresql://"} {
 		if rest, ok := strings.CutPrefix(text, scheme); ok {
-			return s, s.parseURI(rest)
+			return s, s.parseURI(strings.TrimRight(rest, spaces))
 		}
 	}
 	return s, s.parsePairs(text)
@@ -119,7 +121,7 @@ func (s settings) decode(key, value string) error {
 		key, value = "sslmode", "require"
 	}
 	plain, err := url.PathUnescape(value)
-	if err != nil || strings.ContainsAny(plain, "\x00") {
+	if err != nil || strings.ContainsAny(value, spaces) || strings.ContainsRune(plain, 0) {
 		return fmt.Errorf("the value of %s is not percent-encoded", printable(key))
 	}
 	if plain == "" {
@@ -161,18 +163,18 @@ func (s settings) parseHosts(text string) error {
 func (s settings) parsePairs(text string) error {
 	for text != "" {
 		key, rest, found := strings.Cut(text, "=")
-		key = strings.TrimSpace(key)
-		if !found || key == "" || strings.ContainsAny(key, " \t\r\n\v\f") {
+		key = strings.Trim(key, spaces)
+		if !found || key == "" || strings.ContainsAny(key, spaces) {
 			return errors.New("it is neither a postgres:// URI nor key=value pairs")
 		}
-		value, rest, err := cutValue(strings.TrimLeft(rest, " \t\r\n\v\f"))
+		value, rest, err := cutValue(strings.TrimLeft(rest, spaces))
 		if err != nil {
 			return fmt.Errorf("the value of %s %w", printable(key), err)
 		}
 		if err := s.set(key, value); err != nil {
 			return err
 		}
-		text = strings.TrimLeft(rest, " \t\r\n\v\f")
+		text = strings.TrimLeft(rest, spaces)
 	}
 	return nil
 }
@@ -188,7 +190,7 @@ func cutValue(text string) (value, rest string, err error) {
 		switch c := text[i]; {
 		case quoted && c == '\'':
 			return b.String(), text[i+1:], nil
-		case !quoted && strings.IndexByte(" \t\r\n\v\f", c) >= 0:
+		case !quoted && strings.IndexByte(spaces, c) >= 0:
 			return b.String(), text[i:], nil
 		case c == '\\':
 			if i++; i < len(text) {

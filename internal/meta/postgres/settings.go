@@ -83,7 +83,10 @@ func (s settings) parseURI(text string) error {
 	}
 	authority, rest := text[:end], text[end:]
 	hosts := authority
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+	if strings.Count(authority, "@") > 1 {
+		return errors.New("its user or password has an @ that is not written as %40")
+	}
+	if at := strings.IndexByte(authority, '@'); at >= 0 {
 		user, password, _ := strings.Cut(authority[:at], ":")
 		hosts = authority[at+1:]
 		if err := errors.Join(s.decode("user", user), s.decode("password", password)); err != nil {

@@ -158,10 +158,12 @@ func TestNothingChangesAfterATakeover(t *testing.T) {
 	for round := range rounds {
 		var acknowledged [writers]atomic.Int64
 		var wg sync.WaitGroup
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
 		for w := range writers {
 			wg.Go(func() {
 				for i := int64(1); ; i++ {
-					err := s.Apply(context.Background(), put(fmt.Sprintf("r%d/w%d", round, w), fmt.Sprint(i), fmt.Sprintf("r%d/w%d/%d", round, w, i%7), fmt.Sprint(i)))
+					err := s.Apply(ctx, put(fmt.Sprintf("r%d/w%d", round, w), fmt.Sprint(i), fmt.Sprintf("r%d/w%d/%d", round, w, i%7), fmt.Sprint(i)))
 					if err != nil {
 						if !errors.Is(err, meta.ErrFenced) {
 							t.Errorf("apply: %v", err)
@@ -184,13 +186,12 @@ func TestNothingChangesAfterATakeover(t *testing.T) {
 		wg.Wait()
 		after, err := next.Scan(t.Context(), meta.Range{}, 1<<20)
 		if err != nil || fmt.Sprint(before) != fmt.Sprint(after) {
-			t.Fatalf("round %d: the fenced store changed something: %v", round, err)
+			t.Fatalf("round %d: the fenced store changed something (error %v)", round, err)
 		}
 		for w := range writers {
 			var last int64
 			_, _ = fmt.Sscan(mustGet(t, next, fmt.Sprintf("r%d/w%d", round, w)), &last)
 			if n := acknowledged[w].Load(); last != n {
-				// the answer of one batch may be lost to the fence, no more
 				t.Errorf("round %d: writer %d: %d is stored, %d acknowledged", round, w, last, n)
 			}
 		}

@@ -163,7 +163,7 @@ func (s *Store) fenced(ctx context.Context, q querier) error {
 
 // release ends the lease, so that another server need not wait for it.
 func (s *Store) release() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.closeWait)
 	defer cancel()
 	err := s.with(ctx, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, releaseSQL, s.epoch)

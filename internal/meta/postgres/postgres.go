@@ -51,6 +51,7 @@ type Options struct {
 	beat      time.Duration // between heart-beats; 0 means a third of OwnerLease
 	try       time.Duration // of one call; 0 means 15 s
 	readLimit time.Duration // of Get and Scan; 0 means 30 s
+	closeWait time.Duration // 0 means closeTimeout
 	steps     []string      // nil means migrations
 }
 
@@ -64,6 +65,7 @@ func (o Options) withDefaults() Options {
 	def(&o.beat, o.OwnerLease/3)
 	def(&o.try, 15*time.Second)
 	def(&o.readLimit, 30*time.Second)
+	def(&o.closeWait, closeTimeout)
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 8
 	}
@@ -221,7 +223,7 @@ func (s *Store) Close() error {
 	}
 	s.mu.Unlock()
 
-	timer := time.AfterFunc(closeTimeout, s.kill)
+	timer := time.AfterFunc(s.options.closeWait, s.kill)
 	<-s.idle
 	timer.Stop()
 	close(s.beatStop)

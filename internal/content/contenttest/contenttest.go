@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,8 +22,21 @@ import (
 // everything when closed. Open's own cleanup closes what is still open.
 type Open func(t *testing.T) (store content.Store, again func() content.Store)
 
+// Option changes what the suite asks of a store.
+type Option int
+
+// FlatNames is for a store over a service that keeps objects as files, so that
+// "a" and "a/b" cannot both be: the second is refused, and nothing changes.
+// DittoFS has no such names.
+const FlatNames Option = iota
+
 // Run runs the suite.
-func Run(t *testing.T, open Open) {
+func Run(t *testing.T, open Open, options ...Option) {
+	flat := slices.Contains(options, FlatNames)
+	names := testNames
+	if flat {
+		names = testFlatNames
+	}
 	tests := []struct {
 		name string
 		run  func(*testing.T, Open)
@@ -34,9 +48,9 @@ func Run(t *testing.T, open Open) {
 		{"ReadsAreWholeOrFail", testReads},
 		{"WhatIsNotThereIsNotFound", testNotFound},
 		{"DeletedObjectsAreGone", testDelete},
-		{"ListIsInLexicalOrder", testList},
+		{"ListIsInLexicalOrder", func(t *testing.T, open Open) { testList(t, open, flat) }},
 		{"ListStopsWhenToldTo", testListStops},
-		{"NamesMayBePartsOfOtherNames", testNames},
+		{"NamesMayBePartsOfOtherNames", names},
 		{"InvalidNamesAreRefused", testInvalidNames},
 		{"TheFirstInstanceOwnsTheStore", testClaim},
 		{"CancelledCallsFail", testCancelled},

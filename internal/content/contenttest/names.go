@@ -11,13 +11,16 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 )
 
-func testList(t *testing.T, open Open) {
+func testList(t *testing.T, open Open, flat bool) {
 	s, _ := open(t)
 	expectList(t, s, "")
 	ids := []string{
 		"a", "a-b", "a.b", "a/b", "a/b/c", "a0", "a/b-c", "b",
 		"segments/0000000000000001/00000001", "segments/0000000000000001/00000002",
 		"segments/0000000000000001/00000010", "segments/0000000000000002/00000001", "segments-old/1",
+	}
+	if flat {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return id == "a" || id == "a/b" })
 	}
 	for i, id := range ids {
 		mustPut(t, s, id, make([]byte, i))
@@ -80,6 +83,24 @@ func testNames(t *testing.T, open Open) {
 	if n := len(list(t, s, "")); n != len(ids) {
 		t.Errorf("%d objects listed, want %d", n, len(ids))
 	}
+}
+
+func testFlatNames(t *testing.T, open Open) {
+	s, _ := open(t)
+	for i, id := range []string{
+		"a/b", "tmp/x", "format", "instance", ".a", "...", "-", "0",
+		strings.Repeat("x", content.MaxID), strings.Repeat("y/", content.MaxID/2-1) + "yy",
+	} {
+		mustPut(t, s, id, fmt.Appendf(nil, "content of %d", i))
+		expect(t, s, id, fmt.Appendf(nil, "content of %d", i))
+	}
+	before := list(t, s, "")
+	for _, id := range []string{"a", "a/b/c", "format/x", "tmp"} {
+		if err := put(t.Context(), s, id, []byte("x")); err == nil {
+			t.Errorf("put %q, which is a part of another name or has one as a part, was accepted", id)
+		}
+	}
+	expectList(t, s, "", before...)
 }
 
 func testInvalidNames(t *testing.T, open Open) {

@@ -44,9 +44,10 @@ var codes = map[string]string{
 	"TooManyRequests": fault.Throttled, "TooManyRequestsException": fault.Throttled, "BandwidthLimitExceeded": fault.Throttled,
 }
 
-// transient are codes of answers below 500 that another try can mend.
+// transient are codes of answers below 500 that another try can mend, besides
+// all with the status 409: something else is going on with the object.
 var transient = map[string]bool{
-	"RequestTimeout": true, "ConditionalRequestConflict": true, "OperationAborted": true, "IncompleteBody": true,
+	"RequestTimeout": true, "IncompleteBody": true,
 	"BadDigest": true, "InvalidDigest": true, "XAmzContentSHA256Mismatch": true, "InternalError": true, "ServiceUnavailable": true,
 }
 
@@ -62,7 +63,7 @@ func (s *Store) judge(r request, err error) (_ error, again bool) {
 		return err, false
 	case errors.As(err, &known):
 		return err, !known.Lasting
-	case errors.As(err, &answer) && answer.Response != nil && answer.Response.Response != nil:
+	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0: // 0: nothing was answered
 		return s.judgeAnswer(r, err, answer.Response.Response)
 	}
 	return s.judgeConnection(err)
@@ -86,12 +87,12 @@ func (s *Store) judgeAnswer(r request, err error, resp *http.Response) (error, b
 		return f, !f.Lasting
 	case status == http.StatusTooManyRequests:
 		return s.refused(r, fault.Throttled, statusText(status), resp, err), true
-	case status >= 500 || transient[code]:
+	case status >= 500 || status == http.StatusConflict || transient[code]:
 		return s.failing(r, status, code, err), true
 	case !speaksS3(resp):
 		return s.notS3(fmt.Sprintf("it answers %s", statusText(status)), err), false
-	case status/100 == 2:
-		return s.broken(err), true // a success that cannot be read
+	case status/100 == 2 || code == "":
+		return s.broken(err), true // the body cannot be read: it was cut short
 	case status == http.StatusUnauthorized:
 		return s.refused(r, fault.InvalidCredentials, statusText(status), resp, err), false
 	case status == http.StatusForbidden:

@@ -12,8 +12,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, op string, rule 
 	out.URL.Scheme, out.URL.Host = p.target.Scheme, p.target.Host
 	out.RequestURI = "" // Host stays that of the client: it is signed
 	out.Header.Del("Expect")
-	if rule.Drop != "" {
-		out.Header.Del(rule.Drop)
+	if rule.Before != nil {
+		rule.Before()
 	}
 	if r.ContentLength == 0 {
 		out.Body = http.NoBody

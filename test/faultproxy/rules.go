@@ -42,8 +42,9 @@ type Rule struct {
 	Rate int64
 	// Answer is that of Replace.
 	Answer Answer
-	// Drop is a header that the backend does not get to see.
-	Drop string
+	// Before runs before the request is forwarded: with it, the backend changes
+	// at that moment.
+	Before func()
 	// Change may alter the header of the answer.
 	Change func(http.Header)
 }

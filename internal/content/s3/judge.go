@@ -188,5 +188,5 @@ func statusText(status int) string { return fmt.Sprintf("%d %s", status, http.St
 // skewOf is how far our clock is behind that of an answer.
 func skewOf(resp *http.Response) (time.Duration, bool) {
 	at, err := http.ParseTime(resp.Header.Get("Date"))
-	return time.Until(at).Round(time.Second), err == nil
+	return time.Until(at).Round(time.Minute), err == nil
 }

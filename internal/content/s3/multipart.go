@@ -94,11 +94,14 @@ func (u *upload) part(ctx context.Context, number int32, r io.ReaderAt, off, siz
 // may mean that it was completed already and the answer was lost.
 func (u *upload) complete(ctx context.Context, parts []types.CompletedPart) error {
 	return u.s.do(ctx, request{op: opComplete}, func(ctx context.Context) error {
-		_, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: u.s.bucket(), Key: u.s.key(u.id), UploadId: u.token, IfNoneMatch: aws.String("*"),
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return u.s.stored(out.ETag)
 	})
 }
 

@@ -64,12 +64,24 @@ func (s *Store) putWhole(ctx context.Context, id string, r io.ReaderAt, size int
 	}
 	return s.do(ctx, request{op: opPut, bytes: size, slots: s.uploads}, func(ctx context.Context) error {
 		from := newSection(r, 0, size)
-		_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
+		out, err := s.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: s.bucket(), Key: s.key(id), Body: from, ContentLength: aws.Int64(size),
 			IfNoneMatch: aws.String("*"), ChecksumCRC32C: aws.String(sum),
 		})
-		return from.failure(err)
+		if err != nil {
+			return from.failure(err)
+		}
+		return s.stored(out.ETag)
 	})
+}
+
+// stored refuses the success of a web server that says yes to everything: S3
+// tells the tag of what it stored.
+func (s *Store) stored(tag *string) error {
+	if aws.ToString(tag) == "" {
+		return s.notS3("it takes an object without giving it a tag", nil)
+	}
+	return nil
 }
 
 // checksum reads a section of r for its CRC32C, as S3 writes it, and so finds

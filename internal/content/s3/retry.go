@@ -139,7 +139,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // watch ends the context of a try that stands still, or is too slow.
 type watch struct {
-	idle        time.Duration
+	pace        pace
 	limit       int64 // in bytes of the answer
 	still, over *time.Timer
 	cancel      context.CancelCauseFunc
@@ -150,7 +150,7 @@ type watchKey struct{}
 // watch returns a context that transport finds the watch in, to tell it of
 // every byte.
 func (p pace) watch(ctx context.Context, r request) (context.Context, *watch) {
-	w := &watch{idle: p.idle, limit: maxAnswer}
+	w := &watch{pace: p, limit: maxAnswer}
 	if r.op == opGet {
 		w.limit = math.MaxInt64 // the sink takes what it asked for
 	}
@@ -160,7 +160,16 @@ func (p pace) watch(ctx context.Context, r request) (context.Context, *watch) {
 	return ctx, w
 }
 
-func (w *watch) moved() { w.still.Reset(w.idle) }
+// arrived: a part of the answer is here.
+func (w *watch) arrived() { w.still.Reset(w.pace.idle) }
+
+// buffered is how many bytes of a body the kernel and proxies may hold when we
+// are done with it.
+const buffered = 1 << 20
+
+// sent: n bytes of the body have left us up to now, which is not yet to have
+// reached the service.
+func (w *watch) sent(n int64) { w.still.Reset(w.pace.idle + w.pace.transfer(min(n, buffered))) }
 
 func (w *watch) stop() {
 	w.still.Stop()

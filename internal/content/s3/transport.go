@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -91,15 +92,15 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		counted := *req
-		counted.Body = &body{ReadCloser: req.Body, watch: w, count: func(n int) { t.counters.sent.Add(int64(n)) }}
+		counted.Body = &body{ReadCloser: req.Body, total: &t.counters.sent, moved: w.sent}
 		req = &counted
 	}
 	resp, err := t.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
-	w.moved()
-	counted := &body{ReadCloser: resp.Body, watch: w, count: func(n int) { t.counters.received.Add(int64(n)) }}
+	w.arrived()
+	counted := &body{ReadCloser: resp.Body, total: &t.counters.received, moved: func(int64) { w.arrived() }}
 	limit := w.limit
 	if resp.StatusCode/100 != 2 {
 		limit = maxErrorBody
@@ -111,17 +112,20 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// body counts its bytes, in all and for the watch.
 type body struct {
 	io.ReadCloser
-	watch *watch
-	count func(int)
+	n     int64
+	total *atomic.Int64
+	moved func(n int64)
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		b.watch.moved()
-		b.count(n)
+		b.n += int64(n)
+		b.total.Add(int64(n))
+		b.moved(b.n)
 	}
 	return n, err
 }

@@ -33,6 +33,7 @@ type Proxy struct {
 	rules  rules
 	counts map[string]Count
 	server *http.Server // nil while down
+	listen net.Listener
 	held   map[net.Conn]struct{}
 }
 
@@ -143,13 +144,14 @@ func (p *Proxy) count(op string, f func(*Count)) {
 // Down closes the port and every connection: connecting is refused.
 func (p *Proxy) Down() {
 	p.mu.Lock()
-	server := p.server
-	p.server = nil
+	server, listen := p.server, p.listen
+	p.server, p.listen = nil, nil
 	held := p.held
 	p.held = map[net.Conn]struct{}{}
 	p.mu.Unlock()
 	if server != nil {
-		_ = server.Close() // its listener and connections are closed whatever it says
+		_ = listen.Close() // the server may not know it yet
+		_ = server.Close() // its connections are closed whatever it says
 	}
 	for conn := range held {
 		_ = conn.Close()
@@ -170,8 +172,9 @@ func (p *Proxy) Up() error {
 	p.address = l.Addr().String()
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	server := p.server
+	p.listen = l
 	go func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			log.Printf("fault proxy: %v", err)
 		}
 	}()

@@ -175,7 +175,12 @@ func codeOf(err error) string {
 	return ""
 }
 
-func isNoSuchKey(err error) bool { return codeOf(err) == "NoSuchKey" }
+// isPlainNo says whether an answer is no failure of anything: there is no such
+// object, or there is one already.
+func isPlainNo(err error) bool {
+	code := codeOf(err)
+	return code == "NoSuchKey" || code == "PreconditionFailed"
+}
 
 // isInvalidRange: the range begins behind the object's end.
 func isInvalidRange(err error) bool {

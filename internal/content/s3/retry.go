@@ -7,8 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
-
-	"github.com/dittofs/dittofs/internal/content"
 )
 
 // pace bounds how long one call goes on, and how long it waits.
@@ -112,7 +110,7 @@ func (s *Store) once(ctx context.Context, r request, try func(context.Context) e
 	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, errIdle) || errors.Is(cause, errSlow)) {
 		err = keepProgress(err, cause)
 	}
-	if err != nil && !errors.Is(err, content.ErrNotFound) && !isNoSuchKey(err) {
+	if err != nil && !isPlainNo(err) {
 		s.counters.errors.Add(1)
 	}
 	return err

@@ -5,7 +5,7 @@
 // The SDK signs, encodes and decodes one request; when to try again, how long
 // to wait for what, and what a failure means to a user is decided here, in one
 // place for all requests (retry.go, judge.go). A put never overwrites
-// (put.go). Nothing is buffered: bodies are sections of the caller's reader,
+// (put.go, claim.go). Nothing is buffered: bodies are sections of the caller's reader,
 // and reads go to the caller's memory.
 //
 // It imports the contract (content), fault and the SDK.
@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/fault"
@@ -161,6 +162,7 @@ func newClient(opts Options, client *http.Client, credentials aws.CredentialsPro
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 		UsePathStyle:               opts.Addressing == "path" || opts.Addressing != "virtual" && opts.Endpoint != "",
 		AppID:                      "dittofs",
+		Logger:                     logging.Nop{},
 	}
 	if opts.Endpoint != "" {
 		o.BaseEndpoint = aws.String(opts.Endpoint)

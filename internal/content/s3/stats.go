@@ -25,8 +25,8 @@ type Stats struct {
 	// Requests counts what was sent, by the operation's name in the S3 API;
 	// every try counts.
 	Requests map[string]int64
-	// Errors counts the tries that failed, whatever came of the next one; an
-	// answer that there is no such object is none.
+	// Errors counts the tries that failed, whatever came of the next one. An
+	// answer that there is no such object, or one already, is none.
 	Errors int64
 	// Retries counts the requests that repeat a failed one.
 	Retries int64

@@ -238,6 +238,7 @@ func BenchmarkRawGet1MiB(b *testing.B) {
 func parallel(b *testing.B, f func(p []byte, i int64) error) {
 	b.Helper()
 	var next atomic.Int64
+	b.ResetTimer()
 	b.SetParallelism((8 + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
 	b.RunParallel(func(pb *testing.PB) {
 		p := make([]byte, 1<<20)

@@ -33,9 +33,9 @@ Changes of shares and logging in the file apply while running, when the file
 changes and on SIGHUP. Other changes are logged and need a restart. A file with
 a fault is logged and not used.
 
-A store that cannot be reached at the start is waited for, and /readyz of the
-admin listener names it. One that refuses this server (no such bucket, a wrong
-password) ends it with exit code 2, unless --wait-for-stores is given.
+A store outside of this machine that cannot be used at the start is waited for;
+the log and /readyz of the admin listener say why. --wait-for-stores=false ends
+with exit code 2 instead, where somebody has to mend something.
 
 Exit codes: 0 stopped; 1 failed while running; 2 the command line or the
 configuration is wrong, and nothing was touched.`,
@@ -52,7 +52,7 @@ configuration is wrong, and nothing was touched.`,
 		},
 	}
 	configFlag(cmd, &file)
-	cmd.Flags().BoolVar(&wait, "wait-for-stores", false, "wait for a store that refuses this server (no such bucket, wrong password), too; /readyz says why")
+	cmd.Flags().BoolVar(&wait, "wait-for-stores", true, "wait for a store that refuses this server (no such bucket, a wrong password); false ends at once with exit code 2")
 	return cmd
 }
 

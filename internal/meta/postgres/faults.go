@@ -55,7 +55,7 @@ func answer(pg *pgconn.PgError, at target) (reason, message string, lasting bool
 	case "28000":
 		return fault.AccessDenied, fmt.Sprintf("PostgreSQL at %s does not let user %q in: %s", at.host, at.user, pg.Message), false
 	case "3D000":
-		return fault.DatabaseNotFound, fmt.Sprintf("PostgreSQL at %s has no database %q: create it, or correct metadata.dsn_file", at.host, at.database), false
+		return fault.DatabaseNotFound, fmt.Sprintf("PostgreSQL at %s has no database %q: create it, or correct metadata.dsn_file", at.host, at.database), true
 	case "42501":
 		return fault.AccessDenied, fmt.Sprintf("user %q lacks a permission in database %q (%s): let it own the database or the schema %s", at.user, at.database, pg.Message, schema), false
 	case "25006":

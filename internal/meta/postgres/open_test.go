@@ -56,7 +56,7 @@ func TestADatabaseThatCannotBeOpenedIsDescribed(t *testing.T) {
 	}{
 		{server.DSN(db) + " password=wrong", fault.InvalidCredentials, `PostgreSQL at ` + at + ` refuses the password of user "postgres": correct it in metadata.dsn_file`, true},
 		{server.DSN(db) + " user=nobody password=x", fault.AccessDenied, `PostgreSQL at ` + at + ` does not let user "nobody" in: role "nobody" is not permitted to log in`, false},
-		{server.DSN("missing"), fault.DatabaseNotFound, `PostgreSQL at ` + at + ` has no database "missing": create it, or correct metadata.dsn_file`, false},
+		{server.DSN("missing"), fault.DatabaseNotFound, `PostgreSQL at ` + at + ` has no database "missing": create it, or correct metadata.dsn_file`, true},
 		{server.DSN(db) + " user=guest password=guest", fault.AccessDenied, `user "guest" lacks a permission in database "` + db + `" (permission denied for database ` + db + `): let it own the database or the schema dittofs`, false},
 		{server.DSN(db) + " port=" + port, fault.Unreachable, `PostgreSQL at ` + gone + ` cannot be reached: connect: connection refused`, false},
 		{server.DSN(db) + " sslmode=require", fault.TLSFailed, `TLS with PostgreSQL at ` + at + ` failed: the server does not offer it; check sslmode and the root certificate (ca.crt) of metadata.dsn_file`, false},

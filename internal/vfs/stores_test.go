@@ -17,6 +17,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
+	"github.com/dittofs/dittofs/internal/content/s3"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
@@ -27,6 +28,7 @@ import (
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/test/pgserver"
+	"github.com/dittofs/dittofs/test/s3server"
 )
 
 // stores is a combination of metadata and content store.
@@ -52,15 +54,17 @@ var (
 	onDisk   = stores{metadata: config.MetadataPebble, content: config.ContentFilesystem}
 )
 
-// combinations are those that the suite runs over: every pair, and the default
-// one with everything on the move.
+// combinations are those that the suite runs over: every pair, and two of them
+// with everything on the move.
 var combinations = func() (all []stores) {
 	for _, m := range []config.MetadataType{config.MetadataMemory, config.MetadataPebble, config.MetadataPostgres} {
-		for _, c := range []config.ContentType{config.ContentMemory, config.ContentFilesystem} {
+		for _, c := range []config.ContentType{config.ContentMemory, config.ContentFilesystem, config.ContentS3} {
 			all = append(all, stores{metadata: m, content: c})
 		}
 	}
-	return append(all, stores{metadata: config.MetadataPebble, content: config.ContentFilesystem, busy: true})
+	return append(all,
+		stores{metadata: config.MetadataPebble, content: config.ContentFilesystem, busy: true},
+		stores{metadata: config.MetadataPebble, content: config.ContentS3, busy: true})
 }()
 
 // lasting says whether the metadata outlives the process.
@@ -72,7 +76,8 @@ type home struct {
 	dir      string
 	instance string
 	objects  content.Store // in memory: it stays where it is
-	dsn      string        // file of the database
+	s3       s3.Options
+	dsn      string // file of the database
 	// failing, if set, stands before the metadata store.
 	failing func(meta.Store) meta.Store
 }
@@ -90,6 +95,10 @@ func (s stores) home(t testing.TB) home {
 	h := home{stores: s, dir: t.TempDir(), instance: hex.EncodeToString(id)}
 	if s.content == config.ContentMemory {
 		h.objects = contentmemory.Open()
+	}
+	if s.content == config.ContentS3 {
+		server := s3server.Shared(t)
+		h.s3 = s3.Options{Bucket: server.Bucket(t), Endpoint: server.Endpoint, CredentialsFile: server.Credentials(t)}
 	}
 	if s.metadata == config.MetadataPostgres {
 		server := pgserver.Shared(t)
@@ -158,11 +167,8 @@ func (h home) start(t testing.TB) (r running, err error) {
 		store = h.failing(store)
 	}
 	r.log = commit.New(ctx, store)
-	r.content = h.objects
-	if h.content == config.ContentFilesystem {
-		if r.content, err = filesystem.Open(filepath.Join(h.dir, "content")); err != nil {
-			return r, err
-		}
+	if r.content, err = h.openContent(logger); err != nil {
+		return r, err
 	}
 	opt := data.Options{
 		Dir: filepath.Join(h.dir, "cache"), Content: r.content, Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
@@ -172,6 +178,9 @@ func (h home) start(t testing.TB) (r running, err error) {
 				t.Errorf("the data store failed: %v", err)
 			}
 		},
+	}
+	if h.content == config.ContentS3 {
+		opt.CachePages, opt.PageSize, opt.ReadAhead = true, 64<<10, 1<<20
 	}
 	vopt := vfs.Options{Log: r.log, Logger: logger}
 	if h.busy {
@@ -196,6 +205,18 @@ func (h home) openMetadata(ctx context.Context, logger *slog.Logger) (meta.Store
 		return postgres.Open(ctx, postgres.Options{DSNFile: h.dsn, Logger: logger})
 	}
 	return metamemory.Open(), nil
+}
+
+func (h home) openContent(logger *slog.Logger) (content.Store, error) {
+	switch h.content {
+	case config.ContentFilesystem:
+		return filesystem.Open(filepath.Join(h.dir, "content"))
+	case config.ContentS3:
+		opts := h.s3
+		opts.Logger = logger
+		return s3.Open(opts)
+	}
+	return h.objects, nil
 }
 
 func (r running) stop(t testing.TB, h home) {

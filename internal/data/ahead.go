@@ -76,7 +76,8 @@ func (s *Store) Prefetch(exts []Extent) {
 		if g == nil || g.getState() != stateStored {
 			continue
 		}
-		lo, hi := int64(e.Pos), int64(e.Pos)+int64(e.Len)
+		page := s.opts.PageSize
+		lo, hi := int64(e.Pos)/page*page, (int64(e.Pos)+int64(e.Len)+page-1)/page*page
 		if job.g == g && lo >= job.lo && hi-job.lo <= maxRun {
 			job.hi = max(job.hi, hi)
 			continue
@@ -127,8 +128,7 @@ func (s *Store) fetchAhead(job aheadJob) {
 			absent = append(absent, page)
 		}
 	}
-	flights, _ := s.board(job.g, t, c, absent)
-	for _, f := range flights {
+	for _, f := range s.board(job.g, t, c, absent) {
 		<-f.done
 	}
 }

@@ -115,11 +115,7 @@ func (c *segmentCopy) part(page int, p []byte, lo int64) ([]byte, int64) {
 
 // fetch fills the absent pages' parts of p, the bytes from lo on.
 func (s *Store) fetch(ctx context.Context, g *segment, t *pageTable, c *segmentCopy, absent []int, p []byte, lo int64) error {
-	flights, err := s.board(g, t, c, absent)
-	if err != nil {
-		return err
-	}
-	for _, f := range flights {
+	for _, f := range s.board(g, t, c, absent) {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -140,7 +136,7 @@ func (s *Store) fetch(ctx context.Context, g *segment, t *pageTable, c *segmentC
 
 // board returns flights for the pages, which ascend: those under way, and new
 // ones for the rest.
-func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (flights []*flight, err error) {
+func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (flights []*flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flights == nil {
@@ -165,11 +161,12 @@ func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (fl
 	}
 	for _, f := range fresh {
 		if !s.background(func() { s.fly(f, g, t, c) }) {
+			f.err = ErrClosed
+			close(f.done)
 			c.land(f)
-			err = ErrClosed
 		}
 	}
-	return flights, err
+	return flights
 }
 
 // length is the number of bytes of some pages.
@@ -210,6 +207,9 @@ func (s *Store) fly(f *flight, g *segment, t *pageTable, c *segmentCopy) {
 		f.off, _ = c.bounds(f.first)
 		f.data, f.err = s.fetchVerified(g, t, f.off, n)
 	}
+	// Readers need not wait until the pages are kept, but find the flight as
+	// long as they are not.
+	close(f.done)
 	if f.err == nil {
 		for page := f.first; page <= f.last; page++ {
 			part, _ := c.part(page, f.data, f.off)
@@ -219,7 +219,6 @@ func (s *Store) fly(f *flight, g *segment, t *pageTable, c *segmentCopy) {
 	c.mu.Lock()
 	c.land(f)
 	c.mu.Unlock()
-	close(f.done)
 }
 
 // fetchVerified fetches bytes of a stored segment. Bytes that fail their

@@ -50,6 +50,7 @@ type segmentCopy struct {
 
 	mu      sync.Mutex // of pages that come and go
 	pages   int        // that are here
+	writing int        // that are being written
 	flights map[int]*flight
 }
 
@@ -180,35 +181,41 @@ func (p *pageCache) read(c *segmentCopy, b []byte, off int64) error {
 	return err
 }
 
-// put stores a page if there is room for it. A page that cannot be stored is
-// fetched again when it is needed.
+// put stores a page if there is room for it; nobody else puts the same page
+// meanwhile. A page that cannot be stored is fetched again when it is needed.
 func (p *pageCache) put(c *segmentCopy, page int, b []byte) {
 	cost := c.cost(page)
-	if !p.store.takePageRoom(cost) {
+	if c.used[page].Load() != 0 || !p.store.takePageRoom(cost) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.used[page].Load() != 0 {
-		p.store.givePageRoom(cost)
-		return
-	}
-	start, _ := c.bounds(page)
-	f, err := p.files.acquire(c.id, c.path, true)
+	c.writing++ // the file stays
+	c.mu.Unlock()
+	err := p.write(c, page, b)
+	c.mu.Lock()
+	c.writing--
 	if err == nil {
-		_, err = f.WriteAt(b, start)
-		if err != nil {
-			err = errors.Join(err, f.PunchHole(start, int64(len(b))))
-		}
-		f.unref()
+		c.pages++
+		c.used[page].Store(p.clock.Add(1))
 	}
+	c.mu.Unlock()
 	if err != nil {
 		p.store.givePageRoom(cost)
 		p.store.logger.Warn("a page could not be kept in the cache", "segment", c.id.String(), "error", err)
-		return
 	}
-	c.pages++
-	c.used[page].Store(p.clock.Add(1))
+}
+
+func (p *pageCache) write(c *segmentCopy, page int, b []byte) error {
+	f, err := p.files.acquire(c.id, c.path, true)
+	if err != nil {
+		return err
+	}
+	defer f.unref()
+	start, _ := c.bounds(page)
+	if _, err := f.WriteAt(b, start); err != nil {
+		return errors.Join(err, f.PunchHole(start, int64(len(b))))
+	}
+	return nil
 }
 
 // drop removes a page that turned out to be damaged.
@@ -242,7 +249,7 @@ func (p *pageCache) remove(c *segmentCopy, page int, used uint64) (gone int64) {
 	}
 	c.pages--
 	gone = c.cost(page)
-	if c.pages > 0 && p.punch(c, page) == nil {
+	if c.pages+c.writing > 0 && p.punch(c, page) == nil {
 		return gone
 	}
 	for i := range c.used {

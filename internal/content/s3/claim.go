@@ -96,7 +96,7 @@ func (s *Store) proveParts(ctx context.Context, instance string) error {
 	var err error
 	for range rounds {
 		err = s.putParts(ctx, marker, strings.NewReader(instance), instanceSize)
-		if !errors.Is(err, errNoUpload) {
+		if !errors.Is(err, errNoUpload) && !errors.Is(err, errUnsure) {
 			break
 		}
 	}
@@ -106,7 +106,7 @@ func (s *Store) proveParts(ctx context.Context, instance string) error {
 // proven: a conditional write over the marker has to be refused.
 func (s *Store) proven(op string, err error) error {
 	switch {
-	case err == nil, errors.Is(err, errUnsupported), errors.Is(err, errNoUpload):
+	case err == nil, errors.Is(err, errUnsupported), errors.Is(err, errNoUpload), errors.Is(err, errUnsure):
 		// An upload that is gone each time was completed, and the answer lost.
 		return s.unconditional(op, err)
 	case errors.Is(err, errPrecondition):

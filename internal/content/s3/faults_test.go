@@ -159,6 +159,36 @@ func TestALostAnswerDoesNotHideThatAnotherWroteFirst(t *testing.T) {
 	}
 }
 
+// TestTheSuccessOfARepeatedCompletionIsNotBelieved has the answer of a service
+// that still works on the first request, as versitygw 1.8 gives it.
+func TestTheSuccessOfARepeatedCompletionIsNotBelieved(t *testing.T) {
+	ours, theirs := pattern(1, minPartSize+1), pattern(2, minPartSize+1)
+	success := faultproxy.Answer{Status: 200, ContentType: "application/xml", Body: `<CompleteMultipartUploadResult><ETag>"claimed"</ETag></CompleteMultipartUploadResult>`}
+	script := []faultproxy.Rule{
+		{Kind: faultproxy.Status500, Match: faultproxy.Op(opComplete), Times: 1},
+		{Kind: faultproxy.Replace, Match: faultproxy.Op(opComplete), Times: 1, Answer: success},
+	}
+	w := newWorld(t)
+	direct := w.store(t)
+	p := w.proxied(t)
+	s := w.store(t)
+	p.Set(script...)
+	mustPut(t, s, "a", ours)
+	expect(t, direct, "a", ours)
+	mustPut(t, direct, "b", theirs)
+	p.Set(script...)
+	if err := put(t.Context(), s, "b", ours); !errors.Is(err, content.ErrExists) {
+		t.Errorf("put of another content: %v", err)
+	}
+	expect(t, direct, "b", theirs)
+	for range rounds {
+		script = append(script, script[:2]...)
+	}
+	p.Set(script...)
+	expectFault(t, put(t.Context(), s, "c", ours), fault.StoreFailing, fmt.Sprintf(
+		"content.endpoint: %s says again and again that an object exists which it then does not find: look at the service", p.URL()))
+}
+
 func TestOfConcurrentUploadsInPartsOneWins(t *testing.T) {
 	w := newWorld(t)
 	const writers = 4

@@ -22,6 +22,7 @@ import (
 var (
 	errPrecondition = errors.New("the object exists")
 	errNoUpload     = errors.New("there is no such upload in parts")
+	errUnsure       = errors.New("it is not known whether the object was made")
 	errUnsupported  = errors.New("the service does not know the request")
 )
 

@@ -114,6 +114,11 @@ func (s *Store) broken(err error) *fault.Error {
 	return newFault(fault.StoreFailing, fmt.Sprintf("content.endpoint: %s sends answers that are damaged: look at the service, and at proxies before it", s.opts.where()), err)
 }
 
+// inconsistent: an object is said to exist, and is not there to be read.
+func (s *Store) inconsistent(err error) *fault.Error {
+	return newFault(fault.StoreFailing, fmt.Sprintf("content.endpoint: %s says again and again that an object exists which it then does not find: look at the service", s.opts.where()), err)
+}
+
 func (s *Store) notS3(why string, err error) *fault.Error {
 	return newFault(fault.NotS3, fmt.Sprintf("content.endpoint: %s is no S3 service: %s: correct content.endpoint", s.opts.where(), why), err)
 }

@@ -33,7 +33,7 @@ func (s *Store) putParts(ctx context.Context, id string, r io.ReaderAt, size int
 	if err == nil {
 		err = u.complete(ctx, parts)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errUnsure) {
 		u.abort(ctx)
 	}
 	return err
@@ -91,9 +91,13 @@ func (u *upload) part(ctx context.Context, number int32, r io.ReaderAt, off, siz
 }
 
 // complete makes the object, unless there is one: errPrecondition. errNoUpload
-// may mean that it was completed already and the answer was lost.
+// may mean that it was completed already and the answer was lost. The success
+// of a repeated request is none yet (errUnsure): a service may say it of the
+// first one, which it is still working on, and which can still be refused.
 func (u *upload) complete(ctx context.Context, parts []types.CompletedPart) error {
-	return u.s.do(ctx, request{op: opComplete}, func(ctx context.Context) error {
+	tries := 0
+	err := u.s.do(ctx, request{op: opComplete}, func(ctx context.Context) error {
+		tries++
 		out, err := u.s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: u.s.bucket(), Key: u.s.key(u.id), UploadId: u.token, IfNoneMatch: aws.String("*"),
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
@@ -103,6 +107,10 @@ func (u *upload) complete(ctx context.Context, parts []types.CompletedPart) erro
 		}
 		return u.s.stored(out.ETag)
 	})
+	if err == nil && tries > 1 {
+		return errUnsure
+	}
+	return err
 }
 
 // abortTimeout bounds the clean-up after a failure, also of a call that was

@@ -17,8 +17,9 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 )
 
-// rounds is how often a put begins anew, when what it met went away again.
-const rounds = 4
+// rounds is how often a put begins anew, when what it met is not there (any
+// more, or yet).
+const rounds = 8
 
 // Put implements content.Store: with If-None-Match, so that the service itself
 // refuses to overwrite. When it does refuse, the object may be ours, put by a
@@ -40,21 +41,24 @@ func (s *Store) put(ctx context.Context, id string, r io.ReaderAt, size int64) e
 		return fmt.Errorf("size %w", errNegative)
 	}
 	var err error
-	for range rounds {
+	for round := range rounds {
 		if size > s.opts.PartSize {
 			err = s.putParts(ctx, id, r, size)
 		} else {
 			err = s.putWhole(ctx, id, r, size)
 		}
-		if !errors.Is(err, errPrecondition) && !errors.Is(err, errNoUpload) {
+		if !errors.Is(err, errPrecondition) && !errors.Is(err, errNoUpload) && !errors.Is(err, errUnsure) {
 			return err
 		}
 		found := s.compare(ctx, id, r, size)
 		if !errors.Is(found, content.ErrNotFound) {
 			return found
 		}
+		if err := sleep(ctx, s.pace.wait(round+1)); err != nil {
+			return err
+		}
 	}
-	return err
+	return s.inconsistent(err)
 }
 
 func (s *Store) putWhole(ctx context.Context, id string, r io.ReaderAt, size int64) error {

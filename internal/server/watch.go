@@ -17,8 +17,11 @@ const (
 	// whether it can be used, and checkTimeout how long it has to answer.
 	checkEvery   = 3 * time.Second
 	checkTimeout = 2 * time.Second
-	// lockPause and faultPause are between attempts to open a store.
+	// lockPause, ownedPause and faultPause are between attempts to open a store:
+	// one that a process of this machine has, one that another server owns, one
+	// that has another fault. The first two end when a predecessor stops.
 	lockPause  = 100 * time.Millisecond
+	ownedPause = 250 * time.Millisecond
 	faultPause = time.Second
 )
 
@@ -58,6 +61,9 @@ func (o *opener) open(ctx context.Context, f func() error) error {
 			o.state.set(at.Store, at)
 			if at.Lasting && !o.patient {
 				return refusal{at}
+			}
+			if at.Reason == fault.OwnedByAnother {
+				pause = ownedPause
 			}
 			o.tell("waiting for the "+at.Store+" store", at.Reason, err)
 		case errors.Is(err, meta.ErrLocked) || errors.Is(err, data.ErrInUse):

@@ -40,6 +40,7 @@ func (f *File) WaitStored(ctx context.Context, brief bool) error {
 		}
 		select {
 		case <-freed:
+		case <-s.failing:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.ctx.Done():

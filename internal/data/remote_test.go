@@ -59,6 +59,31 @@ func TestWaitStoredFailsWhileTheContentStoreIsOut(t *testing.T) {
 	w.eventually("hand-off", func() bool { return w.file(1).f.WaitStored(t.Context(), false) == nil })
 }
 
+func TestThoseWhoWaitHearAtOnceThatTheStoreHasFailed(t *testing.T) {
+	opts := testOptions()
+	opts.Remote, opts.FullTimeout, opts.MaxWait = true, time.Hour, time.Hour
+	w := newWorld(t, opts)
+	w.objects.fail(errors.New("out of order"))
+	w.must(w.write(1, 0, []byte("data")))
+	w.must(w.flush(t.Context(), 1))
+	cause := errors.New("the index is lost")
+	file, waits := w.file(1).f, make(chan error)
+	for _, brief := range []bool{false, true} {
+		go func() { waits <- file.WaitStored(t.Context(), brief) }()
+	}
+	select {
+	case err := <-waits:
+		t.Fatalf("before it failed: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	w.store.fail(cause)
+	for range 2 {
+		if err := <-waits; !errors.Is(err, cause) {
+			t.Error(err)
+		}
+	}
+}
+
 // A file that is loaded again does not know what was committed before; it
 // waits for everything that is on its way.
 func TestWaitStoredCoversWhatWasCommittedBeforeTheFileWasLoaded(t *testing.T) {

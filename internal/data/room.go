@@ -137,6 +137,8 @@ func (s *Store) park(ctx context.Context, c <-chan struct{}, record int64, deadl
 	select {
 	case <-c:
 		return nil
+	case <-s.failing:
+		return s.failure()
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.stopping:

@@ -142,6 +142,7 @@ type Store struct {
 	dirty    dirtySet
 	stats    counters
 	failed   atomic.Pointer[error]
+	failing  chan struct{} // closed after failed is set
 
 	ctx      context.Context // of background work
 	cancel   context.CancelFunc
@@ -201,7 +202,7 @@ func newStore(opts Options, lock io.Closer) *Store {
 	s := &Store{
 		opts: opts, log: opts.Log, content: opts.Content, disk: opts.Disk, logger: opts.Logger, flush: opts.Flush,
 		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
-		stopping: make(chan struct{}), room: newRoom(opts.CacheSize),
+		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
 		dead: map[SegmentID]time.Time{},
 	}
@@ -262,6 +263,7 @@ func (s *Store) fail(err error) {
 	if !s.failed.CompareAndSwap(nil, &err) {
 		return
 	}
+	close(s.failing)
 	s.logger.Error("the data store failed", "error", err)
 	if s.opts.OnFailure != nil {
 		s.opts.OnFailure(err)

@@ -130,6 +130,7 @@ func (s *server) assemble(ctx context.Context) error {
 		s.metrics.statusName[p.Name] = p.Versions[0].StatusName
 	}
 	s.stores.register(s.metrics)
+	s.stores.registerRemote(s.metrics)
 	s.rpc, err = sunrpc.NewServer(sunrpc.Options{
 		Logger: s.log, Programs: []sunrpc.Program{nfs, mount}, Observer: s.metrics,
 	})

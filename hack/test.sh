@@ -5,7 +5,7 @@
 #   unit      all but the operator, with -race, fuzz seeds included; PKG= for a part
 #   envtest   the operator, with -race, against a real etcd and API server
 #   kclient   the kernel's NFS client in a guest, and libnfs, against a started server
-#   crash     kill -9 under load, with a verifying writer
+#   crash     kill -9 under load, with a verifying writer; two servers on one database and bucket
 #   e2e       the demo on a real cluster, every step checked
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -33,7 +33,7 @@ loudly() {
 		"!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!" >&2
 }
 
-go_packages() { go list ./... | grep -v "/k8s/dittofs-operator\|/test/crash\|/test/e2e/client"; }
+go_packages() { go list ./... | grep -v "/k8s/dittofs-operator\|/test/crash\|/test/takeover\|/test/e2e/client"; }
 formatted() {
 	local files
 	files=$(git ls-files -z '*.go' | xargs -0 gofmt -s -l) && [ -z "$files" ] || { echo "gofmt -s -w $files" >&2; return 1; }
@@ -60,7 +60,9 @@ kclient() {
 	test/kclient/run.sh
 }
 crash() {
-	CGO_ENABLED=0 gotest -timeout 20m -count 1 ./test/crash/...
+	"$REPO/hack/apt.sh" postgresql
+	hack/stores.sh s3 >/dev/null || return 1
+	CGO_ENABLED=0 gotest -timeout 20m -count 1 ./test/crash/... ./test/takeover/...
 }
 e2e() {
 	[ -n "${KUBECONFIG:-}" ] || hack/cluster/possible.sh || { loudly "a real cluster: $(hack/cluster/possible.sh 2>&1)"; return 0; }

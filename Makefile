@@ -38,7 +38,7 @@ clean: ## Remove what is built here. The cluster's cache is kept: make cluster-d
 
 ##@ Test
 
-.PHONY: test test-unit test-envtest test-e2e test-kclient test-crash lint fuzz bench bench-smoke
+.PHONY: test test-unit test-envtest test-e2e test-kclient test-crash lint fuzz bench bench-smoke bench-stores
 test: ## Everything that must pass: format, vet, generated files, unit tests with -race, envtest, kernel client, end to end.
 	hack/test.sh all
 test-unit: ## Unit and conformance tests with -race, and the seeds of all fuzz targets. PKG=./internal/... for a part.
@@ -57,6 +57,8 @@ fuzz: ## Every fuzz target for FUZZTIME (30s) each. PKG=./internal/xdr for a par
 	hack/fuzz.sh $(FUZZTIME) $(or $(PKG),./...)
 bench: ## Go benchmarks. PKG= for a part.
 	go test -run '^$$' -bench . -benchmem $(or $(PKG),./internal/...)
+bench-stores: ## A server over S3: requests for small files, writes with S3 far away, cold reads beside plain GETs. FLAGS="-time 5s".
+	go run ./test/bench/far $(FLAGS)
 bench-smoke: ## Rates over the wire beside NFS-Ganesha, in alternating rounds. FLAGS="-time 3s" for steadier ones.
 	hack/bench-smoke.sh $(FLAGS)
 

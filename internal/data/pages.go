@@ -51,6 +51,7 @@ type segmentCopy struct {
 	mu      sync.Mutex // of pages that come and go
 	pages   int        // that are here
 	writing int        // that are being written
+	dead    bool       // the segment is deleted
 	flights map[int]*flight
 }
 
@@ -194,13 +195,18 @@ func (p *pageCache) put(c *segmentCopy, page int, b []byte) {
 	err := p.write(c, page, b)
 	c.mu.Lock()
 	c.writing--
-	if err == nil {
+	dead := c.dead
+	if err == nil && !dead {
 		c.pages++
 		c.used[page].Store(p.clock.Add(1))
+	} else if dead && c.writing == 0 {
+		p.removeFile(c)
 	}
 	c.mu.Unlock()
-	if err != nil {
+	if err != nil || dead {
 		p.store.givePageRoom(cost)
+	}
+	if err != nil {
 		p.store.logger.Warn("a page could not be kept in the cache", "segment", c.id.String(), "error", err)
 	}
 }
@@ -258,11 +264,16 @@ func (p *pageCache) remove(c *segmentCopy, page int, used uint64) (gone int64) {
 			gone += c.cost(i)
 		}
 	}
+	p.removeFile(c)
+	return gone
+}
+
+// removeFile removes the file of a copy that has no page any more.
+func (p *pageCache) removeFile(c *segmentCopy) {
 	p.files.forget(c.id)
 	if err := p.store.disk.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		p.store.logger.Warn("a copy of a segment could not be removed", "segment", c.id.String(), "error", err)
 	}
-	return gone
 }
 
 func (p *pageCache) punch(c *segmentCopy, page int) error {
@@ -284,6 +295,9 @@ func (p *pageCache) forget(id SegmentID) (gone int64) {
 	if c == nil {
 		return 0
 	}
+	c.mu.Lock()
+	c.dead = true
+	c.mu.Unlock()
 	for page := range c.used {
 		gone += p.remove(c, page, c.used[page].Load())
 	}

@@ -10,9 +10,10 @@ import (
 const (
 	// diskBlock is what filesystems allocate at once.
 	diskBlock = 4096
-	// maxWaitingBytes bounds the writes that wait for room: they hold memory
-	// that readers need too.
+	// maxWaitingBytes bounds the writes that wait for room once the journal
+	// has been full for busyAfter: they hold memory that readers need too.
 	maxWaitingBytes = 32 << 20
+	busyAfter       = time.Second
 )
 
 // room is what the files of the cache directory may take and take, under
@@ -122,15 +123,16 @@ func (s *Store) full() error {
 // park lets the writer of some bytes wait for c until the deadline (ErrBusy);
 // the lock is held when it is called and when it returns.
 func (s *Store) park(ctx context.Context, c <-chan struct{}, record int64, deadline time.Time) error {
-	if s.room.waiting > 0 && s.room.waiting+record > maxWaitingBytes {
+	r := &s.room
+	if r.waiting+record > maxWaitingBytes && !r.fullSince.IsZero() && time.Since(r.fullSince) > busyAfter {
 		return fmt.Errorf("too many writers wait for the content store: %w", ErrBusy)
 	}
 	s.stats.waits.Add(1)
-	s.room.waiting += record
+	r.waiting += record
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		s.room.waiting -= record
+		r.waiting -= record
 	}()
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()

@@ -71,21 +71,41 @@ func Start(t testing.TB, opts Options) *Server {
 
 var shared struct {
 	sync.Mutex
+	dir    string // set by Main
 	server *Server
 }
 
-// Shared is the one server of this test binary, started when first asked for
-// and gone with the process. Each test takes a bucket of its own.
+// Main is the TestMain of a package whose tests use Shared: it removes what
+// that leaves.
+func Main(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "dittofs-s3server-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		shared.dir = dir
+		defer func() {
+			if shared.server != nil {
+				shared.server.Stop()
+			}
+		}()
+		return m.Run()
+	}())
+}
+
+// Shared is the one server of this test binary, started when first asked for.
+// Each test takes a bucket of its own.
 func Shared(t testing.TB) *Server {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
+	if shared.dir == "" {
+		t.Fatal("s3server.Shared needs s3server.Main as TestMain")
+	}
 	if shared.server == nil {
-		dir, err := os.MkdirTemp("", "dittofs-s3server-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server, err := Launch(dir, Options{})
+		server, err := Launch(shared.dir, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -183,7 +183,7 @@ func TestAnEndpointThatDoesNotSpeakHTTP(t *testing.T) {
 	everyCall(t, w.store(t), fault.NotS3, fmt.Sprintf("content.endpoint: %s is no S3 service: it does not speak HTTP: correct content.endpoint", w.opts.Endpoint))
 }
 
-// rawServer greets every connection, and takes what comes.
+// rawServer answers everything with a greeting.
 func rawServer(t *testing.T, greeting string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -199,9 +199,11 @@ func rawServer(t *testing.T, greeting string) string {
 			}
 			go func() {
 				defer conn.Close()
-				_, _ = io.WriteString(conn, greeting)
-				_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+				if _, err := conn.Read(make([]byte, 1)); err == nil {
+					_, _ = io.WriteString(conn, greeting)
+					_, _ = io.Copy(io.Discard, conn)
+				}
 			}()
 		}
 	}()
@@ -245,7 +247,7 @@ func TestAServerWhoseConnectionsBreak(t *testing.T) {
 	p := w.proxied(t)
 	p.Set(faultproxy.Rule{Kind: faultproxy.ResetBefore})
 	everyCall(t, w.store(t), fault.Unreachable, fmt.Sprintf(
-		"content.endpoint: %s cannot be reached: connection reset by peer: start the service, or correct content.endpoint", p.URL()))
+		"content.endpoint: %s cannot be reached: it breaks connections off: start the service, or correct content.endpoint", p.URL()))
 }
 
 func TestAClockThatIsWrong(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -142,8 +143,10 @@ func (s *Store) judgeConnection(err error) (error, bool) {
 
 // lastOf is the innermost message of a chain: "connection refused".
 func lastOf(err error) string {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "the connection was closed in the middle"
+	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, cut) {
+			return "it breaks connections off"
+		}
 	}
 	for {
 		next := errors.Unwrap(err)

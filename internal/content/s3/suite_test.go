@@ -6,7 +6,10 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/content/contenttest"
+	"github.com/dittofs/dittofs/test/s3server"
 )
+
+func TestMain(m *testing.M) { s3server.Main(m) }
 
 func TestStoreKeepsTheContract(t *testing.T) {
 	contenttest.Run(t, func(t *testing.T) (content.Store, func() content.Store) {

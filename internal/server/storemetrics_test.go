@@ -2,9 +2,6 @@ package server
 
 import (
 	"bytes"
-	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,34 +9,7 @@ import (
 
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/test/nfsclient"
-	"github.com/dittofs/dittofs/test/pgserver"
-	"github.com/dittofs/dittofs/test/s3server"
 )
-
-func TestMain(m *testing.M) { pgserver.Main(m) }
-
-// remoteConfiguration is that of a server over PostgreSQL and S3.
-func remoteConfiguration(t *testing.T) *config.Config {
-	t.Helper()
-	dir, db, objects := t.TempDir(), pgserver.Shared(t), s3server.Start(t, s3server.Options{})
-	dsn := filepath.Join(dir, "dsn")
-	if err := os.WriteFile(dsn, []byte(db.DSN(db.NewDatabase(t))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, _, err := config.Parse(fmt.Appendf(nil, `
-cache: {path: %s/cache, size: 256MiB}
-metadata: {type: postgres, dsn_file: %s}
-content: {type: s3, bucket: %s, endpoint: %q, region: %s, credentials_file: %s, addressing: path}
-durability: remote
-nfs: {listen: "127.0.0.1:0"}
-admin: {listen: %q}
-shares: [{name: export, path: /export, squash: none}]
-`, dir, dsn, objects.Bucket(t), objects.Endpoint, objects.Region, objects.Credentials(t), freeAddress(t)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
-}
 
 // figure returns the value of a metric, with its labels as they are shown.
 func figure(t *testing.T, text, name string) float64 {
@@ -57,7 +27,7 @@ func figure(t *testing.T, text, name string) float64 {
 }
 
 func TestMetricsShowWhatPostgreSQLAndS3AreAskedFor(t *testing.T) {
-	r := start(t, remoteConfiguration(t))
+	r := start(t, farStores(t, config.DurabilityRemote).Config)
 	c := r.dial(t)
 	root := mount(t, c, "/export")
 	_, before := r.get(t, "/metrics")

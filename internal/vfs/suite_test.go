@@ -1,13 +1,20 @@
 package vfs_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
 	"github.com/dittofs/dittofs/test/pgserver"
+	"github.com/dittofs/dittofs/test/s3server"
 )
 
-func TestMain(m *testing.M) { pgserver.Main(m) }
+// withS3 runs the tests with a shared S3 server.
+type withS3 struct{ *testing.M }
+
+func (m withS3) Run() int { return s3server.Run(m.M) }
+
+func TestMain(m *testing.M) { os.Exit(pgserver.Run(withS3{m})) }
 
 func TestFileSystemOverEveryCombinationOfStores(t *testing.T) {
 	for _, s := range combinations {

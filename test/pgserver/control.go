@@ -141,7 +141,10 @@ func Shared(t testing.TB) *Server {
 }
 
 // Main runs the tests and ends the shared server.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a TestMain that has more to do: it returns the exit code.
+func Run(m interface{ Run() int }) int {
 	code := m.Run()
 	if shared.server != nil {
 		if err := shared.server.Kill(); err != nil {
@@ -153,7 +156,7 @@ func Main(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
 // Demote makes the server a standby that follows nobody: it answers reads and

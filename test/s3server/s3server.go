@@ -77,22 +77,23 @@ var shared struct {
 
 // Main is the TestMain of a package whose tests use Shared: it removes what
 // that leaves.
-func Main(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "dittofs-s3server-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a TestMain that has more to do: it returns the exit code.
+func Run(m interface{ Run() int }) int {
+	dir, err := os.MkdirTemp("", "dittofs-s3server-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	shared.dir = dir
+	defer func() {
+		if shared.server != nil {
+			shared.server.Stop()
 		}
-		defer os.RemoveAll(dir)
-		shared.dir = dir
-		defer func() {
-			if shared.server != nil {
-				shared.server.Stop()
-			}
-		}()
-		return m.Run()
-	}())
+	}()
+	return m.Run()
 }
 
 // Shared is the one server of this test binary, started when first asked for.

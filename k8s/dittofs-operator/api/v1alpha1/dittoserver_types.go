@@ -48,7 +48,8 @@ type DittoServerList struct {
 
 // DittoServerSpec is the wanted server. Every field has a default.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.cache.size) || self.metadata.type == 'memory' && self.content.type == 'memory' && !has(self.cache.volume) || quantity(string(self.cache.size)).compareTo(quantity(string(has(self.cache.volume) ? self.cache.volume.size : self.storage.size))) <= 0",message="cache.size must not be larger than the volume that holds the cache"
+// +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.cache.size) || has(self.cache.ephemeral) && self.cache.ephemeral || self.metadata.type == 'memory' && self.content.type == 'memory' && !has(self.cache.volume) || quantity(string(self.cache.size)).compareTo(quantity(string(has(self.cache.volume) ? self.cache.volume.size : self.storage.size))) <= 0",message="cache.size must not be larger than the volume that holds the cache"
+// +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.cache.ephemeral) || !self.cache.ephemeral || self.durability == 'remote' && self.metadata.type == 'postgres' && self.content.type == 's3'",message="cache.ephemeral needs durability remote, metadata.type postgres and content.type s3: what it holds is lost with the pod"
 type DittoServerSpec struct {
 	// Image of the server. Default: the image that the operator was deployed
 	// with, so that both are of one version.
@@ -111,6 +112,14 @@ type DittoServerSpec struct {
 	// +optional
 	Cache CacheSpec `json:"cache,omitzero"`
 
+	// What an acknowledged stable write means: local, the data is synced on the
+	// volume of the cache; remote, the content store has it, too, and while that
+	// cannot be reached the write waits and then fails.
+	// +kubebuilder:validation:Enum=local;remote
+	// +kubebuilder:default=local
+	// +optional
+	Durability string `json:"durability,omitempty"`
+
 	// The NFS listener.
 	// +kubebuilder:default={}
 	// +optional
@@ -147,6 +156,11 @@ type DittoServerSpec struct {
 	// +kubebuilder:default="30s"
 	// +optional
 	ShutdownTimeout metav1.Duration `json:"shutdownTimeout,omitzero"`
+
+	// The pod's ServiceAccount, which has the name of the DittoServer and no
+	// rights in the cluster.
+	// +optional
+	ServiceAccount ServiceAccountSpec `json:"serviceAccount,omitzero"`
 
 	// Resources of the server's container. Default: requests of 100m CPU and
 	// 256Mi memory and a limit of 1Gi memory. The Go runtime is told to stay
@@ -191,6 +205,15 @@ type DittoServerSpec struct {
 	// +kubebuilder:validation:MaxProperties=64
 	// +optional
 	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
+}
+
+// ServiceAccountSpec is the identity of the pod.
+type ServiceAccountSpec struct {
+	// Annotations, by which clouds give a pod a role, such as
+	// eks.amazonaws.com/role-arn for a bucket. A change restarts the server.
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 // DeletionPolicy says what happens to the data of a deleted DittoServer.

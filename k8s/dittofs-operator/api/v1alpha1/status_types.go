@@ -38,8 +38,11 @@ const (
 	// configuration.
 	ConditionConfigReady = "ConfigReady"
 	// ConditionStorageReady says that every volume is bound and of the size
-	// that the spec says.
+	// that the spec says, and that the server can use its bucket.
 	ConditionStorageReady = "StorageReady"
+	// ConditionDatabaseReady says that the server can use its database. It is
+	// true of a server that has none.
+	ConditionDatabaseReady = "DatabaseReady"
 )
 
 // DittoServerStatus is what is there.
@@ -85,7 +88,7 @@ type DittoServerStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// Ready, Available, Progressing, ConfigReady and StorageReady.
+	// Ready, Available, Progressing, ConfigReady, StorageReady and DatabaseReady.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

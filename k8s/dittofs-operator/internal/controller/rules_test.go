@@ -58,8 +58,8 @@ func TestSpecsAreAcceptedOrRefusedWithTheReason(t *testing.T) {
 		"pod":               {`{podLabels: {team: a}, podAnnotations: {b: c}, shutdownTimeout: 1m30s}`, ""},
 		"big cache, memory": {`{metadata: {type: memory}, content: {type: memory}, cache: {size: 20Gi}}`, ""},
 
-		"unknown metadata":   {`{metadata: {type: postgres}}`, `spec.metadata.type: Unsupported value: "postgres": supported values: "pebble", "memory"`},
-		"unknown content":    {`{content: {type: s3}}`, `spec.content.type: Unsupported value: "s3": supported values: "filesystem", "memory"`},
+		"unknown metadata":   {`{metadata: {type: mysql}}`, `spec.metadata.type: Unsupported value: "mysql": supported values: "pebble", "memory", "postgres"`},
+		"unknown content":    {`{content: {type: nfs}}`, `spec.content.type: Unsupported value: "nfs": supported values: "filesystem", "memory", "s3"`},
 		"two replicas":       {`{replicas: 2}`, `spec.replicas: Invalid value: 2: spec.replicas in body should be less than or equal to 1`},
 		"tiny volume":        {`{storage: {size: 100Mi}}`, `size must be at least 128Mi`},
 		"tiny cache":         {`{cache: {size: 63Mi}}`, `cache.size must be at least 64Mi`},
@@ -116,26 +116,32 @@ func TestChangesAreAcceptedOrRefusedWithTheReason(t *testing.T) {
 		{"another balancer class", `{service: {type: LoadBalancer, loadBalancerClass: a}}`, `{service: {type: LoadBalancer, loadBalancerClass: b}}`, "service.loadBalancerClass cannot be changed while service.type is LoadBalancer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			name := fmt.Sprintf("nas-%d", i)
-			u := parse(t, ns, name, test.before)
-			if err := api.Create(t.Context(), u); err != nil {
-				t.Fatal(err)
-			}
-			after := parse(t, ns, name, test.after)
-			eventually(t, func() error {
-				if err := api.Get(t.Context(), client.ObjectKeyFromObject(u), u); err != nil {
-					return err
-				}
-				after.SetResourceVersion(u.GetResourceVersion())
-				err := api.Update(t.Context(), after.DeepCopy(), client.DryRunAll)
-				if err != nil && strings.Contains(err.Error(), "object has been modified") {
-					return err
-				}
-				wantRefusal(t, err, test.refusal)
-				return nil
-			})
+			changeIsRefused(t, ns, fmt.Sprintf("nas-%d", i), test.before, test.after, test.refusal)
 		})
 	}
+}
+
+// changeIsRefused makes a DittoServer and changes it, which must be refused
+// with a message that contains refusal, or accepted if that is empty.
+func changeIsRefused(t *testing.T, namespace, name, before, after, refusal string) {
+	t.Helper()
+	old := parse(t, namespace, name, before)
+	if err := api.Create(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	changed := parse(t, namespace, name, after)
+	eventually(t, func() error {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(old), old); err != nil {
+			return err
+		}
+		changed.SetResourceVersion(old.GetResourceVersion())
+		err := api.Update(t.Context(), changed.DeepCopy(), client.DryRunAll)
+		if err != nil && strings.Contains(err.Error(), "object has been modified") {
+			return err
+		}
+		wantRefusal(t, err, refusal)
+		return nil
+	})
 }
 
 func TestNamesThatNoServiceCanHaveAreRefused(t *testing.T) {

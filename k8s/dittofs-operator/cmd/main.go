@@ -74,7 +74,7 @@ func run(o options) error {
 	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	if err := controller.Add(mgr, o.serverImage); err != nil {
+	if err := controller.Add(mgr, controller.Options{DefaultImage: o.serverImage}); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	ctrl.Log.Info("starting", "version", version.String(), "serverImage", o.serverImage)

@@ -20,4 +20,3 @@ type VolumeSpec struct {
 	// +optional
 	StorageClassName *string `json:"storageClassName,omitempty"`
 }
-

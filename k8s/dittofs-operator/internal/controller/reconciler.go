@@ -16,6 +16,7 @@ import (
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/probe"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/status"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
@@ -35,6 +36,8 @@ type Reconciler struct {
 	Client client.Client
 	// Applier applies the objects.
 	Applier *apply.Applier
+	// Prober asks servers for the state of their stores.
+	Prober *probe.Prober
 	// Events records transitions.
 	Events events.EventRecorder
 	// DefaultImage is the server's image where the spec has none.
@@ -73,11 +76,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (ctrl
 }
 
 // outcome says when to look again: at once and with back-off after a trouble
-// that passes, later after a refusal, else when something changes.
+// that passes, soon if nothing would tell of a change, later after a refusal,
+// else when something changes.
 func outcome(seen *status.Observation) (ctrl.Result, error) {
 	switch {
 	case seen.Problem != nil && !apply.Refused(seen.Problem):
 		return ctrl.Result{}, seen.Problem
+	case looked(seen.Server):
+		return ctrl.Result{RequeueAfter: lookAgain}, nil
 	case seen.Problem != nil || growthRefused(seen.Claims):
 		return ctrl.Result{RequeueAfter: retryRefused}, nil
 	}

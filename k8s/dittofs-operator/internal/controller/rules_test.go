@@ -160,7 +160,7 @@ func TestNamesThatNoServiceCanHaveAreRefused(t *testing.T) {
 
 func TestSamplesBecomeServers(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "config", "samples", "*.yaml"))
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 6 {
 		t.Fatalf("samples are %v (%v)", files, err)
 	}
 	for _, file := range files {
@@ -174,14 +174,16 @@ func TestSamplesBecomeServers(t *testing.T) {
 				t.Fatal(err)
 			}
 			ds.ObjectMeta = metav1.ObjectMeta{Name: ds.Name, Namespace: namespace(t)}
+			makeSecrets(t, ds.Namespace)
 			if err := api.Create(t.Context(), ds); err != nil {
 				t.Fatal(err)
 			}
-			var claims []string
-			for _, volume := range []string{"data", "metadata", "content", "cache"} {
-				if volume == "data" && ds.Name == "minimal" || volume != "data" && ds.Name == "filesystem" {
-					claims = append(claims, ds.Name+"-"+volume)
-				}
+			claims, known := map[string][]string{
+				"minimal": {"minimal-data"}, "memory": {}, "filesystem": {"filesystem-metadata", "filesystem-content", "filesystem-cache"},
+				"s3": {"s3-data"}, "postgres": {"postgres-data"}, "postgres-s3": {},
+			}[ds.Name]
+			if !known {
+				t.Fatalf("what volumes does %s have?", ds.Name)
 			}
 			bringUp(t, ds, claims...)
 		})

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"net/http"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -20,12 +22,14 @@ import (
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/probe"
 )
 
 // What the operator may do, and nothing more: server-side apply is create and
 // patch, and it deletes nothing but pods. Secrets are only read by name, to
-// tell whether one that a DittoServer names exists. The right on finalizers is
-// what the API server asks of those who set blocking owner references.
+// tell whether one that a DittoServer names exists and has the keys that the
+// server needs. The right on finalizers is what the API server asks of those who
+// set blocking owner references.
 //
 // +kubebuilder:rbac:groups=dittofs.io,resources=dittoservers,verbs=get;list;watch
 // +kubebuilder:rbac:groups=dittofs.io,resources=dittoservers/status,verbs=patch
@@ -64,16 +68,33 @@ func CacheOptions() cache.Options {
 	}
 }
 
+// Options of the controller.
+type Options struct {
+	// DefaultImage is the server's image where the spec has none.
+	DefaultImage string
+	// Transport is the way to the pods' admin port; nil is the direct one.
+	Transport http.RoundTripper
+}
+
+// workers is how many DittoServers are reconciled at a time, so that one whose
+// pod does not answer keeps no others waiting.
+const workers = 8
+
 // Add adds the controller to a manager.
-func Add(mgr ctrl.Manager, defaultImage string) error {
+func Add(mgr ctrl.Manager, o Options) error {
+	if o.Transport == nil {
+		o.Transport = probe.Transport()
+	}
 	r := &Reconciler{
 		Client:       mgr.GetClient(),
 		Applier:      &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Prober:       probe.New(o.Transport, clock.RealClock{}),
 		Events:       mgr.GetEventRecorder(names.Operator),
-		DefaultImage: defaultImage,
+		DefaultImage: o.DefaultImage,
 		Clock:        clock.RealClock{},
 	}
 	return ctrl.NewControllerManagedBy(mgr).
+		WithOptions(ctrlcontroller.Options{MaxConcurrentReconciles: workers}).
 		// A change of the status is the controller's own.
 		For(&v1alpha1.DittoServer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&appsv1.StatefulSet{}).

@@ -45,6 +45,10 @@ func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout
 			return nil
 		}
 	}
+	// A pod without its Secrets could not start, and a running one is left alone.
+	if seen.Lacking, err = r.lacking(ctx, ds); err != nil || len(seen.Lacking) > 0 && !hibernated(ds) {
+		return err
+	}
 	set, err := workload.Reconcile(ctx, r.Applier, workload.Input{
 		Server: ds, Config: seen.Config, Layout: layout, DefaultImage: r.DefaultImage,
 	})
@@ -83,6 +87,7 @@ func (r *Reconciler) observe(ctx context.Context, seen *status.Observation) erro
 		return err
 	}
 	seen.Pods = pods.Items
+	r.ask(ctx, seen)
 	return r.findSecrets(ctx, seen)
 }
 
@@ -162,12 +167,13 @@ func (r *Reconciler) writeStatus(ctx context.Context, ds *v1alpha1.DittoServer, 
 }
 
 // announce records an event when the phase changes, and when the cause of a
-// failure does.
+// failure does, or what a server waits for.
 func (r *Reconciler) announce(ctx context.Context, ds *v1alpha1.DittoServer, now v1alpha1.DittoServerStatus) {
 	was := apimeta.FindStatusCondition(ds.Status.Conditions, v1alpha1.ConditionReady)
 	is := apimeta.FindStatusCondition(now.Conditions, v1alpha1.ConditionReady)
 	bad := now.Phase == v1alpha1.PhaseFailed || now.Phase == v1alpha1.PhaseDegraded
-	newCause := bad && was != nil && was.Reason != is.Reason
+	waits := now.Phase == v1alpha1.PhaseStarting || now.Phase == v1alpha1.PhasePending
+	newCause := was != nil && was.Reason != is.Reason && (bad || waits && storeAtFault(now))
 	if ds.Status.Phase == now.Phase && !newCause {
 		return
 	}

@@ -55,9 +55,10 @@ func Config(ds *v1alpha1.DittoServer, layout volumes.Layout) (Rendered, error) {
 func configOf(ds *v1alpha1.DittoServer, layout volumes.Layout) *config.Config {
 	spec := &ds.Spec
 	c := config.Default()
-	c.Cache = config.Cache{Path: layout.CacheDir, Size: config.Size(layout.CacheSize)}
-	c.Metadata = config.Metadata{Type: config.MetadataType(spec.Metadata.Type), Path: layout.MetadataDir}
-	c.Content = config.Content{Type: config.ContentType(spec.Content.Type), Path: layout.ContentDir}
+	setCache(&c.Cache, &spec.Cache, layout)
+	c.Metadata = metadataOf(ds, layout)
+	c.Content = contentOf(ds, layout)
+	c.Durability = config.Durability(spec.Durability)
 	c.NFS.Listen = listen(spec.NFS.Port)
 	c.Admin.Listen = listen(names.AdminPort)
 	c.Logging = config.Logging{Level: spec.Logging.Level, Format: spec.Logging.Format}

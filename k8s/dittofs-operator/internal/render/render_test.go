@@ -85,10 +85,14 @@ func TestRestartHashFollowsOnlyWhatNeedsARestart(t *testing.T) {
 		change   func(*v1alpha1.DittoServerSpec)
 		restarts bool
 	}{
-		"share":   {func(s *v1alpha1.DittoServerSpec) { s.Shares[0].ReadOnly = true }, false},
-		"logging": {func(s *v1alpha1.DittoServerSpec) { s.Logging.Level = "debug" }, false},
-		"port":    {func(s *v1alpha1.DittoServerSpec) { s.NFS.Port = 2050 }, true},
-		"cache":   {func(s *v1alpha1.DittoServerSpec) { s.Cache.Size = ptr.To(resource.MustParse("1Gi")) }, true},
+		"share":      {func(s *v1alpha1.DittoServerSpec) { s.Shares[0].ReadOnly = true }, false},
+		"logging":    {func(s *v1alpha1.DittoServerSpec) { s.Logging.Level = "debug" }, false},
+		"port":       {func(s *v1alpha1.DittoServerSpec) { s.NFS.Port = 2050 }, true},
+		"database":   {func(s *v1alpha1.DittoServerSpec) { toPostgres(s) }, true},
+		"bucket":     {func(s *v1alpha1.DittoServerSpec) { toS3(s) }, true},
+		"durability": {func(s *v1alpha1.DittoServerSpec) { s.Durability = "remote" }, true},
+		"quota":      {func(s *v1alpha1.DittoServerSpec) { s.Shares[0].Quota = &v1alpha1.QuotaSpec{Inodes: 5} }, false},
+		"cache":      {func(s *v1alpha1.DittoServerSpec) { s.Cache.Size = ptr.To(resource.MustParse("1Gi")) }, true},
 	} {
 		gotAll, gotRestart := hash(test.change)
 		if gotAll == all || (gotRestart != restart) != test.restarts {

@@ -3,7 +3,6 @@ package status
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
@@ -58,36 +57,4 @@ func configReady(o Observation) metav1.Condition {
 		message += ", with warnings:\n" + o.Config.Warnings
 	}
 	return condition(v1alpha1.ConditionConfigReady, true, "Accepted", message)
-}
-
-func storageReady(o Observation) metav1.Condition {
-	not := func(reason, format string, args ...any) metav1.Condition {
-		return condition(v1alpha1.ConditionStorageReady, false, reason, fmt.Sprintf(format, args...))
-	}
-	if !o.ClaimsKnown {
-		return not("NotReached", "the volumes were not looked at, because something else was refused first")
-	}
-	if len(o.Claims) == 0 {
-		return condition(v1alpha1.ConditionStorageReady, true, "NotNeeded", "everything is in memory and lost when the pod stops")
-	}
-	for _, claim := range o.Claims {
-		switch {
-		case claim.Live.DeletionTimestamp != nil:
-			return not("Deleting", "PersistentVolumeClaim %s is being deleted as soon as no pod uses it", claim.Claim.Name)
-		case claim.Live.Status.Phase == corev1.ClaimLost:
-			return not("Lost", "PersistentVolumeClaim %s has lost its volume", claim.Claim.Name)
-		case claim.Live.Status.Phase != corev1.ClaimBound:
-			return not("Waiting", "PersistentVolumeClaim %s is not bound yet", claim.Claim.Name)
-		case claim.Refusal != nil:
-			return not("ExpansionRefused", "%v", claim.Refusal)
-		}
-	}
-	for _, claim := range o.Claims {
-		capacity := claim.Live.Status.Capacity[corev1.ResourceStorage]
-		if capacity.Cmp(claim.Claim.Spec.Size) < 0 {
-			return condition(v1alpha1.ConditionStorageReady, true, "Expanding", fmt.Sprintf("PersistentVolumeClaim %s grows from %s to %s",
-				claim.Claim.Name, capacity.String(), claim.Claim.Spec.Size.String()))
-		}
-	}
-	return condition(v1alpha1.ConditionStorageReady, true, "Bound", fmt.Sprintf("%d of %d volumes are bound", len(o.Claims), len(o.Claims)))
 }

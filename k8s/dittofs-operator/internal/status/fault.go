@@ -17,7 +17,7 @@ const imagePullFailed = "ImagePullFailed"
 
 // LacksImage reports whether a pod waits for an image that the node cannot get.
 func LacksImage(pods []corev1.Pod) bool {
-	f := faultOf(current(pods))
+	f := faultOf(Current(pods))
 	return f != nil && f.reason == imagePullFailed
 }
 

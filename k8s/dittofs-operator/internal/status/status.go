@@ -15,7 +15,9 @@ import (
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/stores"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
+	"github.com/dittofs/dittofs/pkg/health"
 )
 
 // Observation is everything that a status is derived from.
@@ -35,6 +37,14 @@ type Observation struct {
 	// MissingSecrets are those of spec.imagePullSecrets that do not exist. They
 	// are looked for only while the image cannot be had.
 	MissingSecrets []string
+	// Lacking are the Secrets and ConfigMaps that the server needs and that do
+	// not exist, or lack a key.
+	Lacking []stores.Fault
+	// Report is what the server says of its stores. It is asked for only if they
+	// are outside of its pod; nil if there is none. Silence says why, in words
+	// that stay the same while it does.
+	Report  *health.Report
+	Silence string
 	// Claims is what is known of the claims; ClaimsKnown is false if the
 	// reconcile did not come so far.
 	Claims      []volumes.State
@@ -54,7 +64,7 @@ func Compute(o Observation) v1alpha1.DittoServerStatus {
 
 	v := judge(o)
 	out.Phase = v.phase
-	for _, condition := range []metav1.Condition{ready(o, v, out), available(o, v, out), progressing(v), configReady(o), storageReady(o)} {
+	for _, condition := range []metav1.Condition{ready(o, v, out), available(o, v, out), progressing(v), configReady(o), storageReady(o), databaseReady(o)} {
 		condition.ObservedGeneration = o.Server.Generation
 		condition.LastTransitionTime = metav1.NewTime(o.Now.Truncate(time.Second))
 		condition.Message = shorten(condition.Message)
@@ -65,7 +75,7 @@ func Compute(o Observation) v1alpha1.DittoServerStatus {
 
 func describePods(out *v1alpha1.DittoServerStatus, o Observation) {
 	out.Replicas = int32(len(o.Pods))
-	if pod := current(o.Pods); pod != nil && len(pod.Spec.Containers) > 0 {
+	if pod := Current(o.Pods); pod != nil && len(pod.Spec.Containers) > 0 {
 		out.Version = version(pod.Spec.Containers[0].Image)
 	}
 }

@@ -26,11 +26,12 @@ type verdict struct {
 //  2. the spec cannot be carried out (configuration, or an object, refused);
 //  3. it is meant to be off;
 //  4. the pod cannot run (image, crash);
-//  5. it serves: the newest revision, or still an older one;
-//  6. it waits for something outside: a volume, a node;
-//  7. it is on its way up, for the first time or again.
+//  5. it serves, but a store outside of its pod is at fault;
+//  6. it serves: the newest revision, or still an older one;
+//  7. it waits for something outside: a Secret, a volume, a node, a store;
+//  8. it is on its way up, for the first time or again.
 func judge(o Observation) verdict {
-	pod := current(o.Pods)
+	pod := Current(o.Pods)
 	v := verdict{serving: pod != nil && rollout.Ready(pod), rolledOut: rolledOut(o, pod)}
 	unlessServing := func(phase v1alpha1.Phase) v1alpha1.Phase {
 		if v.serving {
@@ -61,6 +62,9 @@ func judge(o Observation) verdict {
 	if refusal := refusedGrowth(o); refusal != nil && v.serving {
 		return result(v1alpha1.PhaseDegraded, "ExpansionRefused", refusal.Error())
 	}
+	if fault := storeFault(o); fault != nil && v.serving {
+		return result(v1alpha1.PhaseDegraded, fault.reason, fault.message)
+	}
 	switch {
 	case v.serving && v.rolledOut:
 		return result(v1alpha1.PhaseRunning, "", "")
@@ -75,12 +79,17 @@ func comingUp(o Observation, pod *corev1.Pod) (phase v1alpha1.Phase, reason, mes
 	old := o.Server.Status
 	wasUp := old.ObservedGeneration == o.Server.Generation &&
 		(old.Phase == v1alpha1.PhaseRunning || old.Phase == v1alpha1.PhaseDegraded)
-	if waiting := unscheduled(pod); waiting != "" {
+	fault := storeFault(o)
+	if len(o.Lacking) > 0 { // there is no pod for the lack of it, or it cannot start
+		phase, reason, message = v1alpha1.PhasePending, fault.reason, fault.message
+	} else if waiting := unscheduled(pod); waiting != "" {
 		phase, reason, message = v1alpha1.PhasePending, "Unscheduled", waiting
 	} else if claim := unbound(o); claim != "" {
 		phase, reason, message = v1alpha1.PhasePending, "WaitingForVolume", claim
 	} else if pod == nil {
 		phase, reason, message = v1alpha1.PhasePending, "WaitingForPod", "the pod does not exist yet"
+	} else if fault != nil {
+		phase, reason, message = v1alpha1.PhaseStarting, fault.reason, "the pod "+pod.Name+" waits: "+fault.message
 	} else {
 		phase, reason, message = v1alpha1.PhaseStarting, "PodNotReady", "the pod "+pod.Name+" is not ready yet"
 	}
@@ -101,8 +110,8 @@ func claimsFate(ds *v1alpha1.DittoServer) string {
 	return "its volumes are kept"
 }
 
-// current is the pod that counts: one that is not going away, if there is one.
-func current(pods []corev1.Pod) *corev1.Pod {
+// Current is the pod that counts: one that is not going away, if there is one.
+func Current(pods []corev1.Pod) *corev1.Pod {
 	var found *corev1.Pod
 	for i := range pods {
 		if found == nil || found.DeletionTimestamp != nil {

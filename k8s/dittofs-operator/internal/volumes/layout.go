@@ -11,6 +11,9 @@
 //
 //	/data/metadata  /data/cache  /data/content    claim NAME-data
 //
+// A store in memory or elsewhere needs no directory, so that with PostgreSQL and
+// S3 only the cache is on the volume; an ephemeral one needs none at all.
+//
 // What has a volume of its own is in a directory of that volume, because the
 // root of a fresh ext4 holds lost+found:
 //
@@ -53,7 +56,7 @@ type Layout struct {
 	// there is none.
 	Scratch string
 	// MetadataDir, ContentDir and CacheDir are directories of the server; the
-	// first two are empty for the store in memory.
+	// first two are empty for a store in memory or elsewhere.
 	MetadataDir, ContentDir, CacheDir string
 	// CacheSize is the limit of CacheDir in bytes.
 	CacheSize int64
@@ -79,14 +82,15 @@ const (
 func For(ds *v1alpha1.DittoServer) Layout {
 	spec := &ds.Spec
 	l := Layout{}
-	if spec.Metadata.Type != v1alpha1.MetadataMemory {
+	if spec.Metadata.Type == v1alpha1.MetadataPebble {
 		l.MetadataDir = l.place(ds, Metadata, spec.Metadata.Volume)
 	}
-	if spec.Content.Type != v1alpha1.ContentMemory {
+	if spec.Content.Type == v1alpha1.ContentFilesystem {
 		l.ContentDir = l.place(ds, Content, spec.Content.Volume)
 	}
-	// A journal is worth a volume if anything that it completes is.
-	if l.MetadataDir == "" && l.ContentDir == "" && spec.Cache.Volume == nil {
+	// A journal is worth a volume if anything that it completes is kept.
+	inMemory := spec.Metadata.Type == v1alpha1.MetadataMemory && spec.Content.Type == v1alpha1.ContentMemory
+	if spec.Cache.Ephemeral || inMemory && spec.Cache.Volume == nil {
 		l.Scratch = Cache
 		l.Mounts = append(l.Mounts, Mount{Volume: Cache, Path: mountPath(Cache)})
 		l.CacheDir = path.Join(mountPath(Cache), Cache)

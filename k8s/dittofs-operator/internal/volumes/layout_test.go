@@ -19,6 +19,9 @@ func TestLayoutPutsEveryDirectoryOnAVolume(t *testing.T) {
 	memory := func(s *v1alpha1.DittoServerSpec) {
 		s.Metadata.Type, s.Content.Type = v1alpha1.MetadataMemory, v1alpha1.ContentMemory
 	}
+	elsewhere := func(s *v1alpha1.DittoServerSpec) {
+		s.Metadata.Type, s.Content.Type = v1alpha1.MetadataPostgres, v1alpha1.ContentS3
+	}
 	for name, test := range map[string]struct {
 		change                   func(*v1alpha1.DittoServerSpec)
 		claims                   []string
@@ -39,6 +42,18 @@ func TestLayoutPutsEveryDirectoryOnAVolume(t *testing.T) {
 			s.Metadata.Volume, s.Content.Volume, s.Cache.Volume = volume("1Gi"), volume("2Gi"), volume("128Mi")
 		}, []string{"nas-metadata", "nas-content", "nas-cache"},
 			"/volumes/metadata/metadata", "/volumes/content/content", "/volumes/cache/cache", "", 64 << 20},
+		"elsewhere": {elsewhere, []string{"nas-data"}, "", "", "/data/cache", "", 10 << 30 / 4},
+		"elsewhere with a cache volume": {func(s *v1alpha1.DittoServerSpec) { elsewhere(s); s.Cache.Volume = volume("4Gi") }, []string{"nas-cache"},
+			"", "", "/volumes/cache/cache", "", 1 << 30},
+		"elsewhere and ephemeral": {func(s *v1alpha1.DittoServerSpec) { elsewhere(s); s.Cache.Ephemeral = true }, nil,
+			"", "", "/volumes/cache/cache", "cache", 1 << 30},
+		"s3": {func(s *v1alpha1.DittoServerSpec) { s.Content.Type = v1alpha1.ContentS3 }, []string{"nas-data"},
+			"/data/metadata", "", "/data/cache", "", 10 << 30 / 4},
+		"postgres": {func(s *v1alpha1.DittoServerSpec) { s.Metadata.Type = v1alpha1.MetadataPostgres }, []string{"nas-data"},
+			"", "/data/content", "/data/cache", "", 10 << 30 / 4},
+		"postgres with memory": {func(s *v1alpha1.DittoServerSpec) {
+			s.Metadata.Type, s.Content.Type = v1alpha1.MetadataPostgres, v1alpha1.ContentMemory
+		}, []string{"nas-data"}, "", "", "/data/cache", "", 10 << 30 / 4},
 		"large volume": {func(s *v1alpha1.DittoServerSpec) { s.Storage.Size = resource.MustParse("1Ti") }, []string{"nas-data"},
 			"/data/metadata", "/data/content", "/data/cache", "", 10 << 30},
 		"given size": {func(s *v1alpha1.DittoServerSpec) { s.Cache.Size = ptr.To(resource.MustParse("100Mi")) }, []string{"nas-data"},
@@ -47,6 +62,7 @@ func TestLayoutPutsEveryDirectoryOnAVolume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ds := &v1alpha1.DittoServer{ObjectMeta: metav1.ObjectMeta{Name: "nas"}}
 			ds.Spec.Storage = *volume("10Gi")
+			ds.Spec.Metadata.Type, ds.Spec.Content.Type = v1alpha1.MetadataPebble, v1alpha1.ContentFilesystem
 			test.change(&ds.Spec)
 			l := For(ds)
 			var claims []string

@@ -21,5 +21,6 @@ func serviceAccount(ds *v1alpha1.DittoServer) *corev1ac.ServiceAccountApplyConfi
 	return corev1ac.ServiceAccount(names.ServiceAccount(ds), ds.Namespace).
 		WithLabels(names.Labels(ds)).
 		WithOwnerReferences(names.Owner(ds)).
+		WithAnnotations(ds.Spec.ServiceAccount.Annotations).
 		WithAutomountServiceAccountToken(false)
 }

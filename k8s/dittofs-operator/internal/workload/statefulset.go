@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -89,24 +91,20 @@ func podTemplate(in Input) (*corev1ac.PodTemplateSpecApplyConfiguration, error) 
 	return corev1ac.PodTemplateSpec().
 		WithLabels(labels).
 		WithAnnotations(ds.Spec.PodAnnotations).
-		WithAnnotations(map[string]string{names.AnnotationRestartHash: in.Config.RestartHash}).
+		WithAnnotations(map[string]string{names.AnnotationRestartHash: restartHash(in)}).
 		WithSpec(spec), nil
 }
 
-func podVolumes(in Input) []*corev1ac.VolumeApplyConfiguration {
-	out := []*corev1ac.VolumeApplyConfiguration{
-		corev1ac.Volume().WithName(configVolume).
-			WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(names.ConfigMap(in.Server))),
+// restartHash is that of the configuration, and of the annotations of the
+// ServiceAccount: clouds look at them when a pod is made.
+func restartHash(in Input) string {
+	hash := in.Config.RestartHash
+	if annotations := in.Server.Spec.ServiceAccount.Annotations; len(annotations) > 0 {
+		text, _ := json.Marshal(annotations) // a map of strings, sorted by key: cannot fail
+		sum := sha256.Sum256(text)
+		hash += "-" + hex.EncodeToString(sum[:4])
 	}
-	for _, claim := range in.Layout.Claims {
-		out = append(out, corev1ac.Volume().WithName(claim.Volume).
-			WithPersistentVolumeClaim(corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(claim.Name)))
-	}
-	if in.Layout.Scratch != "" {
-		out = append(out, corev1ac.Volume().WithName(in.Layout.Scratch).
-			WithEmptyDir(corev1ac.EmptyDirVolumeSource().WithSizeLimit(*in.Layout.ScratchLimit())))
-	}
-	return out
+	return hash
 }
 
 // place copies what the user says about where the pod runs. The types of the

@@ -6,6 +6,7 @@
 #   envtest   the operator, with -race, against a real etcd and API server
 #   kclient   the kernel's NFS client in a guest, and libnfs, against a started server
 #   crash     kill -9 under load, with a verifying writer; two servers on one database and bucket
+#   stores    a server over PostgreSQL and S3 on a real cluster, both taken away and given back
 #   e2e       the demo on a real cluster, every step checked
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -69,8 +70,13 @@ e2e() {
 	CHECK=1 hack/demo.sh
 }
 
+stores() {
+	hack/cluster/possible.sh || { loudly "a server over PostgreSQL and S3 on a real cluster: $(hack/cluster/possible.sh 2>&1)"; return 0; }
+	env -u KUBECONFIG hack/e2e-stores.sh
+}
+
 phases=$*
-[ "$phases" != all ] || phases="static unit crash envtest kclient e2e"
+[ "$phases" != all ] || phases="static unit crash envtest kclient stores e2e"
 failed=() began=$SECONDS
 for phase in $phases; do
 	t=$SECONDS

@@ -31,6 +31,20 @@ func fromBinary(binary, arch, version string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	return fromLayer(files, arch, "/"+entry, labels(entry, version))
+}
+
+// fromTree packs a folder into an image whose entry point is a file in it, such as /entry.sh.
+func fromTree(dir, arch, entry string) (v1.Image, error) {
+	files, err := treeTar(dir)
+	if err != nil {
+		return nil, err
+	}
+	return fromLayer(files, arch, entry, map[string]string{"org.opencontainers.image.title": filepath.Base(dir)})
+}
+
+// fromLayer is an image of one layer, files in a tar archive.
+func fromLayer(files []byte, arch, entry string, labels map[string]string) (v1.Image, error) {
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files)), nil }
 	layer, err := tarball.LayerFromOpener(open, tarball.WithCompressedCaching, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
@@ -43,11 +57,11 @@ func fromBinary(binary, arch, version string) (v1.Image, error) {
 		Created:      v1.Time{Time: time.Unix(0, 0).UTC()},
 		RootFS:       v1.RootFS{Type: "layers"},
 		Config: v1.Config{
-			Entrypoint: []string{"/" + entry},
+			Entrypoint: []string{entry},
 			Env:        []string{"PATH=/"},
 			User:       nonroot,
 			WorkingDir: "/",
-			Labels:     labels(entry, version),
+			Labels:     labels,
 		},
 	})
 	if err != nil {

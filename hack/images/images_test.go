@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,6 +101,30 @@ func TestPushedIndexIsPulledForEachArchitecture(t *testing.T) {
 		if got, err := image.Digest(); err != nil || got != local.digest {
 			t.Errorf("%s: pulled %s (%v), built %s", arch, got, err, local.digest)
 		}
+	}
+}
+
+func TestFolderIsPackedAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "usr/bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "usr/bin/sh"), []byte("#!"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("usr/bin", filepath.Join(dir, "bin")); err != nil {
+		t.Fatal(err)
+	}
+	image, err := fromTree(dir, "amd64", "/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil || !slices.Equal(config.Config.Entrypoint, []string{"/bin/sh"}) || config.Config.User != nonroot {
+		t.Errorf("the configuration is %+v (%v)", config.Config, err)
+	}
+	if names := fileNames(t, image); !slices.Equal(names, []string{"bin", "usr/", "usr/bin/", "usr/bin/sh"}) {
+		t.Errorf("files %q", names)
 	}
 }
 

@@ -3,6 +3,7 @@
 //	images build [-out dist] [-version V] [-arch amd64,arm64]   compiles, and writes an archive for each program and platform
 //	images push -registry HOST/REPOSITORY [-version V]          compiles, and pushes an index of both platforms for each program
 //	images pack -name HOST/NAME:TAG -out FILE BINARY            packs any static binary
+//	images pack -name HOST/NAME:TAG -out FILE -tree DIR ENTRY   packs a folder, of which ENTRY (/path in it) is run
 //
 // An image is one layer: the static binary, /etc/passwd, /tmp. It runs as 65532:65532 and contains no shell. Nothing in it
 // depends on the time or the place of the build, so two builds of one commit give one digest.
@@ -16,6 +17,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // host is the registry part of the names in the archives. Nothing is pulled from it: the name needs a host, or a container
@@ -133,11 +136,16 @@ func runPack(args []string) error {
 	name := flags.String("name", "", "HOST/NAME:TAG")
 	out := flags.String("out", "", "archive to write")
 	arch := flags.String("arch", "amd64", "platform of the binary")
+	tree := flags.String("tree", "", "folder to pack instead of a binary")
 	flags.Parse(args)
 	if *name == "" || *out == "" || flags.NArg() != 1 {
-		return errors.New("usage: images pack -name HOST/NAME:TAG -out FILE BINARY")
+		return errors.New("usage: images pack -name HOST/NAME:TAG -out FILE BINARY, or -tree DIR ENTRY")
 	}
-	image, err := fromBinary(flags.Arg(0), *arch, "")
+	pack := func() (v1.Image, error) { return fromBinary(flags.Arg(0), *arch, "") }
+	if *tree != "" {
+		pack = func() (v1.Image, error) { return fromTree(*tree, *arch, flags.Arg(0)) }
+	}
+	image, err := pack()
 	if err != nil {
 		return err
 	}

@@ -143,7 +143,7 @@ func TestConditionsFollowTheServersReport(t *testing.T) {
 	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionFalse, "Unreachable", "no way to the metadata")
 	waitPhase(t, ds, v1alpha1.PhaseStarting)
 	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "DatabaseUnreachable", "the pod nas-0 waits: database: no way")
-	wantCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionTrue, "Reachable", "bucket files")
+	wantCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionUnknown, "Starting", "bucket files")
 
 	fakePods.report(address, health.Serving, "", "")
 	setPod(t, pod, true, running)

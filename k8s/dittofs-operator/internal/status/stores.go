@@ -55,6 +55,9 @@ func storeReady(o Observation, kind, check, what string) metav1.Condition {
 	if o.Report == nil {
 		return unknown("NoReport", "the server has not said whether it can use the "+what+": "+o.Silence)
 	}
+	if o.Report.Phase == health.Starting { // it has not come so far
+		return unknown("Starting", "the server starts, and has not used the "+what+" yet")
+	}
 	if o.Report.Find(check) == nil {
 		return unknown("NoReport", "the server does not say whether it can use the "+what+": is its image of the operator's version?")
 	}

@@ -39,6 +39,8 @@ func without(check, reason string) func(*Observation) {
 	}
 }
 
+func starting(o *Observation) { o.Report.Phase, o.Report.Ready = health.Starting, false }
+
 func silent(o *Observation) { o.Report, o.Silence = nil, "nobody answers" }
 
 func TestStoresOutsideOfThePodAreJudged(t *testing.T) {
@@ -60,7 +62,8 @@ func TestStoresOutsideOfThePodAreJudged(t *testing.T) {
 		"both away":             {[]func(*Observation){at(0, "Unreachable"), at(1, "SlowDown")}, v1alpha1.PhaseDegraded, "DatabaseUnreachable", no, "Unreachable", no, "SlowDown", true},
 		"a reason with spaces":  {[]func(*Observation){at(0, "no way")}, v1alpha1.PhaseDegraded, "DatabaseFault", no, "Fault", yes, "Reachable", true},
 		"no reason":             {[]func(*Observation){at(1, "")}, v1alpha1.PhaseDegraded, "StorageFault", yes, "Reachable", no, "Fault", true},
-		"starting":              {[]func(*Observation){notReady, at(0, "Unreachable")}, v1alpha1.PhaseStarting, "DatabaseUnreachable", no, "Unreachable", yes, "Reachable", false},
+		"starting":              {[]func(*Observation){notReady, starting}, v1alpha1.PhaseStarting, "PodNotReady", unknown, "Starting", unknown, "Starting", false},
+		"waiting":               {[]func(*Observation){notReady, starting, at(0, "Unreachable")}, v1alpha1.PhaseStarting, "DatabaseUnreachable", no, "Unreachable", unknown, "Starting", false},
 		"starting again":        {[]func(*Observation){was(v1alpha1.PhaseRunning), notReady, at(1, "AccessDenied")}, v1alpha1.PhaseDegraded, "StorageAccessDenied", yes, "Reachable", no, "AccessDenied", false},
 		"rolled out to a fault": {[]func(*Observation){func(o *Observation) { o.Set.Generation++ }, at(0, "Unreachable")}, v1alpha1.PhaseDegraded, "DatabaseUnreachable", no, "Unreachable", yes, "Reachable", true},
 		"silent":                {[]func(*Observation){silent}, v1alpha1.PhaseRunning, "Running", unknown, "NoReport", unknown, "NoReport", true},

@@ -46,11 +46,12 @@ func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout
 		}
 	}
 	// A pod without its Secrets could not start, and a running one is left alone.
-	if seen.Lacking, err = r.lacking(ctx, ds); err != nil || len(seen.Lacking) > 0 && !hibernated(ds) {
+	lacking, once, err := r.resolve(ctx, ds)
+	if seen.Lacking = lacking; err != nil || len(lacking) > 0 && !hibernated(ds) {
 		return err
 	}
 	set, err := workload.Reconcile(ctx, r.Applier, workload.Input{
-		Server: ds, Config: seen.Config, Layout: layout, DefaultImage: r.DefaultImage,
+		Server: ds, Config: seen.Config, Layout: layout, ReadOnce: once, DefaultImage: r.DefaultImage,
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,40 +33,46 @@ func hibernated(ds *v1alpha1.DittoServer) bool {
 	return ds.Spec.Replicas != nil && *ds.Spec.Replicas == 0
 }
 
-// lacking looks for the Secrets and ConfigMaps that the server needs.
-func (r *Reconciler) lacking(ctx context.Context, ds *v1alpha1.DittoServer) ([]stores.Fault, error) {
-	var faults []stores.Fault
+// resolve looks at the Secrets and ConfigMaps that the server needs: what they
+// lack, and the values that it reads only once.
+func (r *Reconciler) resolve(ctx context.Context, ds *v1alpha1.DittoServer) (faults []stores.Fault, once [][]byte, err error) {
 	for _, reference := range stores.References(ds) {
-		fault, err := r.lacks(ctx, ds.Namespace, reference)
-		if err != nil {
-			return nil, fmt.Errorf("read %s %s: %w", reference.Kind, reference.Name, err)
+		values, err := r.values(ctx, ds.Namespace, reference)
+		if apierrors.IsNotFound(err) {
+			faults = append(faults, *reference.NotFound())
+			continue
 		}
-		if fault != nil {
+		if err != nil {
+			return nil, nil, fmt.Errorf("read %s %s: %w", reference.Kind, reference.Name, err)
+		}
+		if fault := reference.Lacks(func(key string) bool { return len(values[key]) > 0 }); fault != nil {
 			faults = append(faults, *fault)
 		}
+		if reference.Only != "" {
+			once = append(once, values[reference.Only])
+		}
 	}
-	return faults, nil
+	return faults, once, nil
 }
 
-func (r *Reconciler) lacks(ctx context.Context, namespace string, reference stores.Reference) (*stores.Fault, error) {
-	var object client.Object = &corev1.Secret{}
-	if reference.Kind == stores.ConfigMap {
-		object = &corev1.ConfigMap{}
+// values of a Secret or ConfigMap.
+func (r *Reconciler) values(ctx context.Context, namespace string, reference stores.Reference) (map[string][]byte, error) {
+	key := client.ObjectKey{Namespace: namespace, Name: reference.Name}
+	if reference.Kind == stores.Secret {
+		secret := &corev1.Secret{}
+		err := r.Applier.Live.Get(ctx, key, secret)
+		return secret.Data, err
 	}
-	err := r.Applier.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: reference.Name}, object)
-	if apierrors.IsNotFound(err) {
-		return reference.NotFound(), nil
+	configMap := &corev1.ConfigMap{}
+	err := r.Applier.Live.Get(ctx, key, configMap)
+	values := maps.Clone(configMap.BinaryData)
+	if values == nil {
+		values = map[string][]byte{}
 	}
-	if err != nil {
-		return nil, err
+	for key, value := range configMap.Data {
+		values[key] = []byte(value)
 	}
-	return reference.Lacks(func(key string) bool {
-		if secret, ok := object.(*corev1.Secret); ok {
-			return len(secret.Data[key]) > 0
-		}
-		configMap := object.(*corev1.ConfigMap)
-		return len(configMap.Data[key])+len(configMap.BinaryData[key]) > 0
-	}), nil
+	return values, err
 }
 
 // ask asks the server for the state of its stores.

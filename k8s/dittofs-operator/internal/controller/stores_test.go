@@ -215,7 +215,15 @@ func TestRunningServerIsLeftAloneWhenASecretIsMissing(t *testing.T) {
 	makeSecret(t, ds.Namespace, "tls", secrets["tls"])
 	waitPhase(t, ds, v1alpha1.PhaseRunning)
 
-	// New contents are the server's to read; another name is another pod.
+	// The CA is read once; other new contents are the server's to read.
+	update(t, get(t, ds.Namespace, "tls", &corev1.Secret{}), func(s *corev1.Secret) { s.StringData = map[string]string{"ca.crt": "new", "tls.key": "x"} })
+	eventually(t, func() error {
+		if now := setGeneration(t, ds); now != generation+1 {
+			return fmt.Errorf("with another CA the StatefulSet is of generation %d", now)
+		}
+		return nil
+	})
+	generation++
 	update(t, get(t, ds.Namespace, "database-app", &corev1.Secret{}), func(s *corev1.Secret) { s.StringData = map[string]string{"password": "new"} })
 	update(t, ds, func(ds *v1alpha1.DittoServer) { ds.Spec.Metadata.Postgres.SecretRef.Name = "other" })
 	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionFalse, "SecretNotFound", "other")

@@ -47,7 +47,8 @@ type Reference struct {
 	Check string
 	// Volume in the pod.
 	Volume string
-	// Only is the one key that is mounted; empty mounts all of them.
+	// Only is the one key that is mounted; empty mounts all of them. The server
+	// reads it once, as it starts; it reads the files of the others again.
 	Only string
 	// Needs lists alternatives: of at least one all keys must be there.
 	Needs [][]string

@@ -95,16 +95,17 @@ func podTemplate(in Input) (*corev1ac.PodTemplateSpecApplyConfiguration, error) 
 		WithSpec(spec), nil
 }
 
-// restartHash is that of the configuration, and of the annotations of the
-// ServiceAccount: clouds look at them when a pod is made.
+// restartHash is that of the configuration and of what else counts when a pod
+// is made: values that are read once, and the annotations of the ServiceAccount,
+// by which clouds give it a role.
 func restartHash(in Input) string {
-	hash := in.Config.RestartHash
-	if annotations := in.Server.Spec.ServiceAccount.Annotations; len(annotations) > 0 {
-		text, _ := json.Marshal(annotations) // a map of strings, sorted by key: cannot fail
-		sum := sha256.Sum256(text)
-		hash += "-" + hex.EncodeToString(sum[:4])
+	annotations := in.Server.Spec.ServiceAccount.Annotations
+	if len(annotations) == 0 && len(in.ReadOnce) == 0 {
+		return in.Config.RestartHash
 	}
-	return hash
+	text, _ := json.Marshal([]any{annotations, in.ReadOnce}) // strings and bytes, sorted by key: cannot fail
+	sum := sha256.Sum256(text)
+	return in.Config.RestartHash + "-" + hex.EncodeToString(sum[:4])
 }
 
 // place copies what the user says about where the pod runs. The types of the

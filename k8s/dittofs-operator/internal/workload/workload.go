@@ -25,6 +25,9 @@ type Input struct {
 	Server *v1alpha1.DittoServer
 	Config render.Rendered
 	Layout volumes.Layout
+	// ReadOnce are values of Secrets and ConfigMaps that the server reads only as
+	// it starts.
+	ReadOnce [][]byte
 	// DefaultImage is used if the spec has none.
 	DefaultImage string
 }

@@ -22,7 +22,7 @@ import (
 // for them, and the Secrets that it needs are looked for. Nothing tells the
 // operator: of Secrets it may read those that are named to it, and a right to
 // watch them would be one to read all of the cluster.
-const lookAgain = 3 * time.Second
+const lookAgain = 2 * time.Second
 
 // looked reports whether a server has to be looked at again and again.
 func looked(ds *v1alpha1.DittoServer) bool {

@@ -47,7 +47,7 @@ pod_is_there() { [ -n "$(server_pod)" ]; }
 no_pod() { ! pod_is_there; }
 check "no pod is made that could not start" no_pod
 
-step "The Secrets, as CloudNativePG and a person write them; S3 and its bucket; PostgreSQL has no pod yet"
+step "The Secrets, as CloudNativePG and a person write them; S3 without the bucket; PostgreSQL has no pod yet"
 k apply -f - <<Y
 apiVersion: v1
 kind: Secret
@@ -72,18 +72,23 @@ sed "s|IMAGE|$IMAGES/postgres:1|" test/e2e/stores/postgres.yaml | k apply -f - >
 sed "s|IMAGE|$IMAGES/versitygw:1|" test/e2e/stores/s3.yaml | k apply -f - >/dev/null
 check "the S3 server is ready" k rollout status deployment/s3 --timeout=120s
 make_bucket() {
-	curl -fsS -m 10 -X PUT --aws-sigv4 aws:amz:us-east-1:s3 --user ours:not-for-the-config-map "http://$(k get service s3 -o 'jsonpath={.spec.clusterIP}'):7070/files"
+	curl -fsS -m 10 -X PUT --aws-sigv4 aws:amz:us-east-1:s3 --user ours:not-for-the-config-map -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" \
+		"http://$(k get service s3 -o 'jsonpath={.spec.clusterIP}'):7070/files"
 }
-check "it has a bucket" make_bucket
 check "the server's pod comes by itself" wait_for 30 "the pod" pod_is_there
 pod=$(server_pod)
 if [ -n "$database" ]; then
-	waits() { says DatabaseReady False && [ "$(status phase)" = Starting ] && tells DatabaseReady False; }
-	check "it waits for its database" wait_for 60 "a waiting server" waits
-	tells DatabaseReady False
+	check "it waits for its database" wait_for 60 "a waiting server" says DatabaseReady False Unreachable
+	check "it is Starting" [ "$(status phase)" = Starting ]
+	check "the condition says why" tells DatabaseReady False Unreachable
 	not_restarted() { [ "$(k get pod "$pod" -o 'jsonpath={.status.containerStatuses[0].restartCount}')" = 0 ]; }
 	check "it does not crash meanwhile" not_restarted
 	check "PostgreSQL starts" scale database 1
+fi
+if [ -n "$bucket" ]; then
+	check "it waits for its bucket" wait_for 60 "a waiting server" says StorageReady False BucketNotFound
+	check "the condition says why" tells StorageReady False BucketNotFound
+	check "the bucket is made" make_bucket
 fi
 check "it is Running" k wait "dittoserver/$SAMPLE" --for='jsonpath={.status.phase}'=Running --timeout=180s
 kubectl uncordon $NODE >/dev/null

@@ -80,7 +80,9 @@ cluster_with_operator() {
 		grep -v 'serverside-applied\|^sed\|ing directory' || :
 	check "the operator is available" kubectl -n dittofs-system wait deployment/dittofs-operator --for=condition=Available --timeout=60s
 	look_at what_there_is
-	kubectl create namespace "$NAMESPACE" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+	kubectl delete namespace "$NAMESPACE" --ignore-not-found --timeout=120s # of a run with KEEP=1
+	kubectl delete pv -l "dittofs-test=$NAMESPACE" --timeout=60s >/dev/null
+	kubectl create namespace "$NAMESPACE" >/dev/null
 }
 
 client_yaml() { # POD USER COMMAND VOLUME

@@ -113,14 +113,19 @@ kill_server "$pod"
 check "both pods go on, with the same file handles" go_on 20
 check "the tree is the same" same_tree
 
-# outage NAME CONDITION: a store goes, the condition tells, nothing more is acknowledged, the store comes, all goes on.
+# outage NAME CONDITION: a store goes, the condition tells, what cannot be kept is not acknowledged, the store comes, all goes on.
+stalls() { ! client writer wait -more 2 -timeout 10s; } # one may have been on its way
 outage() {
 	step "$1 is taken away, and given back"
 	check "it goes" scale "$1" 0
 	check "$2 tells" tells "$2" False
 	check "the server is Degraded" says Ready False
 	check "and stays in its Service" says Available True
-	sleep 10
+	if [ "$1" = s3 ] && [ "$(k get dittoserver "$SAMPLE" -o 'jsonpath={.spec.durability}')" = local ]; then
+		check "synced writes go on, into the journal" client writer wait -more 20 -timeout 60s
+	else
+		check "no synced write is acknowledged" stalls
+	fi
 	check "it comes" scale "$1" 1
 	check "$2 tells" tells "$2" True
 	check "both pods go on" go_on 20

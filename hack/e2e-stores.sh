@@ -70,10 +70,10 @@ stringData: {AWS_ACCESS_KEY_ID: ours, AWS_SECRET_ACCESS_KEY: not-for-the-config-
 Y
 sed "s|IMAGE|$IMAGES/postgres:1|" test/e2e/stores/postgres.yaml | k apply -f - >/dev/null
 sed "s|IMAGE|$IMAGES/versitygw:1|" test/e2e/stores/s3.yaml | k apply -f - >/dev/null
-check "the S3 server is ready" k rollout status deployment/s3 --timeout=120s
+check "the S3 server is ready" k rollout status deployment/objects --timeout=120s
 make_bucket() {
 	curl -fsS -m 10 -X PUT --aws-sigv4 aws:amz:us-east-1:s3 --user ours:not-for-the-config-map -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" \
-		"http://$(k get service s3 -o 'jsonpath={.spec.clusterIP}'):7070/files"
+		"http://$(k get service objects -o 'jsonpath={.spec.clusterIP}'):7070/files"
 }
 check "the server's pod comes by itself" wait_for 30 "the pod" pod_is_there
 pod=$(server_pod)
@@ -121,7 +121,7 @@ outage() {
 	check "$2 tells" tells "$2" False
 	check "the server is Degraded" says Ready False
 	check "and stays in its Service" says Available True
-	if [ "$1" = s3 ] && [ "$(k get dittoserver "$SAMPLE" -o 'jsonpath={.spec.durability}')" = local ]; then
+	if [ "$1" = objects ] && [ "$(k get dittoserver "$SAMPLE" -o 'jsonpath={.spec.durability}')" = local ]; then
 		check "synced writes go on, into the journal" client writer wait -more 20 -timeout 60s
 	else
 		check "no synced write is acknowledged" stalls
@@ -132,7 +132,7 @@ outage() {
 	check "the tree is the same" same_tree
 	check "the server is Running" k wait "dittoserver/$SAMPLE" --for='jsonpath={.status.phase}'=Running --timeout=30s
 }
-[ -z "$bucket" ] || outage s3 StorageReady
+[ -z "$bucket" ] || outage objects StorageReady
 [ -z "$database" ] || outage database DatabaseReady
 
 if [ -n "$moves" ]; then

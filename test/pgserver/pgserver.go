@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -54,7 +53,7 @@ type Server struct {
 	options Options
 	process *exec.Cmd
 	exited  chan struct{}
-	names   atomic.Int64
+	databases
 }
 
 // Start runs a server until the end of the test.
@@ -262,12 +261,13 @@ func (s *Server) Log() string {
 	return string(text)
 }
 
-// DSN is a connection string for a database, over TCP as superuser.
+// DSN is a connection string for a database, over TCP as superuser. It does not
+// ask for TLS: a server without it would need a second connection to be told.
 func (s *Server) DSN(database string) string { return s.DSNAt(s.Port, database) }
 
 // DSNAt is DSN with another port, such as that of a proxy.
 func (s *Server) DSNAt(port int, database string) string {
-	return fmt.Sprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s", port, User, Password, database)
+	return fmt.Sprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s sslmode=disable", port, User, Password, database)
 }
 
 // Exec runs statements as superuser in the database postgres.
@@ -284,15 +284,4 @@ func (s *Server) ExecIn(database, sql string) (err error) {
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
 	_, err = conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
 	return err
-}
-
-// NewDatabase makes an empty database and returns its name. The database goes
-// with the server.
-func (s *Server) NewDatabase(t testing.TB) string {
-	t.Helper()
-	name := fmt.Sprintf("test%d", s.names.Add(1))
-	if err := s.Exec("CREATE DATABASE " + name); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }

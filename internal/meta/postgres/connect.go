@@ -45,13 +45,17 @@ const session = `SELECT pg_is_in_recovery(),
 	set_config('jit', 'off', false),
 	set_config('default_transaction_isolation', 'read committed', false)`
 
-// connect opens one connection.
+// connect opens a connection of its own, for statements that are sent once or
+// seldom: to prepare each would cost a round trip more.
 func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 	config, err := load(s.options.DSNFile)
 	if err != nil {
 		return nil, err
 	}
 	s.target.Store(new(targetOf(config)))
+	if config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	s.roundTrips.Add(1)
 	s.connects.Add(1)
 	var standby bool
-	if err := conn.QueryRow(ctx, session).Scan(&standby, nil, nil, nil, nil, nil); err != nil {
+	if err := conn.QueryRow(ctx, session, pgx.QueryExecModeSimpleProtocol).Scan(&standby, nil, nil, nil, nil, nil); err != nil {
 		return err
 	}
 	if standby {

@@ -44,6 +44,8 @@ type Store interface {
 	// Claim binds the store to the instance (16 bytes, hex): the first caller
 	// takes it, another instance gets ErrForeign.
 	Claim(ctx context.Context, instance string) error
+	// Owner is the instance that the store is bound to, "" if there is none.
+	Owner(ctx context.Context) (instance string, err error)
 	// Close releases resources.
 	Close() error
 }

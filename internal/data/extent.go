@@ -26,6 +26,8 @@ var (
 	ErrTooLarge = errors.New("request is too large")
 	// ErrNotStored: the content store did not take the data in time.
 	ErrNotStored = errors.New("the content store does not take data")
+	// ErrOtherContent: the content store is not the one that was used before.
+	ErrOtherContent = errors.New("the content store is not that of this filesystem")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("data store is closed")
 )

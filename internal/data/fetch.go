@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -15,9 +17,12 @@ import (
 const (
 	// maxRun bounds the bytes of one request to the content store.
 	maxRun = 4 << 20
-	// fetchMemory bounds the bytes of all fetches under way; a single page
-	// may be larger.
+	// fetchMemory bounds the bytes of all flights; a single page may be
+	// larger.
 	fetchMemory = 64 << 20
+	// keepFlight is how long a flight stays for readers that come after it,
+	// if its memory is not needed before: most of a sequential reader's do.
+	keepFlight = 3 * time.Second
 )
 
 // flight is a fetch under way of consecutive pages of a segment. Everybody who
@@ -28,6 +33,17 @@ type flight struct {
 	off         int64 // of data, constant once done
 	data        []byte
 	err         error
+	c           *segmentCopy
+}
+
+// arrived says whether the bytes are here.
+func (f *flight) arrived() bool {
+	select {
+	case <-f.done:
+		return f.err == nil
+	default:
+		return false
+	}
 }
 
 // fetcher fetches pages of stored segments into the cache.
@@ -35,6 +51,8 @@ type fetcher struct {
 	store  *Store
 	memory *semaphore.Weighted
 	jobs   chan aheadJob
+	mu     sync.Mutex
+	kept   []*flight // the oldest first
 	// waiting counts jobs that are not done.
 	waiting atomic.Int64
 }
@@ -84,12 +102,17 @@ func (s *Store) readCopy(ctx context.Context, g *segment, e Extent, mem []byte, 
 // returns the others.
 func (s *Store) readPresent(c *segmentCopy, t *pageTable, p []byte, lo int64) (absent []int) {
 	for page := int(lo >> c.shift); int64(page)<<c.shift < lo+int64(len(p)); page++ {
+		part, at := c.part(page, p, lo)
+		if f := c.arrivedFlight(page); f != nil {
+			copy(part, f.data[at-f.off:])
+			s.stats.pageHits.Add(1)
+			continue
+		}
 		if !s.pages.has(c, page) {
 			s.stats.pageMisses.Add(1)
 			absent = append(absent, page)
 			continue
 		}
-		part, at := c.part(page, p, lo)
 		err := s.pages.read(c, part, at)
 		if err == nil {
 			err = t.verify(part, uint64(at))
@@ -103,6 +126,17 @@ func (s *Store) readPresent(c *segmentCopy, t *pageTable, p []byte, lo int64) (a
 		s.stats.pageHits.Add(1)
 	}
 	return absent
+}
+
+// arrivedFlight is the flight whose memory still holds a page, or nil.
+func (c *segmentCopy) arrivedFlight(page int) *flight {
+	c.mu.Lock()
+	f := c.flights[page]
+	c.mu.Unlock()
+	if f == nil || !f.arrived() {
+		return nil
+	}
+	return f
 }
 
 // part is the part of p, the bytes from lo on, that lies in a page, and where
@@ -149,7 +183,7 @@ func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (fl
 			if n := len(fresh); n > 0 && fresh[n-1].last == page-1 && c.length(fresh[n-1].first, page) <= maxRun {
 				f = fresh[n-1]
 			} else {
-				f = &flight{first: page, done: make(chan struct{})}
+				f = &flight{first: page, done: make(chan struct{}), c: c}
 				fresh = append(fresh, f)
 			}
 			f.last = page
@@ -200,25 +234,75 @@ func (s *Store) background(f func()) bool {
 // end with the caller who began it: others may have come on board.
 func (s *Store) fly(f *flight, g *segment, t *pageTable, c *segmentCopy) {
 	n := c.length(f.first, f.last)
-	if err := s.fetcher.memory.Acquire(s.ctx, n); err != nil {
-		f.err = ErrClosed
-	} else {
-		defer s.fetcher.memory.Release(n)
+	if f.err = s.fetcher.take(s.ctx, n); f.err == nil {
 		f.off, _ = c.bounds(f.first)
 		f.data, f.err = s.fetchVerified(g, t, f.off, n)
-	}
-	// Readers need not wait until the pages are kept, but find the flight as
-	// long as they are not.
-	close(f.done)
-	if f.err == nil {
-		for page := f.first; page <= f.last; page++ {
-			part, _ := c.part(page, f.data, f.off)
-			s.pages.put(c, page, part)
+		if f.err != nil {
+			s.fetcher.memory.Release(n)
 		}
 	}
-	c.mu.Lock()
-	c.land(f)
-	c.mu.Unlock()
+	// Readers need not wait until the pages are in the cache, but find the
+	// flight as long as they are not.
+	close(f.done)
+	if f.err != nil {
+		c.mu.Lock()
+		c.land(f)
+		c.mu.Unlock()
+		return
+	}
+	for page := f.first; page <= f.last; page++ {
+		part, _ := c.part(page, f.data, f.off)
+		s.pages.put(c, page, part)
+	}
+	s.fetcher.keep(f)
+}
+
+// take reserves memory for a flight, at the cost of those kept for longest.
+func (f *fetcher) take(ctx context.Context, n int64) error {
+	for !f.memory.TryAcquire(n) {
+		if !f.dropOldest() {
+			if f.memory.Acquire(ctx, n) != nil {
+				return ErrClosed
+			}
+			break
+		}
+	}
+	return nil
+}
+
+func (f *fetcher) keep(fl *flight) {
+	f.mu.Lock()
+	f.kept = append(f.kept, fl)
+	f.mu.Unlock()
+	time.AfterFunc(keepFlight, func() { f.drop(fl) })
+}
+
+func (f *fetcher) dropOldest() bool {
+	f.mu.Lock()
+	var oldest *flight
+	if len(f.kept) > 0 {
+		oldest = f.kept[0]
+	}
+	f.mu.Unlock()
+	return oldest != nil && f.drop(oldest)
+}
+
+// drop ends the life of a kept flight; false if that has happened.
+func (f *fetcher) drop(fl *flight) bool {
+	f.mu.Lock()
+	i := slices.Index(f.kept, fl)
+	if i >= 0 {
+		f.kept = slices.Delete(f.kept, i, i+1)
+	}
+	f.mu.Unlock()
+	if i < 0 {
+		return false
+	}
+	fl.c.mu.Lock()
+	fl.c.land(fl)
+	fl.c.mu.Unlock()
+	f.memory.Release(fl.c.length(fl.first, fl.last))
+	return true
 }
 
 // fetchVerified fetches bytes of a stored segment. Bytes that fail their

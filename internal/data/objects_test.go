@@ -108,6 +108,12 @@ func (o *objects) Claim(_ context.Context, instance string) error {
 	return nil
 }
 
+func (o *objects) Owner(context.Context) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.owner, nil
+}
+
 func (o *objects) Close() error { return nil }
 
 // fail makes every call but Size and Claim return err, until fail(nil).

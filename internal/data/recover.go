@@ -19,7 +19,7 @@ func footerChecksum(footer []byte) uint32 {
 
 // recover brings the index and the journal together after a start:
 //
-//  1. Segments that the index knows are loaded into the table.
+//  1. Segments that the index knows were loaded into the table.
 //  2. Files of the journal that were never sealed are verified record by
 //     record and sealed, or removed if nothing refers to them.
 //  3. Sealed files are queued for the content store, unless it has them.
@@ -30,9 +30,6 @@ func footerChecksum(footer []byte) uint32 {
 // Its time is proportional to the segments' number and to the bytes that were
 // not yet sealed.
 func (s *Store) recover(ctx context.Context) error {
-	if err := s.loadSegments(ctx); err != nil {
-		return err
-	}
 	files, err := s.journalFiles()
 	if err != nil {
 		return err
@@ -57,6 +54,29 @@ func (s *Store) recover(ctx context.Context) error {
 	_ = s.makeRoom(0) // what is not in the content store stays
 	s.mu.Unlock()
 	return s.syncDir()
+}
+
+// recognise refuses a content store that belongs to nobody when segments were
+// put into one already: a new one in the place of the right one would be
+// claimed, and all files would seem to be damaged.
+func (s *Store) recognise(ctx context.Context) error {
+	stored := 0
+	s.segments.each(func(g *segment) {
+		if g.getState() == stateStored && g.live.Load() > 0 {
+			stored++
+		}
+	})
+	if stored == 0 || s.opts.Forgetful {
+		return nil
+	}
+	owner, err := s.content.Owner(ctx)
+	if err != nil {
+		return fmt.Errorf("content store: %w", err)
+	}
+	if owner == "" {
+		return fmt.Errorf("%w: it is new, and %d segments were stored before", ErrOtherContent, stored)
+	}
+	return nil
 }
 
 // loadSegments fills the table from the index.

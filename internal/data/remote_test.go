@@ -117,3 +117,26 @@ func TestAnEpochThatComesAgainUsesNoNameTwice(t *testing.T) {
 		t.Fatalf("objects %v", names)
 	}
 }
+
+// An empty store in the place of the right one, such as the bucket of that
+// name at another endpoint, must not be taken for one whose objects are lost.
+func TestANewContentStoreInThePlaceOfTheRightOneIsRefused(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.must(w.write(1, 0, []byte("data")))
+	w.must(w.flush(t.Context(), 1))
+	w.sealAll()
+	right := w.objects
+	w.close()
+	w.next()
+	durable := w.meta.clone(w)
+	w.objects = newObjects()
+	if err := w.tryOpen(); !errors.Is(err, ErrOtherContent) {
+		t.Fatalf("opened with an empty content store: %v", err)
+	}
+	if w.objects.owner != "" {
+		t.Error("the empty store was claimed")
+	}
+	w.objects, w.meta = right, durable
+	w.open()
+	w.expect(1, 0, []byte("data"))
+}

@@ -37,6 +37,8 @@ type Options struct {
 	// Volatile says that the metadata does not outlive the process: what an
 	// earlier process left in Dir is removed.
 	Volatile bool
+	// Forgetful says that the content store is empty at every start.
+	Forgetful bool
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 	// Flush commits all dirty data of an inode; see SetFlush.
@@ -179,7 +181,8 @@ func (w wake) signal() {
 func (s *Store) wakeSealer()     { s.sealer.signal() }
 func (s *Store) wakeMaintainer() { s.maintainer.signal() }
 
-// Open locks the directory, claims the content store for the instance,
+// Open locks the directory, claims the content store for the instance (a
+// new one where there was another is ErrOtherContent),
 // recovers what a crash left and returns the store, which works in the
 // background until Close.
 func Open(ctx context.Context, opts Options) (*Store, error) {
@@ -215,6 +218,12 @@ func newStore(opts Options, lock io.Closer) *Store {
 }
 
 func (s *Store) start(ctx context.Context) error {
+	if err := s.loadSegments(ctx); err != nil {
+		return err
+	}
+	if err := s.recognise(ctx); err != nil {
+		return err
+	}
 	if err := s.content.Claim(ctx, s.opts.Instance); err != nil {
 		return fmt.Errorf("content store: %w", err)
 	}

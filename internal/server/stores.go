@@ -63,7 +63,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		return s, err
 	}
 	o.state.set(health.Metadata, nil)
-	if err = o.open(ctx, func() (err error) { s.content, err = openContent(ctx, cfg, instance, logger); return err }); err != nil {
+	if err = o.open(ctx, func() (err error) { s.content, err = openContent(cfg, logger); return err }); err != nil {
 		return s, err
 	}
 	if err = o.open(ctx, func() error { return s.openData(ctx, cfg, instance, logger, fail) }); err != nil {
@@ -103,24 +103,21 @@ func openMetadata(ctx context.Context, cfg *config.Config, logger *slog.Logger) 
 	return store, nil
 }
 
-func openContent(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger) (content.Store, error) {
+func openContent(cfg *config.Config, logger *slog.Logger) (content.Store, error) {
 	switch cfg.Content.Type {
 	case config.ContentMemory:
 		return contentmemory.Open(), nil
 	case config.ContentS3:
-		return openS3(ctx, cfg.Content, instance, logger)
+		return openS3(cfg.Content, logger)
 	}
 	store, err := filesystem.Open(cfg.Content.Path)
 	if err != nil {
 		return nil, atField("content.path", err)
 	}
-	if err := store.Claim(ctx, instance); err != nil {
-		return nil, atField("content.path", errors.Join(err, store.Close()))
-	}
 	return store, nil
 }
 
-func openS3(ctx context.Context, c config.Content, instance string, logger *slog.Logger) (content.Store, error) {
+func openS3(c config.Content, logger *slog.Logger) (content.Store, error) {
 	store, err := s3.Open(s3.Options{
 		Bucket: c.Bucket, Endpoint: c.Endpoint, Region: c.Region, Prefix: c.Prefix,
 		CredentialsFile: c.CredentialsFile, CAFile: c.CAFile, Addressing: string(c.Addressing),
@@ -129,14 +126,15 @@ func openS3(ctx context.Context, c config.Content, instance string, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Claim(ctx, instance); err != nil {
-		err = errors.Join(err, store.Close())
-		if errors.Is(err, content.ErrForeign) {
-			return nil, atField("content.bucket", fmt.Errorf("%w; use another bucket or content.prefix, or the metadata that was used with this one", err))
-		}
-		return nil, err
-	}
 	return store, nil
+}
+
+// contentField is the key that says which content store it is.
+func contentField(t config.ContentType) string {
+	if t == config.ContentS3 {
+		return "content.bucket"
+	}
+	return "content.path"
 }
 
 func (s *stores) openData(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger, fail func(error)) (err error) {
@@ -144,12 +142,16 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
 		Instance: instance, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
-		Remote: cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
+		Forgetful: cfg.Content.Type == config.ContentMemory,
+		Remote:    cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),
 		CachePages: far, PageSize: int64(cfg.Cache.PageSize), ReadAhead: int64(cfg.Cache.ReadAhead),
 	})
-	if fault.Of(err) != nil {
+	switch {
+	case fault.Of(err) != nil:
 		return err // of the content store, not of the cache
+	case errors.Is(err, content.ErrForeign), errors.Is(err, data.ErrOtherContent):
+		return atField(contentField(cfg.Content.Type), fmt.Errorf("%w; name the store that was used with this metadata, or a new one with new metadata", err))
 	}
 	return atField("cache.path", err)
 }

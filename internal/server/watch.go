@@ -15,7 +15,7 @@ import (
 const (
 	// checkEvery is how often a store outside of this process is asked
 	// whether it can be used, and checkTimeout how long it has to answer.
-	checkEvery   = 3 * time.Second
+	checkEvery   = 2 * time.Second
 	checkTimeout = 2 * time.Second
 	// lockPause, ownedPause and faultPause are between attempts to open a store:
 	// one that a process of this machine has, one that another server owns, one
@@ -106,6 +106,9 @@ func (s *state) watch(ctx context.Context, store string, at any, logger *slog.Lo
 		case <-tick.C:
 		}
 		f := ask(ctx, store, checker)
+		if f != nil && errors.Is(f, context.DeadlineExceeded) {
+			f = ask(ctx, store, checker) // a slow moment is no outage
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -128,8 +131,9 @@ func ask(ctx context.Context, store string, checker fault.Checker) *fault.Error 
 	if f := fault.Of(err); f != nil {
 		return f
 	}
+	message := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %v", checkTimeout)
+		message = fmt.Sprintf("no answer within %v", checkTimeout)
 	}
-	return &fault.Error{Store: store, Reason: fault.Unreachable, Message: err.Error(), Err: err}
+	return &fault.Error{Store: store, Reason: fault.Unreachable, Message: message, Err: err}
 }

@@ -260,9 +260,15 @@ func testClaim(t *testing.T, open Open) {
 		}
 	}
 	mustPut(t, s, "a", []byte("x"))
+	if owner, err := s.Owner(t.Context()); owner != "" || err != nil {
+		t.Errorf("owner of a new store: %q, %v", owner, err)
+	}
 	for range 2 {
 		if err := s.Claim(t.Context(), one); err != nil {
 			t.Fatalf("claim: %v", err)
+		}
+		if owner, err := s.Owner(t.Context()); owner != one || err != nil {
+			t.Errorf("owner: %q, %v", owner, err)
 		}
 		if err := s.Claim(t.Context(), two); !errors.Is(err, content.ErrForeign) {
 			t.Errorf("second instance: %v", err)
@@ -288,6 +294,7 @@ func testCancelled(t *testing.T, open Open) {
 		"delete": s.Delete(ctx, "a"),
 		"list":   s.List(ctx, "", func(string, int64) error { return nil }),
 		"claim":  s.Claim(ctx, strings.Repeat("0a", 16)),
+		"owner":  ownerError(s.Owner(ctx)),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
@@ -296,6 +303,8 @@ func testCancelled(t *testing.T, open Open) {
 	expect(t, s, "a", []byte("x"))
 	expectNone(t, s, "b")
 }
+
+func ownerError(_ string, err error) error { return err }
 
 func testReopen(t *testing.T, open Open) {
 	s, again := open(t)

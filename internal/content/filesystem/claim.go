@@ -30,22 +30,42 @@ func (s *Store) claim(ctx context.Context, instance string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	owner, err := disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
-	if errors.Is(err, fs.ErrNotExist) {
+	got, err := s.owner()
+	if err == nil && got == "" {
 		line := instance + "\n"
 		err = s.writeFile(ctx, instanceFile, strings.NewReader(line), int64(len(line)))
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		owner, err = disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
+		got, err = s.owner()
 	}
 	if err != nil {
 		return err
 	}
-	if got := strings.TrimSpace(string(owner)); got != instance {
+	if got != instance {
 		return fmt.Errorf("it belongs to instance %.40q, this is %s; give each instance a directory of its own: %w", got, instance, content.ErrForeign)
 	}
 	return s.disk.SyncDir(s.dir)
+}
+
+// Owner implements content.Store.
+func (s *Store) Owner(ctx context.Context) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	owner, err := s.owner()
+	if err != nil {
+		return "", fmt.Errorf("content directory %s: %w", s.dir, err)
+	}
+	return owner, nil
+}
+
+func (s *Store) owner() (string, error) {
+	line, err := disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(line)), err
 }
 
 func (s *Store) removeLeftovers() error {

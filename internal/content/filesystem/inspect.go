@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/dittofs/dittofs/internal/disk"
 )
@@ -16,11 +15,7 @@ func Inspect(dir string) (instance string, err error) {
 	if _, err := s.disk.Lstat(s.path(formatFile)); errors.Is(err, fs.ErrNotExist) {
 		return "", s.checkEmpty()
 	}
-	owner, err := disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return strings.TrimSpace(string(owner)), err
+	return s.owner()
 }
 
 // checkEmpty refuses a directory, if there is one, that holds anything else

@@ -158,6 +158,13 @@ func (s *Store) Claim(ctx context.Context, instance string) error {
 	return nil
 }
 
+// Owner implements content.Store.
+func (s *Store) Owner(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.instance, ctx.Err()
+}
+
 // Close implements content.Store and frees the memory.
 func (s *Store) Close() error {
 	s.mu.Lock()

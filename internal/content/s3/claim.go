@@ -36,31 +36,35 @@ func (s *Store) claim(ctx context.Context, instance string) error {
 	if err := errors.Join(s.open(), content.CheckInstance(instance)); err != nil {
 		return err
 	}
-	err := s.owner(ctx, instance)
-	if errors.Is(err, content.ErrNotFound) {
+	owner, err := s.Owner(ctx)
+	if err == nil && owner == "" {
 		if err := s.putMarker(ctx, instance); err != nil && !errors.Is(err, errPrecondition) {
 			return err
 		}
-		err = s.owner(ctx, instance)
+		owner, err = s.Owner(ctx)
 	}
 	if err != nil {
 		return err
 	}
+	if owner != instance {
+		return content.ErrForeign
+	}
 	return errors.Join(s.proveWhole(ctx, instance), s.proveParts(ctx, instance))
 }
 
-// owner returns nil if the marker is instance's, ErrForeign if it is
-// another's, ErrNotFound if there is none.
-func (s *Store) owner(ctx context.Context, instance string) error {
-	var found string
-	err := s.do(ctx, request{op: opGet}, func(ctx context.Context) (err error) {
-		found, err = s.readMarker(ctx)
+// Owner implements content.Store.
+func (s *Store) Owner(ctx context.Context) (instance string, err error) {
+	if err := s.open(); err != nil {
+		return "", err
+	}
+	err = s.do(ctx, request{op: opGet}, func(ctx context.Context) (err error) {
+		instance, err = s.readMarker(ctx)
 		return err
 	})
-	if err == nil && found != instance {
-		err = content.ErrForeign
+	if errors.Is(err, content.ErrNotFound) {
+		return "", nil
 	}
-	return err
+	return instance, err
 }
 
 func (s *Store) readMarker(ctx context.Context) (string, error) {

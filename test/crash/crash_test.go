@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/test/nfsclient"
+	"github.com/dittofs/dittofs/test/process"
+	"github.com/dittofs/dittofs/test/verify"
 )
 
 var (
@@ -24,21 +26,21 @@ func TestNoAcknowledgedByteIsLostInTenKillsUnderLoad(t *testing.T) {
 	t.Logf("replay the choices with -seed %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 0))
 	s := newServer(t)
-	s.start(t)
+	start(t, s)
 	clients := connect(t, s)
 	root, err := clients[0].Mount("/export")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := make([]*worker, *workers)
+	all := make([]*verify.Worker, *workers)
 	for i := range all {
-		if all[i], err = newWorker(clients[i%len(clients)], root, i, *seed); err != nil {
+		if all[i], err = verify.NewWorker(clients[i%len(clients)], root, i, *seed, verify.Small); err != nil {
 			t.Fatal(err)
 		}
 	}
 	verifiers := map[[8]byte]bool{}
 	for kill := range *kills + 1 {
-		verifier := currentVerifier(t, clients[0], all[0].files[0])
+		verifier := currentVerifier(t, clients[0], all[0].AnyFile())
 		if verifiers[verifier] {
 			t.Fatalf("start %d has the write verifier of an earlier one: %x", kill, verifier)
 		}
@@ -47,38 +49,43 @@ func TestNoAcknowledgedByteIsLostInTenKillsUnderLoad(t *testing.T) {
 		ended := load(all, clients, verifier)
 		time.Sleep(time.Duration(200+random.IntN(800)) * time.Millisecond) // of load, before the kill
 		if kill < *kills {
-			s.signal(syscall.SIGKILL)
-		} else if code := s.signal(syscall.SIGTERM); code != 0 { // at last, a graceful stop under load
-			t.Errorf("SIGTERM: exit code %d; its log:\n%s", code, s.log())
+			s.Signal(syscall.SIGKILL)
+		} else if code := s.Signal(syscall.SIGTERM); code != 0 { // at last, a graceful stop under load
+			t.Errorf("SIGTERM: exit code %d; its log:\n%s", code, s.Log())
 		}
 		for err := range ended {
 			t.Errorf("after %d kills: %v", kill, err)
 		}
-		took := s.start(t)
+		took := start(t, s)
 		clients = connect(t, s)
+		verifier = currentVerifier(t, clients[0], all[0].AnyFile())
 		for i, w := range all {
-			if err := w.verify(clients[i%len(clients)]); err != nil {
+			if err := w.Recover(clients[i%len(clients)], verifier); err != nil {
 				t.Errorf("after kill %d: worker %d: %v", kill+1, i, err)
 			}
 		}
 		if t.Failed() {
-			t.Fatalf("the server's log:\n%s", s.log())
+			t.Fatalf("the server's log:\n%s", s.Log())
 		}
 		acks, bytes := total(all)
 		t.Logf("%d: ready again after %v; so far %d operations and %.1f MB acknowledged as durable, all there", kill+1, took.Round(time.Millisecond), acks, float64(bytes)/1e6)
 	}
-	if acks, _ := total(all); acks < 100*(*kills) {
+	if acks, _ := total(all); acks < int64(100*(*kills)) {
 		t.Errorf("only %d operations were acknowledged: this was no load", acks)
 	}
 }
 
 // load lets all workers run until the server ends. Their errors come in the channel, which is closed when all have stopped.
-func load(all []*worker, clients []*nfsclient.Client, verifier [8]byte) <-chan error {
+func load(all []*verify.Worker, clients []*nfsclient.Client, verifier [8]byte) <-chan error {
 	errs := make(chan error, len(all))
 	var wg sync.WaitGroup
 	for i, w := range all {
 		wg.Go(func() {
-			if err := w.run(clients[i%len(clients)], verifier); err != nil {
+			var err error
+			for err == nil {
+				err = w.Step(clients[i%len(clients)], verifier)
+			}
+			if verify.IsFault(err) || verify.Refused(err) {
 				errs <- err
 			}
 		})
@@ -90,11 +97,38 @@ func load(all []*worker, clients []*nfsclient.Client, verifier [8]byte) <-chan e
 	return errs
 }
 
-func connect(t *testing.T, s *server) []*nfsclient.Client {
+func newServer(t *testing.T) *process.Server {
+	t.Helper()
+	dir := t.TempDir()
+	binary, err := process.Build(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := process.New(binary, dir)
+	if err == nil {
+		err = s.Configure(process.Local)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Signal(syscall.SIGKILL) })
+	return s
+}
+
+func start(t *testing.T, s *process.Server) time.Duration {
+	t.Helper()
+	took, err := s.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
+func connect(t *testing.T, s *process.Server) []*nfsclient.Client {
 	t.Helper()
 	clients := make([]*nfsclient.Client, (*workers+1)/2)
 	for i := range clients {
-		c, err := nfsclient.Dial(s.nfs, nfsclient.Options{})
+		c, err := nfsclient.Dial(s.NFS, nfsclient.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,19 +139,19 @@ func connect(t *testing.T, s *server) []*nfsclient.Client {
 }
 
 // currentVerifier asks for the write verifier by a COMMIT.
-func currentVerifier(t *testing.T, c *nfsclient.Client, f *file) [8]byte {
+func currentVerifier(t *testing.T, c *nfsclient.Client, file nfsclient.Handle) [8]byte {
 	t.Helper()
-	r, err := c.Commit(f.handle, 0, 0)
+	r, err := c.Commit(file, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r.Verifier
 }
 
-func total(all []*worker) (acks int, bytes int64) {
+func total(all []*verify.Worker) (acks, bytes int64) {
 	for _, w := range all {
-		acks += w.acks
-		bytes += w.bytes
+		acks += w.Acks.Load()
+		bytes += w.Written.Load()
 	}
 	return acks, bytes
 }

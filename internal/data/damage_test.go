@@ -150,6 +150,17 @@ func TestAMissingJournalFileIsCorruptionAndTheRestStillWorks(t *testing.T) {
 	c.checkIndex()
 }
 
+func TestASegmentThatNobodyKnowsIsCorruption(t *testing.T) {
+	w := newWorld(t, testOptions())
+	unknown := Extent{Off: 0, Len: 10, Seg: makeSegmentID(1, 12345), Pos: segmentHeaderLen + recordHeaderLen}
+	hole := Extent{Off: 10, Len: 10}
+	for _, extents := range [][]Extent{{unknown}, {unknown, hole}} {
+		if b, err := w.store.Read(t.Context(), extents, false); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("a read of %d extents gave %v (%v)", len(extents), b, err)
+		}
+	}
+}
+
 func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepare func(w *world)

@@ -112,6 +112,7 @@ func (s stores) home(t testing.TB) home {
 
 // running is an open instance.
 type running struct {
+	line    *lifeline
 	log     *commit.Log
 	data    *data.Store
 	content content.Store
@@ -144,7 +145,14 @@ func (h home) open(t testing.TB) vfstest.Instance {
 			return h.open(t)
 		}
 	}
-	if h.stores == onDisk {
+	if h.lasting() {
+		i.Crash = func() vfstest.Instance {
+			r.line.kill()
+			stop()
+			return h.open(t)
+		}
+	}
+	if h.stores == onDisk { // what a kill leaves of its files can be had exactly
 		i.Crash = func() vfstest.Instance {
 			after := h
 			after.dir = snapshot(t, h.dir)
@@ -166,15 +174,16 @@ func (h home) start(t testing.TB) (r running, err error) {
 	if h.failing != nil {
 		store = h.failing(store)
 	}
-	r.log = commit.New(ctx, store)
+	r.line = &lifeline{}
+	r.log = commit.New(ctx, mortalMeta{store, r.line})
 	if r.content, err = h.openContent(logger); err != nil {
 		return r, err
 	}
 	opt := data.Options{
-		Dir: filepath.Join(h.dir, "cache"), Content: r.content, Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
+		Dir: filepath.Join(h.dir, "cache"), Disk: mortalDisk{line: r.line}, Content: r.line.mortal(r.content), Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
 		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour,
 		OnFailure: func(err error) {
-			if h.failing == nil {
+			if h.failing == nil && !r.line.killed() {
 				t.Errorf("the data store failed: %v", err)
 			}
 		},
@@ -220,18 +229,22 @@ func (h home) openContent(logger *slog.Logger) (content.Store, error) {
 }
 
 func (r running) stop(t testing.TB, h home) {
-	r.fs.Close()
-	if err := r.data.Close(context.Background()); err != nil && h.failing == nil {
-		t.Errorf("close the data store: %v", err)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if r.line.killed() {
+		cancel() // nothing will come to rest
 	}
-	if r.content != h.objects {
-		if err := r.content.Close(); err != nil {
-			t.Errorf("close the content store: %v", err)
+	report := func(what string, err error) {
+		if err != nil && h.failing == nil && !r.line.killed() {
+			t.Errorf("close the %s: %v", what, err)
 		}
 	}
-	if err := r.log.Close(); err != nil && h.failing == nil {
-		t.Errorf("close the metadata store: %v", err)
+	r.fs.Close()
+	report("data store", r.data.Close(ctx))
+	if r.content != h.objects {
+		report("content store", r.content.Close())
 	}
+	report("metadata store", r.log.Close())
 }
 
 // snapshot copies a directory as kill -9 would leave it: everything that was

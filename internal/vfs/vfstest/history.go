@@ -13,26 +13,35 @@ import (
 // RunHistories does random histories of operations, restarts and crashes on
 // the filesystem and on a model of it, and compares. A failing history is made
 // as short as possible and printed with the seed that repeats it
-// (-rapid.seed); -rapid.checks and -rapid.steps make more and longer ones.
-func RunHistories(t *testing.T, open Open) {
+// (-rapid.seed); -rapid.checks and -rapid.steps make more and longer ones. For
+// stores that take long, one in so many is enough. The counts are logged.
+func RunHistories(t *testing.T, open Open, oneIn int) {
+	counts := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
+		if rapid.IntRange(0, oneIn-1).Draw(rt, "one in so many") != 0 {
+			return
+		}
 		e := &env{T: rt, Instance: open(t)}
 		defer func() { e.Close() }()
 		e.share = e.addShare(mainShare)
 		e.top = e.rootOf(e.share)
-		h := &history{env: e, m: newModel(e.top), limit: e.limited(1<<40, 1<<20)}
+		h := &history{env: e, m: newModel(e.top), limit: e.limited(1<<40, 1<<20), counts: counts}
 		h.m.top.id = h.limit
 		rt.Repeat(h.actions())
 		h.compare(true)
 		e.settleBelow(h.limit)
 		CheckConsistent(rt, e.Meta)
+		counts["histories"]++
 	})
+	t.Logf("%d histories of %d operations, with %d restarts and %d crashes, agree with the model",
+		counts["histories"], counts["operations"], counts["restart"], counts["crash"])
 }
 
 type history struct {
 	*env
-	m     *model
-	limit vfs.ID // top of a share that counts
+	m      *model
+	limit  vfs.ID // top of a share that counts
+	counts map[string]int
 }
 
 var (
@@ -67,6 +76,16 @@ func (h *history) actions() map[string]func(*rapid.T) {
 	}
 	if h.Crash != nil {
 		actions["crash"] = func(*rapid.T) { h.crash(); h.back(true) }
+	}
+	for name, do := range actions {
+		if name == "" {
+			continue
+		}
+		actions[name] = func(rt *rapid.T) {
+			do(rt)
+			h.counts["operations"]++
+			h.counts[name]++
+		}
 	}
 	return actions
 }

@@ -201,6 +201,21 @@ func (s *Server) Stop() {
 	s.run = nil
 }
 
+// Pause holds the server where it is: connections stay, and nothing answers.
+func (s *Server) Pause() error { return s.signal(syscall.SIGSTOP) }
+
+// Continue goes on after Pause.
+func (s *Server) Continue() error { return s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run == nil {
+		return errors.New("the S3 server does not run")
+	}
+	return syscall.Kill(s.run.pid, sig)
+}
+
 // Resume starts the server again on the same port and directory.
 func (s *Server) Resume() error {
 	s.mu.Lock()

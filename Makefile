@@ -13,6 +13,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X github.com/dittofs/dittofs/intern
 OPERATOR := k8s/dittofs-operator
 N ?= 1
 FUZZTIME ?= 30s
+MINUTES ?= 5
+FILES ?= 20000
 
 ##@ Try it
 
@@ -38,7 +40,7 @@ clean: ## Remove what is built here. The cluster's cache is kept: make cluster-d
 
 ##@ Test
 
-.PHONY: test test-unit test-envtest test-e2e test-stores test-kclient test-crash lint fuzz bench bench-smoke bench-stores
+.PHONY: test test-unit test-envtest test-e2e test-stores test-kclient test-crash chaos mutants evidence lint fuzz bench bench-smoke bench-stores
 test: ## Everything that must pass: format, vet, generated files, unit tests with -race, envtest, kernel client, end to end.
 	hack/test.sh all
 test-unit: ## Unit and conformance tests with -race, and the seeds of all fuzz targets. PKG=./internal/... for a part.
@@ -53,6 +55,15 @@ test-kclient: ## The Linux kernel's client and libnfs on a real server: cp, diff
 	hack/test.sh kclient
 test-crash: ## kill -9 under load, ten times, with a verifying writer: no acknowledged byte may be lost.
 	hack/test.sh crash
+chaos: ## Verifying clients while the server, S3, PostgreSQL, the disk and the clock fail at random. MINUTES=5, FLAGS="-seed S -v".
+	hack/chaos.sh -minutes $(MINUTES) $(FLAGS)
+mutants: ## Break the source deliberately, fault by fault: a test must notice each. FLAGS="-run NAME" for a part.
+	hack/apt.sh postgresql
+	hack/stores.sh s3 >/dev/null
+	go run ./hack/mutants $(FLAGS)
+evidence: ## Every reply comes after its sync (by strace), syncs are shared, a start takes as long as what was dirty. FILES=20000.
+	hack/apt.sh strace
+	CGO_ENABLED=0 go test -count 1 -v -timeout 60m ./test/evidence -files $(FILES)
 lint: $(GOLANGCI_LINT) ## golangci-lint, in its pinned version.
 	$(GOLANGCI_LINT) run ./...
 fuzz: ## Every fuzz target for FUZZTIME (30s) each. PKG=./internal/xdr for a part.

@@ -5,7 +5,10 @@
 #   unit      all but the operator, with -race, fuzz seeds included; PKG= for a part
 #   envtest   the operator, with -race, against a real etcd and API server
 #   kclient   the kernel's NFS client in a guest, and libnfs, against a started server
-#   crash     kill -9 under load, with a verifying writer; two servers on one database and bucket
+#   crash     kill -9 under load, with verifying writers; one order of what concurrent clients saw; two servers on one database
+#             and bucket; syncs before replies, by strace
+#   chaos     verifying writers while the server and everything below it fail at random, for a minute; MINUTES= for more
+#   mutants   deliberate faults in the source, each of which a test must notice
 #   stores    a server over PostgreSQL and S3 on a real cluster, both taken away and given back
 #   e2e       the demo on a real cluster, every step checked
 set -uo pipefail
@@ -34,7 +37,7 @@ loudly() {
 		"!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!" >&2
 }
 
-go_packages() { go list ./... | grep -v "/k8s/dittofs-operator\|/test/crash\|/test/takeover\|/test/e2e/client"; }
+go_packages() { go list ./... | grep -v "/k8s/dittofs-operator\|/test/crash\|/test/linear\|/test/evidence\|/test/takeover\|/test/e2e/client"; }
 formatted() {
 	local files
 	files=$(git ls-files -z '*.go' | xargs -0 gofmt -s -l) && [ -z "$files" ] || { echo "gofmt -s -w $files" >&2; return 1; }
@@ -61,9 +64,17 @@ kclient() {
 	test/kclient/run.sh
 }
 crash() {
+	"$REPO/hack/apt.sh" postgresql strace
+	hack/stores.sh s3 >/dev/null || return 1
+	CGO_ENABLED=0 gotest -timeout 20m -count 1 ./test/crash/... ./test/linear/... ./test/evidence/... ./test/takeover/...
+}
+chaos() { # without the jumping clock, for which everything would be compiled once more
+	check "chaos" hack/chaos.sh -minutes "${MINUTES:-1.2}" -clock=false -stores pebble+s3,postgres+s3+remote
+}
+mutants() { # the quick ones; make mutants runs all
 	"$REPO/hack/apt.sh" postgresql
 	hack/stores.sh s3 >/dev/null || return 1
-	CGO_ENABLED=0 gotest -timeout 20m -count 1 ./test/crash/... ./test/takeover/...
+	check "mutants" go run ./hack/mutants -run "${MUTANTS:-sync|before|group-commit|checksum|torn|hole|epoch|remote|handle|object|names}"
 }
 e2e() {
 	[ -n "${KUBECONFIG:-}" ] || hack/cluster/possible.sh || { loudly "a real cluster: $(hack/cluster/possible.sh 2>&1)"; return 0; }
@@ -76,7 +87,7 @@ stores() {
 }
 
 phases=$*
-[ "$phases" != all ] || phases="static unit crash envtest kclient stores e2e"
+[ "$phases" != all ] || phases="static unit crash chaos mutants envtest kclient stores e2e"
 failed=() began=$SECONDS
 for phase in $phases; do
 	t=$SECONDS

@@ -119,12 +119,12 @@ func (w *world) connect(t *testing.T) *nfsclient.Client {
 }
 
 // load lets the clients work until the server is killed under them.
-func (w *world) load(t *testing.T, round64 uint64) {
+func (w *world) load(t *testing.T, number uint64) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for i := range *clients {
 		c := w.connect(t)
-		random := rand.New(rand.NewPCG(*seed, round64<<32|uint64(i)))
+		random := rand.New(rand.NewPCG(*seed, number<<32|uint64(i)))
 		wg.Go(func() {
 			err := error(nil)
 			for err == nil {

@@ -151,16 +151,6 @@ func (s *Server) Exited() <-chan struct{} {
 	return s.exited
 }
 
-// Running says whether there is a process.
-func (s *Server) Running() bool {
-	select {
-	case <-s.Exited():
-		return false
-	default:
-		return s.Exited() != nil
-	}
-}
-
 // Signal sends a signal, waits for the end of the process and returns its exit code; -1 if it was killed, 0 if none was started.
 func (s *Server) Signal(sig os.Signal) int {
 	s.mu.Lock()

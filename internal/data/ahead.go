@@ -44,7 +44,7 @@ func (f *File) Ahead(ctx context.Context, off, n, size uint64) []Extent {
 func (a *readAhead) note(off, n, size, limit uint64) (from, to uint64) {
 	end := off + n
 	if a.run == 0 || off > a.next+aheadSlack || end+aheadSlack < a.next {
-		*a = readAhead{next: end, run: n, done: end}
+		*a = readAhead{next: end, run: n, done: off}
 	} else {
 		a.run += n
 		a.next = max(a.next, end)
@@ -52,10 +52,10 @@ func (a *readAhead) note(off, n, size, limit uint64) (from, to uint64) {
 	if a.run < aheadAfter && a.run != end {
 		return 0, 0
 	}
-	window := min(limit, 4*a.run)
-	from, to = max(a.done, a.next), min(a.next+window, size)
-	if to < from+window/2 && to < size {
-		return 0, 0 // soon
+	window := min(limit, 16*a.run)
+	from, to = max(a.done, off), min(a.next+window, size)
+	if to < from+min(window/2, maxRun) && to < size {
+		return 0, 0 // soon: in pieces of a request, so that many stay under way
 	}
 	a.done = max(a.done, to)
 	return from, to
@@ -82,22 +82,41 @@ func (s *Store) Prefetch(exts []Extent) {
 			job.hi = max(job.hi, hi)
 			continue
 		}
-		s.fetcher.enqueue(job)
+		s.ahead(job)
 		job = aheadJob{g, lo, hi}
 	}
-	s.fetcher.enqueue(job)
+	s.ahead(job)
 }
 
-func (f *fetcher) enqueue(job aheadJob) {
-	if job.g == nil {
+// ahead begins to fetch a range at once if the segment's table is known, so
+// that whoever reads it now finds the fetch under way; else a worker does.
+func (s *Store) ahead(job aheadJob) {
+	if job.g == nil || s.fetcher.flying.Load() >= maxAheadJobs {
 		return
 	}
-	f.waiting.Add(1)
-	select {
-	case f.jobs <- job:
-	default:
-		f.waiting.Add(-1)
+	c := s.pages.of(job.g)
+	c.want(int(job.lo>>c.shift), int((min(job.hi, c.size)+1<<c.shift-1)>>c.shift))
+	if t := s.footers.get(job.g.id); t != nil {
+		s.boardAhead(job, t)
+		return
 	}
+	s.fetcher.waiting.Add(1)
+	select {
+	case s.fetcher.jobs <- job:
+	default:
+		s.fetcher.waiting.Add(-1)
+	}
+}
+
+// want notes pages that a sequential reader will want, together with those
+// before them.
+func (c *segmentCopy) want(lo, hi int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lo > c.wanted.hi || lo < c.wanted.lo {
+		c.wanted.lo = lo
+	}
+	c.wanted.hi = hi
 }
 
 // runAhead fetches what Prefetch was asked for.
@@ -114,21 +133,20 @@ func (s *Store) runAhead() {
 }
 
 func (s *Store) fetchAhead(job aheadJob) {
-	c := s.pages.of(job.g)
-	t := s.footers.get(job.g.id)
-	if t == nil {
-		var err error
-		if t, err = s.fetchTable(s.ctx, job.g, c); err != nil {
-			return // whoever reads will be told
-		}
+	t, err := s.fetchTable(s.ctx, job.g, s.pages.of(job.g))
+	if err != nil {
+		return // whoever reads will be told
 	}
+	s.boardAhead(job, t)
+}
+
+func (s *Store) boardAhead(job aheadJob, t *pageTable) {
+	c := s.pages.of(job.g)
 	var absent []int
 	for page := int(job.lo >> c.shift); int64(page)<<c.shift < min(job.hi, c.size); page++ {
 		if c.used[page].Load() == 0 {
 			absent = append(absent, page)
 		}
 	}
-	for _, f := range s.board(job.g, t, c, absent) {
-		<-f.done
-	}
+	s.board(job.g, t, c, absent)
 }

@@ -53,6 +53,8 @@ type fetcher struct {
 	jobs   chan aheadJob
 	mu     sync.Mutex
 	kept   []*flight // the oldest first
+	tables map[SegmentID]*tableFlight
+	flying atomic.Int64 // flights that have not arrived
 	// waiting counts jobs that are not done.
 	waiting atomic.Int64
 }
@@ -61,6 +63,7 @@ func (f *fetcher) init(s *Store) {
 	f.store = s
 	f.memory = semaphore.NewWeighted(max(fetchMemory, 2*s.opts.PageSize))
 	f.jobs = make(chan aheadJob, maxAheadJobs)
+	f.tables = map[SegmentID]*tableFlight{}
 }
 
 // readCopy reads an extent of a stored segment by way of the cache. What is
@@ -177,7 +180,7 @@ func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (fl
 		c.flights = map[int]*flight{}
 	}
 	var fresh []*flight
-	for _, page := range pages {
+	for _, page := range c.widen(pages, int(max(maxRun>>c.shift, 1))) {
 		f := c.flights[page]
 		if f == nil {
 			if n := len(fresh); n > 0 && fresh[n-1].last == page-1 && c.length(fresh[n-1].first, page) <= maxRun {
@@ -194,13 +197,33 @@ func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (fl
 		}
 	}
 	for _, f := range fresh {
+		s.fetcher.flying.Add(1)
 		if !s.background(func() { s.fly(f, g, t, c) }) {
 			f.err = ErrClosed
+			s.fetcher.flying.Add(-1)
 			close(f.done)
 			c.land(f)
 		}
 	}
 	return flights
+}
+
+// widen adds to the pages those that a sequential reader will want with them,
+// so that they are fetched together: the rest of a run that is not here.
+func (c *segmentCopy) widen(pages []int, run int) []int {
+	wide := pages
+	for _, page := range pages {
+		if !c.wanted.has(page) || c.flights[page] != nil {
+			continue
+		}
+		for next := page + 1; next < (page/run+1)*run && c.wanted.has(next); next++ {
+			if c.used[next].Load() == 0 && c.flights[next] == nil && !slices.Contains(wide, next) {
+				wide = append(wide[:len(wide):len(wide)], next)
+			}
+		}
+	}
+	slices.Sort(wide)
+	return wide
 }
 
 // length is the number of bytes of some pages.
@@ -243,6 +266,7 @@ func (s *Store) fly(f *flight, g *segment, t *pageTable, c *segmentCopy) {
 	}
 	// Readers need not wait until the pages are in the cache, but find the
 	// flight as long as they are not.
+	s.fetcher.flying.Add(-1)
 	close(f.done)
 	if f.err != nil {
 		c.mu.Lock()
@@ -339,9 +363,44 @@ func (s *Store) fetchBytes(ctx context.Context, g *segment, p []byte, off int64)
 	return missing(err, g.id)
 }
 
-// fetchTable reads the page table of a segment from its copy, if its end is
-// there, or else from the store.
+// tableFlight is the fetch under way of a segment's page table.
+type tableFlight struct {
+	done chan struct{}
+	t    *pageTable
+	err  error
+}
+
+// fetchTable returns the page table of a segment, which is fetched once for all
+// who need it at the same time.
 func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*pageTable, error) {
+	f := &s.fetcher
+	f.mu.Lock()
+	if t := s.footers.get(g.id); t != nil {
+		f.mu.Unlock()
+		return t, nil
+	}
+	flight := f.tables[g.id]
+	if flight == nil {
+		flight = &tableFlight{done: make(chan struct{})}
+		f.tables[g.id] = flight
+		if !s.background(func() { s.flyTable(flight, g, c) }) {
+			flight.err = ErrClosed
+			delete(f.tables, g.id)
+			close(flight.done)
+		}
+	}
+	f.mu.Unlock()
+	select {
+	case <-flight.done:
+		return flight.t, flight.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// flyTable reads the page table of a segment from its copy, if its end is
+// there, or else from the store.
+func (s *Store) flyTable(flight *tableFlight, g *segment, c *segmentCopy) {
 	local := func(p []byte, off int64) (int, error) {
 		for page := int(off >> c.shift); int64(page)<<c.shift < off+int64(len(p)); page++ {
 			if !s.pages.has(c, page) {
@@ -350,15 +409,17 @@ func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*pa
 		}
 		return len(p), s.pages.read(c, p, off)
 	}
-	t, err := readTable(local, g, s.opts.Instance)
-	if err != nil {
-		t, err = readTable(func(p []byte, off int64) (int, error) {
-			return len(p), s.fetchBytes(ctx, g, p, off)
+	flight.t, flight.err = readTable(local, g, s.opts.Instance)
+	if flight.err != nil {
+		flight.t, flight.err = readTable(func(p []byte, off int64) (int, error) {
+			return len(p), s.fetchBytes(s.ctx, g, p, off)
 		}, g, s.opts.Instance)
 	}
-	if err != nil {
-		return nil, err
+	s.fetcher.mu.Lock()
+	if flight.err == nil {
+		s.footers.put(flight.t)
 	}
-	s.footers.put(t)
-	return t, nil
+	delete(s.fetcher.tables, g.id)
+	s.fetcher.mu.Unlock()
+	close(flight.done)
 }

@@ -53,7 +53,13 @@ type segmentCopy struct {
 	writing int        // that are being written
 	dead    bool       // the segment is deleted
 	flights map[int]*flight
+	wanted  pageRange // by a sequential reader
 }
+
+// pageRange is [lo, hi).
+type pageRange struct{ lo, hi int }
+
+func (r pageRange) has(page int) bool { return r.lo <= page && page < r.hi }
 
 type victim struct {
 	c    *segmentCopy

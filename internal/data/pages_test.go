@@ -317,7 +317,9 @@ func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
 		off := uint64(i) * 64 << 10
 		w.store.Prefetch(f.f.Ahead(t.Context(), off, uint64(len(p)), f.stored))
 		w.expect(1, off, p)
-		w.eventually("read-ahead", func() bool { return w.store.fetcher.waiting.Load() == 0 })
+		w.eventually("read-ahead", func() bool {
+			return w.store.fetcher.waiting.Load() == 0 && w.store.fetcher.flying.Load() == 0
+		})
 	}
 	st := w.store.Stats()
 	if reads := st.StoreReads - before.StoreReads; reads > 45 {

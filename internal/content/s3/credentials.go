@@ -38,7 +38,9 @@ func newCredentials(opts Options, client *http.Client) (aws.CredentialsProvider,
 	}
 	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(opts.Region), config.WithHTTPClient(client))
 	if err != nil {
-		return nil, misconfigured("content.credentials_file: is not set, and the environment's AWS configuration cannot be used: set content.credentials_file", err)
+		// The SDK cannot combine its own bundle with our client, for one.
+		return nil, misconfigured(fmt.Sprintf("content.credentials_file: is not set, and the environment's AWS configuration cannot be used (%v): "+
+			"set content.credentials_file, and content.ca_file instead of AWS_CA_BUNDLE", lastOf(err)), err)
 	}
 	return environment{cfg.Credentials}, nil
 }

@@ -188,3 +188,11 @@ func TestWebIdentity(t *testing.T) {
 	failing = false
 	mustPut(t, s, "a", []byte("x"))
 }
+
+func TestACertificateBundleOfTheEnvironmentIsNamed(t *testing.T) {
+	t.Setenv("AWS_CA_BUNDLE", filepath.Join(t.TempDir(), "absent.pem"))
+	_, err := Open(Options{Bucket: "b", Endpoint: "https://127.0.0.1:1"})
+	if f := fault.Of(err); f == nil || f.Reason != fault.InvalidConfiguration || !strings.Contains(f.Message, "content.ca_file instead of AWS_CA_BUNDLE") {
+		t.Errorf("%v", err)
+	}
+}

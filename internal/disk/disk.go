@@ -14,8 +14,10 @@
 package disk
 
 import (
+	"errors"
 	"io"
 	"io/fs"
+	"path/filepath"
 )
 
 // FS is a tree of files. Safe for concurrent use.
@@ -32,8 +34,6 @@ type FS interface {
 	Remove(path string) error
 	// Mkdir makes a directory; fs.ErrExist if there is something.
 	Mkdir(path string) error
-	// MkdirAll makes a directory and those above it, unless they exist.
-	MkdirAll(path string) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(path string) error
 	// ReadDir lists a directory in the order of names.
@@ -94,6 +94,28 @@ func ReadFile(d FS, path string, limit int) ([]byte, error) {
 		err = nil
 	}
 	return p[:n], err
+}
+
+// MkdirAll makes a directory, durably and below durable ones, if it is not
+// there: what is later synced in it must not vanish with it.
+func MkdirAll(d FS, path string) error {
+	parent := filepath.Dir(path)
+	_, err := d.Lstat(path)
+	switch {
+	case err == nil && path != parent:
+		// It may be left by a crash. Parents of others may be unreadable.
+		_ = d.SyncDir(parent)
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if err := MkdirAll(d, parent); err != nil {
+		return err
+	}
+	if err := d.Mkdir(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return d.SyncDir(parent)
 }
 
 // RemoveAll removes a directory and what is in it, if it exists.

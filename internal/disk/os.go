@@ -59,9 +59,6 @@ func (OS) Remove(path string) error { return os.Remove(path) }
 // Mkdir implements FS.
 func (OS) Mkdir(path string) error { return os.Mkdir(path, dirMode) }
 
-// MkdirAll implements FS.
-func (OS) MkdirAll(path string) error { return os.MkdirAll(path, dirMode) }
-
 // SyncDir implements FS.
 func (OS) SyncDir(path string) error {
 	d, err := os.Open(path)

@@ -146,8 +146,8 @@ func TestALockedFileIsLockedOnce(t *testing.T) {
 
 func TestHelpersReadABeginningAndRemoveATree(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	must(t, OS{}.MkdirAll(filepath.Join(dir, "c")))
-	must(t, OS{}.MkdirAll(dir))
+	must(t, MkdirAll(OS{}, filepath.Join(dir, "c")))
+	must(t, MkdirAll(OS{}, dir))
 	if err := (OS{}).Mkdir(dir); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("mkdir: %v", err)
 	}

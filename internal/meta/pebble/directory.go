@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"syscall"
 
@@ -16,17 +15,18 @@ import (
 
 // prepareDirectory makes dir if it is not there, and refuses one that holds
 // other things than a Pebble database. It changes nothing in an existing one.
-func prepareDirectory(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return makeDirectory(dir)
+func prepareDirectory(disk vfs.FS, dir string) error {
+	err := makeDirectory(disk, disk.PathJoin(dir))
+	var names []string
+	if err == nil {
+		names, err = disk.List(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("metadata directory: %w", err)
 	}
 	foreign, hasState := "", false
-	for _, e := range entries {
-		switch name := e.Name(); {
+	for _, name := range names {
+		switch {
 		case strings.HasPrefix(name, "marker.manifest."):
 			return nil
 		case name == stateFile:
@@ -57,21 +57,27 @@ func startOfDatabase(name string) bool {
 	return isLog && len(number) == 6 && strings.Trim(number, "0123456789") == ""
 }
 
-// makeDirectory makes dir and its parents, durably up to the parent: what is
-// later synced in dir must not vanish with dir itself.
-func makeDirectory(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("metadata directory: %w", err)
+// makeDirectory makes dir, durably and below durable ones, if it is not there:
+// what is later synced in dir must not vanish with dir itself.
+func makeDirectory(disk vfs.FS, dir string) error {
+	parent := disk.PathDir(dir)
+	_, err := disk.Stat(dir)
+	switch {
+	case err == nil && dir != parent:
+		// It may be left by a crash. Parents of others may be unreadable.
+		_ = syncDir(disk, parent)
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
 	}
-	parent, err := os.Open(dir + "/..")
-	if err != nil {
-		return fmt.Errorf("metadata directory: %w", err)
+	if err := makeDirectory(disk, parent); err != nil {
+		return err
 	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return errors.Join(disk.MkdirAll(dir, 0o700), syncDir(disk, parent))
 }
 
-func lockDirectory(path string) (*pebble.Lock, error) {
-	lock, err := pebble.LockDirectory(path, vfs.Default)
+func lockDirectory(disk vfs.FS, path string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(path, disk)
 	switch {
 	case err == nil:
 		return lock, nil

@@ -18,7 +18,7 @@ import (
 )
 
 // small makes a store rotate its log and flush every few batches.
-var small = Options{Logger: quiet.Logger, memTableBytes: 64 << 10}
+var small = Options{Logger: quiet.Logger, MemTableBytes: 64 << 10}
 
 func batch(i int) *meta.Batch {
 	b := &meta.Batch{}

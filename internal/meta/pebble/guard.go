@@ -117,10 +117,13 @@ type guardedFS struct {
 	w *watch
 }
 
-// vital reports whether Pebble ends the process when it cannot write name.
+// vital reports whether Pebble ends the process when it cannot write name. With
+// the temporary file of its options it is by accident: the open that fails for
+// it closes what a goroutine of its own still uses.
 func vital(name string) bool {
 	base := filepath.Base(name)
-	return filepath.Ext(base) == ".log" || strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, "marker.")
+	return filepath.Ext(base) == ".log" || strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, "marker.") ||
+		strings.HasPrefix(base, "temporary.")
 }
 
 // Create implements vfs.FS.
@@ -134,9 +137,10 @@ func (fs guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 	}
 	f, err := fs.FS.Create(name, category)
 	guarded, err := fs.guard(name, f, fs.w.check("create", name, err))
-	if err == nil && strings.HasPrefix(filepath.Base(name), "MANIFEST-") {
-		// Pebble syncs the directory only once, for this file and for the
-		// marker that points to it; a crash could leave only the marker.
+	if base := filepath.Base(name); err == nil && (strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, "marker.")) {
+		// Pebble syncs the directory only once, for the new manifest, for the
+		// marker that points to it and for the removal of the old marker. A
+		// crash could leave any of the three without the others.
 		err = fs.w.check("sync", name, syncDir(fs.FS, fs.PathDir(name)))
 	}
 	return guarded, err
@@ -146,6 +150,11 @@ func (fs guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 func (fs guardedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := fs.FS.ReuseForWrite(oldname, newname, category)
 	return fs.guard(newname, f, fs.w.check("reuse", newname, err))
+}
+
+// Rename implements vfs.FS. Only options get their name by it.
+func (fs guardedFS) Rename(oldname, newname string) error {
+	return fs.w.check("rename", newname, fs.FS.Rename(oldname, newname))
 }
 
 // OpenDir implements vfs.FS.

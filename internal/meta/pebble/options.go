@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 
@@ -21,21 +22,21 @@ const (
 
 // pebbleOptions are for small keys and values, at 20,000 durable batches a
 // second, in a process that shares its memory with a data cache.
-func pebbleOptions(fs vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Options {
+func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Options {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCache
 	}
-	if o.memTableBytes == 0 {
-		o.memTableBytes = memTableSize
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = memTableSize
 	}
 	po := &pebble.Options{
-		FS:   guardedFS{fs, w},
+		FS:   guardedFS{disk, w},
 		Lock: lock,
 		// Checksums in every part of a table, and a log that tells a torn end
 		// from damage in the middle.
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		CacheSize:                   o.CacheBytes,
-		MemTableSize:                o.memTableBytes,
+		MemTableSize:                o.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       64,
@@ -98,6 +99,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", meta.ErrCorrupt, err)
 	case errors.Is(err, pebble.ErrClosed):
 		return meta.ErrClosed
+	case errors.Is(err, fs.ErrNotExist), strings.Contains(err.Error(), "object size mismatch"):
+		return fmt.Errorf("a file is missing or was cut short: %w: %w", meta.ErrCorrupt, err)
 	case strings.Contains(err.Error(), "unknown format major version"):
 		return fmt.Errorf("%w: %w", meta.ErrFormat, err)
 	}

@@ -47,9 +47,13 @@ type Options struct {
 	Logger *slog.Logger
 	// CacheBytes bounds the cache of uncompressed blocks, 0 means 32 MiB.
 	CacheBytes int64
+	// MemTableBytes is how much is held in memory before it becomes a table,
+	// 0 means 16 MiB.
+	MemTableBytes uint64
+	// FS holds the directory; nil means the operating system.
+	FS vfs.FS
 
-	memTableBytes uint64        // 0 means memTableSize
-	stallLimit    time.Duration // 0 means stallLimit
+	stallLimit time.Duration // 0 means stallLimit
 }
 
 // Store is a metadata store in a directory.
@@ -76,22 +80,28 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if err := prepareDirectory(dir); err != nil {
+	disk, path := o.FS, dir
+	if disk == nil {
+		disk = vfs.Default
+	}
+	if err := prepareDirectory(disk, dir); err != nil {
 		return nil, err
 	}
-	// The lock is known to this process by its path: it must be one only.
-	path, err := filepath.EvalSymlinks(dir)
-	if err == nil {
-		path, err = filepath.Abs(path)
+	if o.FS == nil {
+		// The lock is known to this process by its path: it must be one only.
+		var err error
+		if path, err = filepath.EvalSymlinks(dir); err == nil {
+			path, err = filepath.Abs(path)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("metadata directory %s: %w", dir, err)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("metadata directory %s: %w", dir, err)
-	}
-	lock, err := lockDirectory(path)
+	lock, err := lockDirectory(disk, path)
 	if err != nil {
 		return nil, err
 	}
-	s, err := open(path, vfs.Default, lock, o)
+	s, err := open(path, disk, lock, o)
 	if err != nil {
 		return nil, fmt.Errorf("open metadata store %s: %w", dir, err)
 	}
@@ -105,8 +115,11 @@ func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err e
 		s.watch.stallLimit = o.stallLimit
 	}
 	before, err := readState(fs, path)
-	if err == nil && lock != nil {
+	if err == nil && lock != nil && o.FS == nil {
 		s.owned, err = ownership(path)
+	}
+	if err == nil {
+		err = checkLogs(fs, path)
 	}
 	if err == nil {
 		err = s.openDB(pebbleOptions(fs, lock, s.watch, o))

@@ -48,7 +48,7 @@ const (
 // it returns is closed. What a volatile instance left behind is removed by
 // the next one, since its metadata is gone.
 func lockDir(d disk.FS, dir, instance string, volatile bool) (io.Closer, error) {
-	if err := errors.Join(d.MkdirAll(dir), checkEntries(d, dir)); err != nil {
+	if err := errors.Join(disk.MkdirAll(d, dir), checkEntries(d, dir)); err != nil {
 		return nil, &DirError{dir, err}
 	}
 	lock, err := d.Lock(filepath.Join(dir, lockName))
@@ -111,7 +111,7 @@ func claimDir(d disk.FS, dir, instance string, volatile bool) error {
 			return fmt.Errorf("%w: %q is not empty and %q is missing", ErrNotOurs, journalName, instanceName)
 		}
 	}
-	if err := d.MkdirAll(journal); err != nil {
+	if err := disk.MkdirAll(d, journal); err != nil {
 		return err
 	}
 	if err == nil {

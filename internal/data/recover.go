@@ -260,6 +260,9 @@ func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
 	if err != nil {
 		return err
 	}
+	if err := rewrite(f, size); err != nil {
+		return err
+	}
 	t, err := scanSegment(f, size, g.id, s.opts.Instance, nil)
 	if err != nil {
 		return err
@@ -272,6 +275,23 @@ func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
 	g.room = onDisk(g.rec.size)
 	s.room.journal += g.room
 	s.toStore = append(s.toStore, g)
+	return nil
+}
+
+// rewrite writes a file as it is read. If the process before this one ended
+// because a sync had failed, the system takes bytes for written that are not on
+// the disk, and no later sync would write them.
+func rewrite(f *localFile, size int64) error {
+	buf := make([]byte, min(size, 1<<20))
+	for off := int64(0); off < size; off += int64(len(buf)) {
+		p := buf[:min(size-off, int64(len(buf)))]
+		if _, err := f.ReadAt(p, off); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(p, off); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -78,10 +78,8 @@ func OpenOn(d disk.FS, dir string) (*Store, error) {
 
 // prepare makes an empty directory a content store, or checks that it is one.
 func (s *Store) prepare() error {
-	if _, err := s.disk.Lstat(s.dir); errors.Is(err, fs.ErrNotExist) {
-		if err := errors.Join(s.disk.MkdirAll(s.dir), s.disk.SyncDir(filepath.Dir(s.dir))); err != nil {
-			return err
-		}
+	if err := disk.MkdirAll(s.disk, s.dir); err != nil {
+		return err
 	}
 	if err := s.disk.Access(s.dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		return fmt.Errorf("not writable: %w", err)

@@ -102,9 +102,9 @@ func (s *Store) handOff(ctx context.Context, g *segment) error {
 	if t := g.table.Load(); t != nil {
 		s.footers.put(t)
 	}
-	s.settleCopy(g, f, moved)
-	s.stats.stored.Add(1)
+	s.stats.stored.Add(1) // before those who wait for it look
 	s.stats.storedBytes.Add(uint64(g.rec.size))
+	s.settleCopy(g, f, moved)
 	if g.live.Load() <= 0 {
 		s.mayBeDead(g)
 	}

@@ -5,7 +5,7 @@
 #   unit      all but the operator, with -race, fuzz seeds included; PKG= for a part
 #   envtest   the operator, with -race, against a real etcd and API server
 #   kclient   the kernel's NFS client in a guest, and libnfs, against a started server
-#   crash     kill -9 under load, with verifying writers; one order of what concurrent clients saw; two servers on one database
+#   crash     power cuts at the operations of a simulated disk; kill -9 under load, with verifying writers; one order of what concurrent clients saw; two servers on one database
 #             and bucket; syncs before replies, by strace
 #   chaos     verifying writers while the server and everything below it fail at random, for a minute; MINUTES= for more
 #   mutants   deliberate faults in the source, each of which a test must notice
@@ -37,7 +37,7 @@ loudly() {
 		"!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!" >&2
 }
 
-go_packages() { go list ./... | grep -v "/k8s/dittofs-operator\|/test/crash\|/test/linear\|/test/evidence\|/test/takeover\|/test/e2e/client"; }
+go_packages() { go list ./... | grep -v "/k8s/dittofs-operator\|/internal/crashtest\|/test/crash\|/test/linear\|/test/evidence\|/test/takeover\|/test/e2e/client"; }
 formatted() {
 	local files
 	files=$(git ls-files -z '*.go' | xargs -0 gofmt -s -l) && [ -z "$files" ] || { echo "gofmt -s -w $files" >&2; return 1; }
@@ -66,7 +66,8 @@ kclient() {
 crash() {
 	"$REPO/hack/apt.sh" postgresql strace
 	hack/stores.sh s3 >/dev/null || return 1
-	CGO_ENABLED=0 gotest -timeout 20m -count 1 ./test/crash/... ./test/linear/... ./test/evidence/... ./test/takeover/...
+	# Thousands of starts: without -race, which makes them ten times as long.
+	CGO_ENABLED=0 gotest -timeout 20m -count 1 ./internal/crashtest/... ./test/crash/... ./test/linear/... ./test/evidence/... ./test/takeover/...
 }
 chaos() { # without the jumping clock, for which everything would be compiled once more
 	check "chaos" hack/chaos.sh -minutes "${MINUTES:-1.2}" -clock=false -stores pebble+s3,postgres+s3+remote

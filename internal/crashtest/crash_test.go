@@ -23,9 +23,9 @@ import (
 var (
 	flagSeed   = flag.Uint64("crash.seed", 0, "seed of the workload and of the power cuts; 0: another one each time")
 	flagSteps  = flag.Int("crash.steps", 400, "steps of each worker")
-	flagPoints = flag.Int("crash.points", 250, "crash points to try in each test")
+	flagPoints = flag.Int("crash.points", 250/less, "crash points to try in each test")
 	flagAll    = flag.Bool("crash.all", false, "try every operation of the log, in every way")
-	flagDamage = flag.Int("crash.damage", 12, "times that each kind of file is damaged")
+	flagDamage = flag.Int("crash.damage", 12/less, "times that each kind of file is damaged")
 	flagReplay = flag.String("crash.replay", "", "file of a failure, to try its crash points again")
 	flagFrom   = flag.Int("crash.from", 0, "first crash point to try")
 	flagTo     = flag.Int("crash.to", never, "last crash point to try")
@@ -153,10 +153,7 @@ func (c *crash) loseCache(t *testing.T) {
 	if err := errors.Join(disk.RemoveAll(c.d, "/cache"), c.d.SyncDir("/")); err != nil {
 		t.Error(err)
 	}
-	r := c.d.Replay()
-	for r.Step() {
-	}
-	c.d, c.lost = r.Kill(), true
+	c.d, c.lost = end(c.d).Kill(), true
 }
 
 // again crashes the recovery that c.d has in its log, and what came after it.

@@ -99,9 +99,7 @@ func newExhibit(t *testing.T, k kind) *exhibit {
 	}
 	waitFor(t, i, func(st data.Stats) bool { return st.Unsent >= 2 && st.Unsealed == 0 })
 	e.write(t, i, "last", random(rnd, 10_000))
-	e.at = d.Replay()
-	for e.at.Step() {
-	}
+	e.at = end(d)
 	i.abort()
 	return e
 }

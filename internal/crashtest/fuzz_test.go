@@ -64,10 +64,7 @@ func smallFilesystem(f *testing.F) (*crashdisk.Replay, [][]byte) {
 	for _, p := range pairs {
 		keys = append(keys, p.Key)
 	}
-	at := d.Replay()
-	for at.Step() {
-	}
-	return at, keys
+	return end(d), keys
 }
 
 func damageValue(d *crashdisk.Disk, key []byte, where int, put []byte, cut bool) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -28,7 +29,8 @@ type history struct {
 	Trails []*trail // of each worker, and of the preparations
 	Files  []*fileHistory
 
-	mu sync.Mutex // of Files, and of those that are shared
+	mu    sync.Mutex // of Files, and of those that are shared
+	clock atomic.Int64
 }
 
 // trail is what one worker did to the names that are its own, one step after
@@ -67,19 +69,25 @@ type fileHistory struct {
 	Seq    int // of the last change
 }
 
-// moments of a change of a file. Seq orders those of one worker.
-type moments struct{ Seq, Start, Ack, Durable int }
+// Moments of a change of a file. Seq orders those of one worker; Tick is when
+// it was acknowledged by the clock of the history, which a worker's operations
+// find later than those that ended before. (The type has a name that package
+// gob sees.)
+type Moments struct {
+	Seq, Start, Ack, Durable int
+	Tick                     int64
+}
 
 // version of a block. The first one is that of a new file.
 type version struct {
-	moments
+	Moments
 	Content []byte // nil: zeros
 	Written bool   // else truncated
 }
 
 // cut is a truncation. The first one is that of a new file.
 type cut struct {
-	moments
+	Moments
 	Size int64
 }
 

@@ -57,7 +57,7 @@ func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Dis
 			return d, h, fmt.Errorf("%w\n%s", err, i.said)
 		}
 		for _, f := range h.Files { // a stop in good order flushes everything
-			f.durable(d.Len(), d.Len(), 0, len(f.Blocks))
+			f.durable(d.Len(), never, 0, len(f.Blocks))
 		}
 	}
 	return d, h, nil
@@ -432,7 +432,7 @@ func (f *fileHistory) add(h *history, start, at int, content []byte) {
 	}
 }
 
-func (f *fileHistory) begins(start int) moments { return moments{f.Seq, start, never, never} }
+func (f *fileHistory) begins(start int) Moments { return Moments{f.Seq, start, never, never, never} }
 
 // undo forgets a write that was refused.
 func (f *fileHistory) undo(h *history, at, n int) {
@@ -447,16 +447,18 @@ func (f *fileHistory) acknowledged(h *history, ack, at, n int, stable bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for b := at; b < at+n; b++ {
-		f.Blocks[b][len(f.Blocks[b])-1].Ack = ack
+		f.Blocks[b][len(f.Blocks[b])-1].acknowledged(h, ack)
 	}
 	if stable {
-		f.durable(ack, ack, at, at+n)
+		f.durable(ack, never, at, at+n)
 	}
 }
 
-// durable notes that what was acknowledged up to before, of blocks from to
-// to, is durable from now on.
-func (f *fileHistory) durable(now, before, from, to int) {
+func (m *Moments) acknowledged(h *history, ack int) { m.Ack, m.Tick = ack, h.clock.Add(1) }
+
+// durable notes that what was acknowledged before a tick, of blocks from to to,
+// is durable from now on.
+func (f *fileHistory) durable(now int, before int64, from, to int) {
 	for b := from; b < to; b++ {
 		for i := range f.Blocks[b] {
 			f.Blocks[b][i].settle(now, before)
@@ -464,8 +466,8 @@ func (f *fileHistory) durable(now, before, from, to int) {
 	}
 }
 
-func (m *moments) settle(now, before int) {
-	if m.Ack <= before {
+func (m *Moments) settle(now int, before int64) {
+	if m.Tick < before {
 		m.Durable = min(m.Durable, now)
 	}
 }
@@ -475,7 +477,7 @@ func (p *player) commit() {
 	if own := p.ownFile(); own != nil && p.rnd.IntN(3) > 0 {
 		f = own
 	}
-	start := p.d.Len()
+	start := p.h.clock.Add(1)
 	if _, err := p.i.fs.Commit(asRoot, f.ID, 0, 0); err != nil {
 		p.err = fmt.Errorf("commit: %w", err)
 		return
@@ -513,14 +515,14 @@ func (p *player) truncate() {
 	defer p.h.mu.Unlock()
 	ack := p.d.Len()
 	for b := range f.Blocks {
-		f.Blocks[b][len(f.Blocks[b])-1].Ack = ack
+		f.Blocks[b][len(f.Blocks[b])-1].acknowledged(p.h, ack)
 	}
 	c := &f.Cuts[len(f.Cuts)-1]
 	c.Ack, c.Durable = ack, ack
 	for b, versions := range f.Blocks {
 		// What is left of unstable data is made durable here, but not elsewhere.
 		if kept := len(versions[len(versions)-1].Content) > 0; !kept || !p.i.kind.Safe || versions[len(versions)-2].Durable <= ack {
-			f.durable(ack, ack, b, b+1)
+			f.durable(ack, never, b, b+1)
 		}
 	}
 }

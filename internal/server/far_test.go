@@ -116,8 +116,13 @@ func TestNoRemoteCommitReturnsWhileTheContentStoreIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	committed := make(chan error, 1)
+	patient, err := nfsclient.Dial(r.addr, nfsclient.Options{Timeout: *outage + time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer patient.Close()
 	go func() {
-		_, err := r.dial(t).Commit(h, 0, 0)
+		_, err := patient.Commit(h, 0, 0)
 		committed <- err
 	}()
 	select {

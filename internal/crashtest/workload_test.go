@@ -79,17 +79,26 @@ type player struct {
 	err   error
 }
 
+// errNoRoom: the disk is full before the workload begins.
+var errNoRoom = errors.New("no room for the workload's files")
+
 // prepare makes what the workers share, and the workers.
 func (p *player) prepare(i *instance, seed uint64) ([]*player, error) {
 	p.i, p.dirs[""] = i, i.top
 	p.h.Top, p.h.TopAck = i.top, p.d.Len()
 	p.mkdir("s")
 	p.create("shared", sharedBlocks)
-	p.share = p.now.Names["shared"]
+	var made bool
+	if p.share, made = p.now.Names["shared"]; !made {
+		return nil, errors.Join(p.err, errNoRoom)
+	}
 	var all []*player
 	for n := range workers {
 		name := fmt.Sprint("w", n)
 		p.mkdir(name)
+		if _, made := p.dirs[name]; !made {
+			return nil, errors.Join(p.err, errNoRoom)
+		}
 		w := &player{
 			d: p.d, h: p.h, i: i, own: name, trail: &trail{Own: name}, share: p.share, index: n,
 			rnd: rand.New(rand.NewPCG(seed, uint64(n))), now: tree{Names: map[string]int{}, Attrs: map[int]attr{}},

@@ -42,7 +42,9 @@ func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Dis
 			return d, h, err
 		}
 		if life == 0 {
-			players, err = p.prepare(i, seed)
+			if players, err = p.prepare(i, seed); err != nil {
+				players = nil // nothing to work with
+			}
 		}
 		var all sync.WaitGroup
 		for _, w := range players {

@@ -92,13 +92,6 @@ func (p *pageCache) of(g *segment) *segmentCopy {
 	return c
 }
 
-// peek is of for a segment of which there may be no copy: nil then.
-func (p *pageCache) peek(id SegmentID) *segmentCopy {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.copies[id]
-}
-
 // adopt takes the whole local file of a segment over.
 func (p *pageCache) adopt(g *segment) {
 	c := p.of(g)

@@ -16,14 +16,14 @@ var mutants = []mutant{
 	},
 	{
 		name: "file-sync-before-metadata", file: "internal/vfs/io.go",
-		old: "return ticket.Wait()\n}\n\n// leftOver",
-		new: "_ = ticket\n\treturn nil\n}\n\n// leftOver",
+		old: "if !left {\n\t\t\treturn ticket.Wait()",
+		new: "if _ = ticket; !left {\n\t\t\treturn nil",
 		pkg: "./internal/vfs", run: "TestAReplyComesAfterItsSyncs|TestNothingIsAcknowledgedOnceTheMetadataStoreFails",
 	},
 	{
 		name: "extents-before-data", file: "internal/vfs/io.go",
-		old: "if err := fs.data.Sync(ctx, dirty); err != nil {\n\t\treturn err\n\t}\n\tn.mu.Lock()",
-		new: "defer fs.data.Sync(ctx, dirty)\n\tn.mu.Lock()",
+		old: "if err := fs.data.Sync(ctx, dirty, brief); err != nil {\n\t\t\treturn err\n\t\t}",
+		new: "defer fs.data.Sync(ctx, dirty, brief)",
 		pkg: "./internal/vfs", run: "TestAReplyComesAfterItsSyncs",
 	},
 	{
@@ -96,7 +96,31 @@ var mutants = []mutant{
 		name: "remote-does-not-wait", file: "internal/data/remote.go",
 		old: "if err := s.failure(); err != nil || freed == nil {",
 		new: "if err := s.failure(); true || freed == nil {",
-		pkg: "./internal/data", run: "TestWaitStoredReturnsWhenTheContentStoreHasTheData|TestWaitStoredFailsWhileTheContentStoreIsOut",
+		pkg: "./internal/data", run: "TestSyncWithRemoteReturnsWhenTheContentStoreHasTheData|TestSyncWithRemoteFailsWhileTheContentStoreIsOut",
+	},
+	{
+		name: "remote-index-before-bytes", file: "internal/data/file.go",
+		old: "last.getState() == stateStored && ",
+		new: "",
+		pkg: "./internal/data", run: "TestWhatWasAcknowledgedOutlivesTheJournalWhileItIsOverwritten",
+	},
+	{
+		name: "remote-index-before-bytes-on-the-crash-disk", file: "internal/data/file.go",
+		old: "last.getState() == stateStored && ",
+		new: "",
+		pkg: "./internal/crashtest", run: "TestDataThatMustBeElsewhereSurvivesTheLossOfTheCache",
+	},
+	{
+		name: "remote-overwrite-forgotten", file: "internal/vfs/io.go",
+		old: "left := err == nil && leftOver(dirty, n.file)",
+		new: "left := err == nil && !fs.remote && leftOver(dirty, n.file)",
+		pkg: "./internal/vfs", run: "TestARemoteReplyCoversWhatIsWrittenOverItsBytes",
+	},
+	{
+		name: "remote-segment-dropped-before-its-commit", file: "internal/data/segment.go",
+		old: "return g.quiet() && g.live.Load() <= 0",
+		new: "return g.live.Load() <= 0",
+		pkg: "./internal/data", run: "TestASegmentGoesWhenNothingOfItWillBeCommitted|TestUnstableDataIsCommittedOnceItsSegmentIsStored",
 	},
 	{
 		name: "cache-without-limit", file: "internal/data/room.go",
@@ -124,8 +148,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "journal-segment-dropped-too-early", file: "internal/data/seal.go",
-		old: "if err != nil || n != 0 {\n\t\treturn false, err\n\t}\n\tb := &meta.Batch{}\n\tb.Delete(segmentKey(prefixSegment, g.id))",
-		new: "if err != nil {\n\t\treturn false, err\n\t}\n\t_ = n\n\tb := &meta.Batch{}\n\tb.Delete(segmentKey(prefixSegment, g.id))",
+		old: "if err != nil || n != 0 {\n\t\treturn false, err\n\t}\n\tif g.offered {",
+		new: "if _ = n; err != nil {\n\t\treturn false, err\n\t}\n\tif g.offered {",
 		pkg: "./internal/data", run: "TestAJournalSegmentIsKeptUntilTheBatchThatFreesItIsSubmitted",
 	},
 	{
@@ -184,7 +208,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "commit-does-nothing", file: "internal/vfs/io.go",
-		old: "if err := fs.stabilise(req.Context, n, false); err != nil {\n\t\treturn WCC{Valid",
+		old: "if err := fs.flush(req.Context, n, false); err != nil {\n\t\treturn WCC{Valid",
 		new: "if err := error(nil); err != nil {\n\t\treturn WCC{Valid",
 		pkg: "./test/crash", run: "TestNoAcknowledgedByteIsLostInTenKillsUnderLoad", args: []string{"-kills", "2"},
 	},
@@ -195,9 +219,9 @@ var mutants = []mutant{
 		pkg: "./internal/vfs", run: "TestAReplyComesAfterItsSyncs",
 	},
 	{
-		name: "remote-forgotten", file: "internal/vfs/io.go",
-		old: "if err := fs.flush(ctx, n); err != nil || !fs.remote {",
-		new: "if err := fs.flush(ctx, n); err != nil || true {",
+		name: "remote-forgotten", file: "internal/data/journal.go",
+		old: "if s.opts.Remote {\n\t\treturn s.awaitStored(ctx, targets, brief)",
+		new: "if false {\n\t\treturn s.awaitStored(ctx, targets, brief)",
 		pkg: "./internal/vfs", run: "TestARemoteReplyComesWhenTheContentStoreHasTheData",
 	},
 }

@@ -111,7 +111,6 @@ type crash struct {
 	pos  int
 	how  string
 	seed uint64
-	lost bool // the cache too
 }
 
 // crashes are the ones to try at a point: usually one power cut, and a kill at
@@ -123,10 +122,10 @@ func (s *search) crashes(r *crashdisk.Replay, rnd *rand.Rand) (all []crash) {
 	}
 	for range cuts {
 		seed := rnd.Uint64()
-		all = append(all, crash{r.PowerCut(seed), r.Pos(), fmt.Sprintf("power cut %d after %v", seed, r.Last()), seed, false})
+		all = append(all, crash{r.PowerCut(seed), r.Pos(), fmt.Sprintf("power cut %d after %v", seed, r.Last()), seed})
 	}
 	if *flagAll || rnd.IntN(4) == 0 {
-		all = append(all, crash{r.Kill(), r.Pos(), fmt.Sprintf("kill after %v", r.Last()), rnd.Uint64(), false})
+		all = append(all, crash{r.Kill(), r.Pos(), fmt.Sprintf("kill after %v", r.Last()), rnd.Uint64()})
 	}
 	return all
 }
@@ -153,7 +152,7 @@ func (c *crash) loseCache(t *testing.T) {
 	if err := errors.Join(disk.RemoveAll(c.d, "/cache"), c.d.SyncDir("/")); err != nil {
 		t.Error(err)
 	}
-	c.d, c.lost = end(c.d).Kill(), true
+	c.d = end(c.d).Kill()
 }
 
 // again crashes the recovery that c.d has in its log, and what came after it.
@@ -167,7 +166,7 @@ func (s *search) again(h *history, c crash, rnd *rand.Rand) error {
 		if r.Pos() != at {
 			continue
 		}
-		next := crash{r.Kill(), c.pos, "", rnd.Uint64(), c.lost}
+		next := crash{r.Kill(), c.pos, "", rnd.Uint64()}
 		how := "kill"
 		if rnd.IntN(4) > 0 {
 			next.d, how = r.PowerCut(next.seed), fmt.Sprintf("power cut %d", next.seed)
@@ -184,7 +183,7 @@ func (s *search) again(h *history, c crash, rnd *rand.Rand) error {
 // recoverAndVerify opens a filesystem on the disk and looks for what must be
 // there. With goOn it also has to work.
 func recoverAndVerify(h *history, c crash, goOn bool) error {
-	i, err := openInstance(c.d, h.Kind.afterwards(c.lost))
+	i, err := openInstance(c.d, h.Kind.afterwards())
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -245,7 +244,7 @@ func (h *history) goOn(i *instance, c crash) (*instance, error) {
 	if err := i.close(); err != nil {
 		return i, fmt.Errorf("stop after the crash: %w", err)
 	}
-	next, err := openInstance(c.d, h.Kind.afterwards(c.lost))
+	next, err := openInstance(c.d, h.Kind.afterwards())
 	if err != nil {
 		return i, fmt.Errorf("second start: %w", err)
 	}
@@ -290,8 +289,7 @@ func (s *search) load(name string) {
 }
 
 // TestDataThatMustBeElsewhereSurvivesTheLossOfTheCache loses the journal with
-// the power. Only where something newer was not acknowledged a block may be
-// neither old nor new, but an error.
+// the power.
 func TestDataThatMustBeElsewhereSurvivesTheLossOfTheCache(t *testing.T) {
 	s := newSearch(t)
 	s.loseCache = true

@@ -102,8 +102,8 @@ func (s *search) afterwards(d *crashdisk.Disk, h *history, what string) {
 	rnd := rand.New(rand.NewPCG(s.seed, uint64(d.Len())))
 	for range 4 {
 		seed := rnd.Uint64()
-		s.try(h, crash{r.Kill(), r.Pos(), what + ", then a kill", seed, false})
-		s.try(h, crash{r.PowerCut(seed), r.Pos(), fmt.Sprintf("%s, then power cut %d", what, seed), seed, false})
+		s.try(h, crash{r.Kill(), r.Pos(), what + ", then a kill", seed})
+		s.try(h, crash{r.PowerCut(seed), r.Pos(), fmt.Sprintf("%s, then power cut %d", what, seed), seed})
 	}
 	if s.lost.Load() > 0 {
 		s.save(d, h)

@@ -2,7 +2,6 @@ package crashtest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -324,10 +323,6 @@ func (f *fileHistory) verify(i *instance, a vfs.Attr, pos int) error {
 		return fmt.Errorf("size %d is not from %d to %d", a.Size, lo, hi)
 	}
 	content, err := readAll(i, f.ID, 0, a.Size)
-	var unreadable map[int]bool
-	if i.kind.lost {
-		content, unreadable, err = f.readBlocks(i, a.Size, pos)
-	}
 	if err != nil {
 		return err
 	}
@@ -335,7 +330,7 @@ func (f *fileHistory) verify(i *instance, a vfs.Attr, pos int) error {
 		got := make([]byte, block)
 		size := min(max(len(content)-b*block, 0), block)
 		copy(got, content[min(b*block, len(content)):])
-		if !unreadable[b] && !slices.ContainsFunc(allowed(versions, pos), func(v version) bool { return v.is(got, size) }) {
+		if !slices.ContainsFunc(allowed(versions, pos), func(v version) bool { return v.is(got, size) }) {
 			return fmt.Errorf("block %d (size %d): %s", b, a.Size, describe(versions, got, size, pos))
 		}
 	}
@@ -363,28 +358,6 @@ func describe(versions []version, got []byte, size, pos int) string {
 		fmt.Fprintf(&b, " %d (from %d, acknowledged %d, durable %d, %.8x)", at, v.Start, v.Ack, v.Durable, v.Content)
 	}
 	return b.String()
-}
-
-// readBlocks reads a file block by block. Those may be unreadable after the loss
-// of the cache that something newer was on its way to.
-func (f *fileHistory) readBlocks(i *instance, size uint64, pos int) (content []byte, unreadable map[int]bool, err error) {
-	unreadable = map[int]bool{}
-	for b, versions := range f.Blocks {
-		from := uint64(b * block)
-		if from >= size {
-			break
-		}
-		p, err := readAll(i, f.ID, from, min(size-from, block))
-		if err != nil {
-			if !errors.Is(err, vfs.EIO) || len(allowed(versions, pos)) < 2 {
-				return nil, nil, fmt.Errorf("block %d: %w", b, err)
-			}
-			unreadable[b] = true
-			p = make([]byte, min(size-from, block))
-		}
-		content = append(content, p...)
-	}
-	return content, unreadable, nil
 }
 
 // readAll reads size bytes from off on.

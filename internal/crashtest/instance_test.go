@@ -35,12 +35,11 @@ type kind struct {
 	// they are asked for, and what a start brings with it.
 	Busy bool
 
-	lost bool         // the cache directory
 	gate *atomic.Bool // if not nil and true, the content store takes nothing
 }
 
 // afterwards is the same without work on its own account.
-func (k kind) afterwards(lost bool) kind { return kind{Remote: k.Remote, Safe: k.Safe, lost: lost} }
+func (k kind) afterwards() kind { return kind{Remote: k.Remote, Safe: k.Safe} }
 
 // remote is a content store that is nobody's files.
 type remote struct{ content.Store }

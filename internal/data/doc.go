@@ -10,7 +10,7 @@
 //	e, err := store.Append(ctx, ino, off, p)      // in the journal, not durable
 //	_, err = file.Insert(ctx, e)                  // visible to Map
 //	dirty := file.Dirty()
-//	err = store.Sync(ctx, dirty)                  // data durable
+//	err = store.Sync(ctx, dirty, false)           // data durable
 //	_, _, err = file.Commit(ctx, batch, dirty, size) // index in the batch
 //
 // A crash before the batch is durable loses only what was never acknowledged.

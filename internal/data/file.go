@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,9 @@ type File struct {
 	s   *Store
 	ino uint64
 
-	mu    sync.Mutex
-	dirty extentMap
+	mu      sync.Mutex
+	dirty   extentMap
+	counted int // dirty extents, in dirtySet
 
 	committed extentMap // what is loaded; whole extents of the index
 	end       uint64    // end of the committed extents
@@ -30,7 +32,6 @@ type File struct {
 	keep      fileRange // loaded extents that the operation under way needs
 	accounted int64     // bytes in the extent cache's sum
 	ahead     readAhead
-	newest    SegmentID // of those that may have committed bytes; see WaitStored
 	// unsubmitted is the last change of the index made by this file: nothing
 	// is evicted before the Log shows it.
 	unsubmitted indexEntry
@@ -44,11 +45,7 @@ func (s *Store) File(ino uint64) *File {
 	if f := s.dirty.get(ino); f != nil {
 		return f
 	}
-	f := &File{s: s, ino: ino}
-	if s.opts.Remote {
-		f.newest = s.newestUnsent()
-	}
-	return f
+	return &File{s: s, ino: ino}
 }
 
 // Insert makes an appended extent current. delta is the change of the file's
@@ -66,22 +63,33 @@ func (f *File) Insert(ctx context.Context, e Extent) (delta int64, err error) {
 		return 0, err
 	}
 	delta = int64(e.Len) - f.allocated(e.Off, e.End())
-	if f.dirty.n == 0 {
-		f.s.dirty.put(f)
-		f.s.wakeMaintainer()
-	}
 	g.dirty.Add(int64(e.Len))
 	f.s.stats.dirty.Add(int64(e.Len))
 	f.dirty.set(e, f.undirty)
+	f.countDirty()
 	g.pending.Add(-1)
 	if g.retired.Load() {
 		f.s.wakeSealer()
 	}
-	if f.dirty.n >= MaxDirty/4 {
+	if f.dirty.n >= MaxDirty/4 && !f.s.opts.Remote {
 		f.s.dirty.hurry(f)
 		f.s.wakeMaintainer()
 	}
 	return delta, nil
+}
+
+// countDirty follows a change of the dirty map.
+func (f *File) countDirty() {
+	was := f.counted
+	f.counted = f.dirty.n
+	f.s.dirty.extents.Add(int64(f.counted - was))
+	switch {
+	case was == 0 && f.counted > 0:
+		f.s.dirty.put(f)
+		f.s.wakeMaintainer()
+	case was > 0 && f.counted == 0:
+		f.s.dirty.remove(f)
+	}
 }
 
 // undirty accounts for a piece that leaves the dirty map.
@@ -206,6 +214,25 @@ func (f *File) Dirty() []Extent {
 	return f.dirty.appendAll(make([]Extent, 0, n), n)
 }
 
+// Stored returns those of Dirty that the content store has.
+func (f *File) Stored() []Extent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var stored []Extent
+	var last *segment
+	for _, chunk := range f.dirty.chunks {
+		for _, e := range chunk {
+			if last == nil || last.id != e.Seg {
+				last = f.s.segment(e.Seg)
+			}
+			if last != nil && last.getState() == stateStored && len(stored) < MaxDirty {
+				stored = append(stored, e)
+			}
+		}
+	}
+	return stored
+}
+
 // HasDirty says whether anything is to be committed.
 func (f *File) HasDirty() bool {
 	f.mu.Lock()
@@ -231,17 +258,8 @@ func (f *File) dirtyIn(id SegmentID) bool {
 func (f *File) Drop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dropDirty(0, MaxFileSize)
-}
-
-func (f *File) dropDirty(lo, hi uint64) {
-	if f.dirty.n == 0 {
-		return
-	}
-	f.dirty.cut(lo, hi, f.undirty)
-	if f.dirty.n == 0 {
-		f.s.dirty.remove(f)
-	}
+	f.dirty.cut(0, MaxFileSize, f.undirty)
+	f.countDirty()
 }
 
 // Close forgets clean state, which is loaded again if it is needed. All
@@ -258,6 +276,8 @@ func (f *File) Close() {
 
 // dirtySet holds the files with dirty extents.
 type dirtySet struct {
+	extents atomic.Int64
+
 	mu sync.Mutex
 	m  map[uint64]*File
 }

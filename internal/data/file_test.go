@@ -49,6 +49,7 @@ func TestFilesAgreeWithAModelUnderRandomHistories(t *testing.T) {
 		opts := testOptions()
 		opts.ExtentMemory = rapid.SampledFrom([]int64{1, 2000, 1 << 20}).Draw(rt, "memory")
 		opts.SegmentSize = 64 << 10
+		opts.Remote = rapid.Bool().Draw(rt, "remote")
 		w := newWorld(t, opts)
 		defer w.close()
 		models := map[uint64]*modelFile{1: {}, 2: {}}
@@ -77,7 +78,7 @@ func TestFilesAgreeWithAModelUnderRandomHistories(t *testing.T) {
 				p := random(rnd, rapid.IntRange(1, 9000).Draw(t, "len"))
 				w.must(w.write(ino, uint64(off), p))
 				m.write(off, p)
-				w.must(w.store.Sync(context.Background(), dirty))
+				w.must(w.store.Sync(context.Background(), dirty, false))
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				w.must(w.commitLocked(context.Background(), ino, f, dirty))
@@ -101,6 +102,8 @@ func TestFilesAgreeWithAModelUnderRandomHistories(t *testing.T) {
 			"forget": func(t *rapid.T) {
 				ino, _ := draw(t)
 				f := w.file(ino)
+				f.mu.Lock()
+				defer f.mu.Unlock()
 				if !f.f.HasDirty() {
 					f.f.Close()
 					f.f = w.store.File(ino)
@@ -116,6 +119,8 @@ func TestFilesAgreeWithAModelUnderRandomHistories(t *testing.T) {
 			"": func(t *rapid.T) {
 				for ino, m := range models {
 					f := w.file(ino)
+					f.mu.Lock() // a hand-off commits
+					defer f.mu.Unlock()
 					if f.used != m.used() {
 						t.Fatalf("inode %d: %d bytes allocated, want %d", ino, f.used, m.used())
 					}
@@ -241,7 +246,7 @@ func TestNothingIsEvictedBeforeItsBatchIsSubmitted(t *testing.T) {
 	w.must(w.write(5, 0, []byte("data")))
 	f := w.file(5)
 	dirty := f.f.Dirty()
-	w.must(w.store.Sync(ctx, dirty))
+	w.must(w.store.Sync(ctx, dirty, false))
 	b := &meta.Batch{}
 	_, _, err := f.f.Commit(ctx, b, dirty, 0)
 	w.must(err)
@@ -280,7 +285,7 @@ func TestDropForgetsDirtyDataAndReapTheRest(t *testing.T) {
 	w.checkIndex()
 }
 
-func TestShrinkCutsInSteps(t *testing.T) {
+func TestResizeCutsInSteps(t *testing.T) {
 	w := newWorld(t, testOptions())
 	for i := range uint64(10) {
 		w.must(w.write(5, i*100, make([]byte, 100)))
@@ -290,14 +295,14 @@ func TestShrinkCutsInSteps(t *testing.T) {
 	var reached []uint64
 	for size := f.stored; size > 50; {
 		b := &meta.Batch{}
-		next, delta, err := f.f.Shrink(t.Context(), b, size, 50, 4)
+		r, err := f.f.Resize(t.Context(), b, size, 50, 4)
 		w.must(err)
-		if delta != int64(next)-int64(size) {
-			t.Fatalf("from %d to %d frees %d", size, next, delta)
+		if change := int64(r.Size) - int64(size); r.Committed != change || r.Used != change {
+			t.Fatalf("from %d: %+v", size, r)
 		}
 		w.must(w.log.Apply(b))
-		size, f.stored = next, next
-		reached = append(reached, next)
+		size, f.stored = r.Size, r.Size
+		reached = append(reached, r.Size)
 	}
 	if len(reached) != 3 || reached[0] != 600 || reached[1] != 200 || reached[2] != 50 {
 		t.Fatalf("sizes %v", reached)

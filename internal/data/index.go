@@ -52,7 +52,6 @@ func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []Extent, oldSi
 		}
 		c.replace(p)
 		f.end = max(f.end, p.End())
-		f.newest = max(f.newest, p.Seg)
 	}
 	c.finish()
 	// Only now, when the live bytes are counted: a segment without dirty
@@ -60,9 +59,8 @@ func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []Extent, oldSi
 	for _, p := range pieces {
 		f.dirty.cut(p.Off, p.End(), f.undirty)
 	}
-	if f.dirty.n == 0 {
-		f.s.dirty.remove(f)
-	}
+	f.countDirty()
+	f.s.committed()
 	return f.end, c.delta, nil
 }
 
@@ -102,68 +100,57 @@ func (f *File) current(synced []Extent) []Extent {
 	return pieces
 }
 
-// Truncate changes the size that the index covers from oldSize to newSize and
-// adds the change to b; growth is a hole. No dirty extents exist: the caller
-// has committed them. A cut of more extents than fit into a batch is
-// ErrTooLarge and changes nothing: use Shrink. delta is the change of
-// allocated bytes.
-func (f *File) Truncate(ctx context.Context, b *meta.Batch, oldSize, newSize uint64) (delta int64, err error) {
+// Resized is what a step of Resize has reached.
+type Resized struct {
+	Size      uint64 // that the index covers
+	Committed int64  // change of the committed bytes that are not in holes
+	Used      int64  // the same with those of dirty extents
+}
+
+// Resize changes the size that the index covers from oldSize to newSize and
+// adds the change to b; growth is a hole, and dirty extents behind the new end
+// are dropped. It cuts at most limit extents, 100,000 at most, from the end: if
+// the size reached is not newSize, the caller commits it with b before the next
+// step. Sizes above MaxFileSize are ErrTooLarge.
+func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (r Resized, err error) {
 	if newSize > MaxFileSize {
-		return 0, fmt.Errorf("size %d: %w", newSize, ErrTooLarge)
+		return r, fmt.Errorf("size %d: %w", newSize, ErrTooLarge)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	reached, delta, err := f.resize(ctx, b, oldSize, newSize, maxCut)
-	if err == nil && reached != newSize {
-		err = fmt.Errorf("inode %d: truncation to %d: %w", f.ino, newSize, ErrTooLarge)
-	}
-	return delta, err
-}
-
-// Shrink is Truncate to a smaller size in steps: it cuts at most limit extents
-// from the end and returns the size reached, which the caller commits with b
-// before the next step.
-func (f *File) Shrink(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (reached uint64, delta int64, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.resize(ctx, b, oldSize, newSize, limit)
-}
-
-func (f *File) resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (uint64, int64, error) {
 	if err := f.checkEnd(ctx, oldSize); err != nil {
-		return 0, 0, err
+		return r, err
 	}
-	if f.dirty.n > 0 {
-		return 0, 0, fmt.Errorf("inode %d is truncated with %d dirty extents", f.ino, f.dirty.n)
+	r.Size = newSize
+	var victims []Extent
+	if newSize < oldSize {
+		victims, r.Size, err = f.tail(ctx, newSize, min(limit, maxCut))
+	} else if err = f.ensure(ctx, oldSize-min(oldSize, 1), oldSize); errors.Is(err, errGap) {
+		err = nil
 	}
-	if newSize >= oldSize {
-		if newSize > oldSize {
-			if err := f.ensure(ctx, oldSize-min(oldSize, 1), oldSize); err != nil && !errors.Is(err, errGap) {
-				return 0, 0, err
-			}
-			c := f.change(b, 1)
-			c.extend(newSize)
-			c.finish()
-		}
-		return newSize, 0, nil
-	}
-	victims, reached, err := f.tail(ctx, newSize, limit)
 	if err != nil {
-		return 0, 0, err
+		return r, err
 	}
-	c := f.change(b, len(victims))
+	r.Used = -f.allocated(r.Size, MaxFileSize)
+	f.dirty.cut(r.Size, MaxFileSize, f.undirty)
+	f.countDirty()
+	c := f.change(b, len(victims)+1)
+	if newSize > oldSize {
+		c.extend(newSize)
+	}
 	for _, e := range victims {
-		c.free(e.clip(max(e.Off, reached), e.End()))
-		if e.Off >= reached {
+		c.free(e.clip(max(e.Off, r.Size), e.End()))
+		if e.Off >= r.Size {
 			c.delete(e.Off)
 		} else {
-			c.put(e.clip(e.Off, reached))
+			c.put(e.clip(e.Off, r.Size))
 		}
 	}
-	f.committed.cut(reached, MaxFileSize, nil)
-	f.end = reached
+	f.committed.cut(r.Size, MaxFileSize, nil)
+	f.end = r.Size
 	c.finish()
-	return reached, c.delta, nil
+	r.Committed = c.delta
+	return r, nil
 }
 
 // tail returns the extents that overlap [newSize, end), last first, and the

@@ -36,7 +36,9 @@ func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, 
 		return Extent{}, err
 	}
 	err = g.local.Load().putRecord(rec, g.seed, p, pos)
-	g.writing.Add(-1)
+	if g.writing.Add(-1) == 0 && s.opts.Remote && g.retired.Load() {
+		s.wakeSealer()
+	}
 	if err != nil {
 		s.abandon(g, err)
 		g.pending.Add(-1)
@@ -79,6 +81,14 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, in
 		if err := s.usableLocked(); err != nil {
 			s.mu.Unlock()
 			return nil, 0, err
+		}
+		if s.tooDirty() {
+			err := s.waitForCommits(ctx, n)
+			s.mu.Unlock()
+			if err != nil {
+				return nil, 0, err
+			}
+			continue
 		}
 		if g := s.active; g != nil && g.size+n <= g.capacity {
 			pos := g.size
@@ -214,10 +224,15 @@ func (s *Store) abandon(g *segment, err error) {
 	}
 }
 
-// wakeIfQuiet tells the sealer that a segment it may wait for is quiet.
+// wakeIfQuiet tells those who may wait for it that a segment is quiet: the
+// sealer, or the collector.
 func (s *Store) wakeIfQuiet(g *segment) {
-	if g.retired.Load() && g.quiet() {
-		s.wakeSealer()
+	if !g.retired.Load() || !g.quiet() {
+		return
+	}
+	s.wakeSealer()
+	if g.live.Load() <= 0 {
+		s.mayBeDead(g)
 	}
 }
 
@@ -271,12 +286,20 @@ func (s *Store) syncDir() error {
 	return nil
 }
 
-// Sync makes the bytes of the extents durable. Callers that come at the same
-// time share one sync of a segment. After a failure nothing can be trusted to
-// be durable: the store fails for good and calls OnFailure.
-func (s *Store) Sync(ctx context.Context, exts []Extent) error {
+// Sync makes the bytes of the extents durable: on this machine, or with Remote
+// in the content store. Callers that come at the same time share one sync of a
+// segment, or one hand-off. After a failed sync nothing can be trusted to be
+// durable: the store fails for good and calls OnFailure. If the content store
+// does not take the bytes within FullTimeout the error is ErrNotStored; a
+// caller that holds memory meanwhile is brief, and gets ErrBusy when nothing at
+// all arrived there for MaxWait.
+func (s *Store) Sync(ctx context.Context, exts []Extent, brief bool) error {
 	var room [4]syncTarget
-	for _, t := range syncTargets(room[:0], exts) {
+	targets := syncTargets(room[:0], exts)
+	if s.opts.Remote {
+		return s.awaitStored(ctx, targets, brief)
+	}
+	for _, t := range targets {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -108,22 +108,19 @@ func (s *Store) runCollector() {
 // collectPass deletes the candidates whose time has come and returns how long
 // to wait for the next one; 0 if there is none.
 func (s *Store) collectPass(now time.Time) time.Duration {
-	for _, id := range s.dueDead(now) {
+	for _, id := range s.takeDead(now) {
 		done, err := s.collect(id)
+		again := settleAgain
 		if err != nil && s.ctx.Err() == nil {
 			s.stats.storeErrors.Add(1)
 			s.logger.Warn("a dead segment could not be deleted", "segment", id.String(), "error", err)
+			again = s.opts.RetryEvery
 		}
-		s.mu.Lock()
-		switch {
-		case done:
-			delete(s.dead, id)
-		case err != nil:
-			s.dead[id] = now.Add(s.opts.RetryEvery)
-		default:
-			s.dead[id] = now.Add(settleAgain)
+		if !done {
+			s.mu.Lock()
+			s.dead[id] = now.Add(again)
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,12 +134,15 @@ func (s *Store) collectPass(now time.Time) time.Duration {
 	return max(time.Until(next), time.Millisecond)
 }
 
-func (s *Store) dueDead(now time.Time) (ids []SegmentID) {
+// takeDead takes out the candidates whose time has come. One that is used
+// again meanwhile comes back when it is no longer.
+func (s *Store) takeDead(now time.Time) (ids []SegmentID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, t := range s.dead {
 		if !t.After(now) {
 			ids = append(ids, id)
+			delete(s.dead, id)
 		}
 	}
 	return ids
@@ -157,7 +157,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 		return false, err
 	}
 	g := s.segment(id)
-	if g == nil || g.live.Load() > 0 {
+	if g == nil || !g.unused() {
 		return true, nil
 	}
 	live := segmentKey(prefixLive, id)
@@ -192,15 +192,36 @@ func (s *Store) drain(ctx context.Context) error {
 	if err := s.failure(); err != nil {
 		return err
 	}
-	var err error
+	if !s.opts.Remote {
+		if err := s.flushDirty(ctx); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.settleLocked()
+	s.mu.Unlock()
+	s.waitEmpty(ctx)
+	if s.opts.Remote {
+		if err := s.flushDirty(ctx); err != nil {
+			return err
+		}
+		if n := s.stats.dirty.Load(); n > 0 {
+			s.logger.Warn("the content store did not take data that was not acknowledged; clients write it again", "bytes", n)
+		}
+	}
+	return s.failure()
+}
+
+// flushDirty commits the dirty data of all inodes, and what is written to them
+// meanwhile.
+func (s *Store) flushDirty(ctx context.Context) (err error) {
 	for range 3 {
 		var inos []uint64
 		for _, f := range s.dirty.files() {
 			inos = append(inos, f.ino)
 		}
 		if len(inos) == 0 {
-			err = nil
-			break
+			return nil
 		}
 		if err = s.flushAll(ctx, inos); ctx.Err() != nil {
 			break
@@ -209,11 +230,7 @@ func (s *Store) drain(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dirty data could not be committed: %w", err)
 	}
-	s.mu.Lock()
-	s.settleLocked()
-	s.mu.Unlock()
-	s.waitEmpty(ctx)
-	return s.failure()
+	return nil
 }
 
 // settleLocked leaves no segment open.

@@ -233,10 +233,17 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 		}
 	}
 	g.setState(stateSealed)
+	g.offered = true
+	s.recovered(g)
+	return nil
+}
+
+// recovered queues a sealed segment of the journal for the content store.
+func (s *Store) recovered(g *segment) {
+	g.inherited = s.opts.Remote && g.live.Load() > 0
 	g.room = onDisk(g.rec.size)
 	s.room.journal += g.room
 	s.toStore = append(s.toStore, g)
-	return nil
 }
 
 // recoverCopy takes over what is here of a stored segment.
@@ -272,9 +279,7 @@ func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
 		return err
 	}
 	s.logger.Info("recovered a segment", "segment", g.id.String(), "bytes", t.dataLen, "cut", size-int64(t.dataLen), "gaps", len(t.bad))
-	g.room = onDisk(g.rec.size)
-	s.room.journal += g.room
-	s.toStore = append(s.toStore, g)
+	s.recovered(g)
 	return nil
 }
 
@@ -328,7 +333,9 @@ func (s *Store) findStored(ctx context.Context, g *segment) error {
 		return s.putRecord(g, recordStored)
 	case err == nil || errors.Is(err, content.ErrNotFound):
 		g.setState(stateMissing)
-		s.logger.Error("a sealed segment is neither in the journal nor in the content store; reads of its bytes fail", "segment", g.id.String())
+		if g.live.Load() > 0 {
+			s.logger.Error("a sealed segment is neither in the journal nor in the content store; reads of its bytes fail", "segment", g.id.String())
+		}
 		return nil
 	default:
 		return err

@@ -2,31 +2,29 @@ package data
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
-// WaitStored returns when the content store has everything of the file that
-// was committed before: durability "remote". Those who wait while a segment is
-// on its way share the next one. If the content store does not take them
-// within FullTimeout it returns ErrNotStored; they stay in the journal. A
-// caller that holds memory meanwhile is brief: it gets ErrBusy when nothing at
-// all arrived in the store for MaxWait.
-//
-// A file remembers only its newest segment, and segments are handed off in
-// about their order, so all older ones are waited for.
-func (f *File) WaitStored(ctx context.Context, brief bool) error {
-	f.mu.Lock()
-	through := f.newest
-	f.mu.Unlock()
-	s := f.s
+// With durability "remote" (Options.Remote) an extent is committed to the index
+// only when its segment is in the content store. Until then the index refers to
+// the bytes that were there before, which are in the content store too: whoever
+// loses the journal loses nothing that was acknowledged.
+
+// maxDirtyExtents bounds the extents that wait for the content store with
+// Remote: they are in memory, and the journal alone would allow very many small
+// ones. Each takes 32 bytes, and if it is the only one of its file 1 KiB with
+// the inode.
+const maxDirtyExtents = 1 << 17
+
+// awaitStored returns when the content store has the segments of the targets.
+func (s *Store) awaitStored(ctx context.Context, targets []syncTarget, brief bool) error {
 	patience, late := s.opts.FullTimeout, ErrNotStored
 	if brief {
 		patience, late = s.opts.MaxWait, ErrBusy
 	}
 	var timer *time.Timer
 	for stored := s.stats.stored.Load(); ; {
-		freed := s.onTheirWay(through)
+		freed := s.onTheirWay(targets)
 		if err := s.failure(); err != nil || freed == nil {
 			return err
 		}
@@ -46,22 +44,25 @@ func (f *File) WaitStored(ctx context.Context, brief bool) error {
 		case <-s.ctx.Done():
 			return ErrClosed
 		case <-timer.C:
-			return fmt.Errorf("inode %d: %w", f.ino, late)
+			return late
 		}
 	}
 }
 
-// onTheirWay sees to it that the segments up to through are handed off, and
-// returns a channel that is closed when to look again; nil if the journal
-// alone has none of them.
-func (s *Store) onTheirWay(through SegmentID) <-chan struct{} {
+// onTheirWay sees to it that the segments of the targets are handed off, and
+// returns a channel that is closed when to look again; nil if the journal alone
+// has none of them. Those who come while a segment is on its way share the next
+// one.
+func (s *Store) onTheirWay(targets []syncTarget) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waiting := s.active != nil && s.active.id <= through
-	for _, queue := range [][]*segment{s.toSeal, s.toStore} {
-		for _, g := range queue {
-			waiting = waiting || g.id <= through
-		}
+	waiting := false
+	for _, t := range targets {
+		g := s.segment(t.id)
+		waiting = waiting || g != nil && g.unsent()
+	}
+	for _, g := range s.toStore {
+		waiting = waiting || g.inherited
 	}
 	if !waiting {
 		return nil
@@ -72,18 +73,35 @@ func (s *Store) onTheirWay(through SegmentID) <-chan struct{} {
 	return s.room.freed
 }
 
-// newestUnsent is the newest segment that may hold bytes of files and is not
-// in the content store; 0 if there is none.
-func (s *Store) newestUnsent() (id SegmentID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.active != nil {
-		id = s.active.id
-	}
-	for _, queue := range [][]*segment{s.toSeal, s.toStore} {
-		for _, g := range queue {
-			id = max(id, g.id)
+// tooDirty says whether too many extents wait for the content store.
+func (s *Store) tooDirty() bool { return s.opts.Remote && s.dirty.extents.Load() >= s.maxDirty }
+
+// waitForCommits waits until some of them are committed, for a record of some
+// bytes; the lock is held when it is called and when it returns. The errors are
+// those of waitForRoom.
+func (s *Store) waitForCommits(ctx context.Context, record int64) error {
+	deadline := time.Now().Add(s.opts.MaxWait)
+	for s.tooDirty() {
+		s.retireLocked()
+		if err := s.awaitRoom(ctx, record, deadline); err != nil {
+			return err
+		}
+		if err := s.usableLocked(); err != nil {
+			return err
 		}
 	}
-	return id
+	s.room.fullSince = time.Time{}
+	return nil
+}
+
+// committed wakes those who wait for it.
+func (s *Store) committed() {
+	if !s.opts.Remote {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.room.waiting > 0 {
+		s.room.signal()
+	}
 }

@@ -3,15 +3,22 @@ package data
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/meta"
 )
 
-func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
+func remoteOptions() Options {
 	opts := testOptions()
 	opts.Remote = true
-	w := newWorld(t, opts)
+	return opts
+}
+
+func TestSyncWithRemoteReturnsWhenTheContentStoreHasTheData(t *testing.T) {
+	w := newWorld(t, remoteOptions())
 	const writers = 40
 	var done sync.WaitGroup
 	for i := range uint64(writers) {
@@ -21,11 +28,7 @@ func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 				return
 			}
 			dirty := w.file(i).f.Dirty()
-			if err := w.flush(context.Background(), i); err != nil {
-				t.Error(err)
-				return
-			}
-			if err := w.file(i).f.WaitStored(context.Background(), true); err != nil {
+			if err := w.store.Sync(context.Background(), dirty, true); err != nil {
 				t.Error(err)
 				return
 			}
@@ -42,34 +45,33 @@ func TestWaitStoredReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 	}
 }
 
-func TestWaitStoredFailsWhileTheContentStoreIsOut(t *testing.T) {
-	opts := testOptions()
-	opts.Remote, opts.FullTimeout, opts.MaxWait = true, 50*time.Millisecond, 20*time.Millisecond
+func TestSyncWithRemoteFailsWhileTheContentStoreIsOut(t *testing.T) {
+	opts := remoteOptions()
+	opts.FullTimeout, opts.MaxWait = 50*time.Millisecond, 20*time.Millisecond
 	w := newWorld(t, opts)
 	w.objects.fail(errors.New("out of order"))
 	w.must(w.write(1, 0, []byte("data")))
-	w.must(w.flush(t.Context(), 1))
-	if err := w.file(1).f.WaitStored(t.Context(), false); !errors.Is(err, ErrNotStored) {
+	dirty := w.file(1).f.Dirty()
+	if err := w.store.Sync(t.Context(), dirty, false); !errors.Is(err, ErrNotStored) {
 		t.Fatal(err)
 	}
-	if err := w.file(1).f.WaitStored(t.Context(), true); !errors.Is(err, ErrBusy) {
+	if err := w.store.Sync(t.Context(), dirty, true); !errors.Is(err, ErrBusy) {
 		t.Fatal(err)
 	}
 	w.objects.fail(nil)
-	w.eventually("hand-off", func() bool { return w.file(1).f.WaitStored(t.Context(), false) == nil })
+	w.eventually("hand-off", func() bool { return w.store.Sync(t.Context(), dirty, false) == nil })
 }
 
 func TestThoseWhoWaitHearAtOnceThatTheStoreHasFailed(t *testing.T) {
-	opts := testOptions()
-	opts.Remote, opts.FullTimeout, opts.MaxWait = true, time.Hour, time.Hour
+	opts := remoteOptions()
+	opts.FullTimeout, opts.MaxWait = time.Hour, time.Hour
 	w := newWorld(t, opts)
 	w.objects.fail(errors.New("out of order"))
 	w.must(w.write(1, 0, []byte("data")))
-	w.must(w.flush(t.Context(), 1))
 	cause := errors.New("the index is lost")
-	file, waits := w.file(1).f, make(chan error)
+	dirty, waits := w.file(1).f.Dirty(), make(chan error)
 	for _, brief := range []bool{false, true} {
-		go func() { waits <- file.WaitStored(t.Context(), brief) }()
+		go func() { waits <- w.store.Sync(t.Context(), dirty, brief) }()
 	}
 	select {
 	case err := <-waits:
@@ -84,18 +86,177 @@ func TestThoseWhoWaitHearAtOnceThatTheStoreHasFailed(t *testing.T) {
 	}
 }
 
-// A file that is loaded again does not know what was committed before; it
-// waits for everything that is on its way.
-func TestWaitStoredCoversWhatWasCommittedBeforeTheFileWasLoaded(t *testing.T) {
+// What is newer must not come into the index before it is in the content
+// store: with the journal both would be lost.
+func TestWhatWasAcknowledgedOutlivesTheJournalWhileItIsOverwritten(t *testing.T) {
+	for name, early := range map[string]func(*world){
+		"waiting for its time":       func(*world) {},
+		"when its segment is sealed": func(w *world) { w.retire() },
+		"when it is checkpointed":    func(w *world) { w.store.checkpoint(time.Now().Add(2 * time.Hour)) },
+		"when a client waits for it": func(w *world) {
+			if err := w.flush(t.Context(), 1); !errors.Is(err, ErrNotStored) {
+				t.Error(err)
+			}
+		},
+		"when the server stops": func(w *world) {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			w.must(w.store.Close(ctx))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := remoteOptions()
+			opts.FullTimeout = 50 * time.Millisecond
+			w := newWorld(t, opts)
+			w.must(w.write(1, 0, []byte("acknowledged")))
+			w.must(w.flush(t.Context(), 1))
+			w.objects.fail(errors.New("out of order"))
+			w.must(w.write(1, 3, []byte("newer")))
+			early(w)
+			c := w.crash(nil)
+			c.loseJournal()
+			c.open()
+			c.expect(1, 0, []byte("acknowledged"))
+			c.checkIndex()
+			if n := c.store.Stats().JournalBytes; n != 0 {
+				t.Errorf("%d bytes are in the journal", n)
+			}
+		})
+	}
+}
+
+func TestUnstableDataIsCommittedOnceItsSegmentIsStored(t *testing.T) {
+	w := newWorld(t, remoteOptions())
+	w.must(w.write(1, 0, []byte("older")))
+	w.must(w.write(2, 0, []byte("other")))
+	w.must(w.write(1, 2, []byte("newer")))
+	w.sealAll()
+	w.eventually("commits", func() bool { return w.store.dirty.extents.Load() == 0 })
+	c := w.crash(nil)
+	c.loseJournal()
+	c.open()
+	c.expect(1, 0, []byte("olnewer"))
+	c.expect(2, 0, []byte("other"))
+	c.checkIndex()
+}
+
+// A segment whose bytes were overwritten, or given up, before they came into
+// the index leaves nothing behind; one on its way to the index stays.
+func TestASegmentGoesWhenNothingOfItWillBeCommitted(t *testing.T) {
+	opts := remoteOptions()
+	opts.DeleteAfter = time.Nanosecond
+	w := newWorld(t, opts)
+	e, err := w.store.Append(t.Context(), 1, 0, []byte("on its way"))
+	w.must(err)
+	w.sealAll()
+	if n := len(w.objects.names()); n != 1 {
+		t.Fatalf("%d objects", n)
+	}
+	w.store.collectPass(time.Now().Add(time.Second))
+	if n := len(w.objects.names()); n != 1 {
+		t.Fatal("the bytes of a write on its way are lost")
+	}
+	f := w.file(1)
+	_, err = f.f.Insert(t.Context(), e)
+	w.must(err)
+	w.store.collectPass(time.Now().Add(time.Second))
+	w.expect(1, 0, []byte("on its way"))
+	w.must(w.write(1, 0, []byte("over all of it")))
+	w.must(w.flush(t.Context(), 1))
+	w.eventually("deletion", func() bool { return !slices.Contains(w.objects.names(), e.Seg.Object()) })
+	w.expect(1, 0, []byte("over all of it"))
+}
+
+func TestASegmentGoesWhenItsLastDirtyBytesAreGivenUp(t *testing.T) {
+	opts := remoteOptions()
+	opts.DeleteAfter = time.Nanosecond
+	w := newWorld(t, opts)
+	for _, inserted := range []bool{false, true} {
+		e, err := w.store.Append(t.Context(), 1, 0, []byte("of a file that is removed"))
+		w.must(err)
+		w.sealAll()
+		f := w.file(1).f
+		if inserted {
+			_, err = f.Insert(t.Context(), e)
+			w.must(err)
+			f.Drop()
+		} else {
+			w.store.Discard(e)
+		}
+		w.eventually("deletion", func() bool { return len(w.objects.names()) == 0 })
+	}
+}
+
+// The object of a hand-off that a crash cut short goes with the segment.
+func TestAnObjectThatNobodyCommittedGoesAfterACrash(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		opts := remoteOptions()
+		opts.DeleteAfter = time.Nanosecond
+		w := newWorld(t, opts)
+		w.must(w.write(1, 0, []byte("never acknowledged")))
+		var c *world
+		w.point = func() {
+			if c == nil && len(w.objects.m) == 1 {
+				c = w.crashLocked(nil)
+			}
+		}
+		w.sealAll()
+		w.point = nil
+		if lost {
+			c.loseJournal()
+		}
+		c.open()
+		c.eventually("deletion", func() bool { return len(c.objects.names()) == 0 })
+		c.eventually("forgetting", func() bool {
+			pairs, err := c.log.Scan(t.Context(), meta.PrefixRange([]byte{prefixSegment}), 1)
+			return err == nil && len(pairs) == 0
+		})
+	}
+}
+
+// Data that was acknowledged when it was in the journal alone is waited for
+// after the change to remote durability.
+func TestSyncWithRemoteCoversWhatTheIndexReferredToBefore(t *testing.T) {
 	opts := testOptions()
-	opts.Remote, opts.FullTimeout, opts.MaxWait = true, 50*time.Millisecond, 20*time.Millisecond
+	opts.FullTimeout = 50 * time.Millisecond
 	w := newWorld(t, opts)
 	w.objects.fail(errors.New("out of order"))
 	w.must(w.write(1, 0, []byte("data")))
 	w.must(w.flush(t.Context(), 1))
-	w.file(1).f.Close()
-	if err := w.store.File(1).WaitStored(t.Context(), false); !errors.Is(err, ErrNotStored) {
+	c := w.crash(nil)
+	c.objects.fail(errors.New("out of order"))
+	c.opts.Remote = true
+	c.open()
+	if err := c.store.Sync(t.Context(), nil, false); !errors.Is(err, ErrNotStored) {
 		t.Fatal(err)
+	}
+	c.objects.fail(nil)
+	c.eventually("hand-off", func() bool { return c.store.Sync(t.Context(), nil, false) == nil })
+}
+
+// What waits for the content store is in memory.
+func TestWritersWaitWhenTooManyExtentsAreDirty(t *testing.T) {
+	opts := remoteOptions()
+	opts.MaxWait = 50 * time.Millisecond
+	w := newWorld(t, opts)
+	w.store.maxDirty = 10
+	w.objects.fail(errors.New("out of order"))
+	for i := range uint64(10) {
+		w.must(w.write(1, i*10, []byte("x")))
+	}
+	if err := w.write(1, 100, []byte("x")); !errors.Is(err, ErrBusy) {
+		t.Fatalf("one more: %v", err)
+	}
+	w.objects.fail(nil)
+	for i := range uint64(100) {
+		for err := ErrBusy; err != nil; {
+			if err = w.write(1, 100+i*10, []byte("x")); err != nil && !errors.Is(err, ErrBusy) {
+				t.Fatal(err)
+			}
+		}
+		if n := w.store.dirty.extents.Load(); n > 10 {
+			t.Fatalf("%d extents are dirty", n)
+		}
 	}
 }
 

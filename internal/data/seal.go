@@ -50,8 +50,8 @@ func (s *Store) sleep(w wake, d time.Duration) bool {
 	return true
 }
 
-// sealPass seals every retired segment whose extents are committed, and says
-// whether some are left.
+// sealPass seals every retired segment that is ready, and says whether some
+// are left.
 func (s *Store) sealPass() (left bool) {
 	s.mu.Lock()
 	segments := slices.Clone(s.toSeal)
@@ -60,7 +60,7 @@ func (s *Store) sealPass() (left bool) {
 		if s.failure() != nil {
 			return false
 		}
-		if !s.settle(g) {
+		if !s.ready(g) {
 			left = true
 			continue
 		}
@@ -72,6 +72,16 @@ func (s *Store) sealPass() (left bool) {
 		}
 	}
 	return left
+}
+
+// ready says whether a retired segment can be sealed: all its extents are
+// committed. With Remote they are committed after it is in the content store,
+// so only its records must be complete.
+func (s *Store) ready(g *segment) bool {
+	if s.opts.Remote {
+		return g.writing.Load() == 0
+	}
+	return s.settle(g)
 }
 
 // settle flushes the inodes with dirty extents in the segment, and says
@@ -117,10 +127,8 @@ func (s *Store) flushAll(ctx context.Context, inos []uint64) error {
 // seal completes a segment that nobody writes to any more: its table, a sync,
 // its record. A segment that no file uses is dropped instead.
 func (s *Store) seal(g *segment) error {
-	if g.live.Load() <= 0 {
-		if dropped, err := s.dropUnused(g); dropped || err != nil {
-			return err
-		}
+	if dropped, err := s.dropUnused(g); dropped || err != nil {
+		return err
 	}
 	f := g.local.Load()
 	t, err := scanSegment(f, g.size, g.id, s.opts.Instance, nil)
@@ -180,10 +188,18 @@ func (s *Store) putRecord(g *segment, state recordState) error {
 // dropUnused removes a segment of the journal that nothing refers to, neither
 // durably nor in batches on their way.
 func (s *Store) dropUnused(g *segment) (bool, error) {
+	if !g.unused() {
+		return false, nil
+	}
 	key := segmentKey(prefixLive, g.id)
 	n, err := s.log.Counter(s.ctx, key)
 	if err != nil || n != 0 {
 		return false, err
+	}
+	if g.offered {
+		if err := s.content.Delete(s.ctx, g.id.Object()); err != nil {
+			return false, fmt.Errorf("content store: %w", err)
+		}
 	}
 	b := &meta.Batch{}
 	b.Delete(segmentKey(prefixSegment, g.id))

@@ -402,7 +402,7 @@ func TestASyncIsSharedByAllWhoWait(t *testing.T) {
 	for i := range uint64(writers) {
 		w.must(w.write(i, 0, []byte("small")))
 		done.Go(func() {
-			if err := w.store.Sync(context.Background(), w.file(i).f.Dirty()); err != nil {
+			if err := w.store.Sync(context.Background(), w.file(i).f.Dirty(), false); err != nil {
 				t.Error(err)
 			}
 		})
@@ -413,7 +413,7 @@ func TestASyncIsSharedByAllWhoWait(t *testing.T) {
 		t.Fatalf("%d syncs for %d writers", n, writers)
 	}
 	before := syncs.Load()
-	w.must(w.store.Sync(t.Context(), w.file(3).f.Dirty()))
+	w.must(w.store.Sync(t.Context(), w.file(3).f.Dirty(), false))
 	if syncs.Load() != before {
 		t.Fatal("what is durable was synced again")
 	}

@@ -32,6 +32,12 @@ type segment struct {
 	synced  atomic.Int64 // everything before this position is durable
 	// retired is set when no further record will be appended.
 	retired atomic.Bool
+	// offered says that the content store may have the object: a hand-off
+	// began, now or before the last start. Of a sealed segment.
+	offered bool
+	// inherited: the index referred to it when the store was opened with
+	// Remote, though it was not in the content store.
+	inherited bool
 
 	local atomic.Pointer[localFile] // nil if there is no local copy
 	table atomic.Pointer[pageTable] // of a sealed local copy
@@ -48,8 +54,19 @@ type segment struct {
 func (g *segment) getState() segmentState  { return segmentState(g.state.Load()) }
 func (g *segment) setState(s segmentState) { g.state.Store(int32(s)) }
 
-// quiet says whether no extent of the segment waits to be committed.
+// quiet says whether no extent of the segment waits to be committed. The order
+// is that in which bytes move on: what is not seen at one place is seen at the
+// next.
 func (g *segment) quiet() bool { return g.pending.Load() == 0 && g.dirty.Load() == 0 }
+
+// unused says whether no file has bytes in the segment, nor will.
+func (g *segment) unused() bool { return g.quiet() && g.live.Load() <= 0 }
+
+// unsent says whether the segment is in the journal alone.
+func (g *segment) unsent() bool {
+	state := g.getState()
+	return state == stateWritable || state == stateSealed
+}
 
 // acquire returns the local file with a reference, or nil if there is none.
 func (g *segment) acquire() *localFile {

@@ -41,18 +41,18 @@ type Options struct {
 	Forgetful bool
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
-	// Flush commits all dirty data of an inode; see SetFlush.
+	// Flush commits dirty data of an inode; see SetFlush.
 	Flush func(ctx context.Context, ino uint64) error
 	// OnFailure is called once, when a sync or the Log has failed and the
 	// process must stop.
 	OnFailure func(error)
-	// Remote says that WaitStored will be used.
+	// Remote says that data is durable when the content store has it.
 	Remote bool
 	// MaxWait is how long a writer waits for room before it is told to try
 	// again; default 10 s.
 	MaxWait time.Duration
 	// FullTimeout is how long nothing may leave a full journal before writers
-	// get ErrNoSpace, and how long WaitStored waits; default 5 minutes.
+	// get ErrNoSpace, and how long Sync waits with Remote; default 5 minutes.
 	FullTimeout time.Duration
 	// SealAfter is how long a segment is kept open without a write, or with
 	// CachePages since its first; default 10 s.
@@ -166,6 +166,7 @@ type Store struct {
 	toStore  []*segment
 	dead     map[SegmentID]time.Time // candidates for deletion, and when they died
 	flush    func(ctx context.Context, ino uint64) error
+	maxDirty int64 // extents, with Remote
 }
 
 // wake is a signal that is never lost and never blocks the sender.
@@ -207,7 +208,7 @@ func newStore(opts Options, lock io.Closer) *Store {
 		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
 		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
-		dead: map[SegmentID]time.Time{},
+		dead: map[SegmentID]time.Time{}, maxDirty: maxDirtyExtents,
 	}
 	s.extents.limit = opts.ExtentMemory
 	s.footers.limit = opts.FooterMemory
@@ -242,7 +243,8 @@ func (s *Store) start(ctx context.Context) error {
 }
 
 // SetFlush sets the function that makes all dirty data of an inode durable
-// and commits it. It is set before the first Append.
+// and commits it; with Remote it commits what is Stored, without waiting for
+// more. It is set before the first Append.
 func (s *Store) SetFlush(f func(ctx context.Context, ino uint64) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -86,12 +86,11 @@ func (s *Store) uploaded(g *segment, err error) {
 // handOff gives a sealed segment to the content store. Its local copy goes, or
 // stays as a copy for readers when the store is far away.
 func (s *Store) handOff(ctx context.Context, g *segment) error {
-	if g.live.Load() <= 0 {
-		if dropped, err := s.dropUnused(g); dropped || err != nil {
-			return err
-		}
+	if dropped, err := s.dropUnused(g); dropped || err != nil {
+		return err
 	}
 	f := g.local.Load()
+	g.offered = true
 	moved, err := s.put(ctx, g, f)
 	if err != nil {
 		return err
@@ -105,8 +104,12 @@ func (s *Store) handOff(ctx context.Context, g *segment) error {
 	s.stats.stored.Add(1) // before those who wait for it look
 	s.stats.storedBytes.Add(uint64(g.rec.size))
 	s.settleCopy(g, f, moved)
-	if g.live.Load() <= 0 {
+	if g.unused() {
 		s.mayBeDead(g)
+	}
+	if !g.quiet() {
+		// Not here: a file may be locked by one who waits for the next hand-off.
+		s.work.Go(func() { s.settle(g) })
 	}
 	return nil
 }

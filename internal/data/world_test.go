@@ -150,7 +150,7 @@ func (w *world) tryOpen() error {
 	w.log = commit.New(context.Background(), w.meta)
 	opts := w.opts
 	opts.Logger = slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	opts.Dir, opts.Log, opts.Instance, opts.Flush = w.dir, w.log, testInstance, w.flush
+	opts.Dir, opts.Log, opts.Instance, opts.Flush = w.dir, w.log, testInstance, w.flushInode
 	if opts.Content == nil {
 		opts.Content = frozenObjects{w.objects, &w.frozen, &w.point}
 	}
@@ -219,6 +219,9 @@ func (w *world) crashLocked(powerCut *rand.Rand) *world {
 	}
 	return c
 }
+
+// loseJournal takes the cache directory of a world that is not open.
+func (w *world) loseJournal() { w.dir = w.t.TempDir() }
 
 func (w *world) cloneDir(dir string, powerCut *rand.Rand) {
 	if err := os.Mkdir(filepath.Join(dir, journalName), 0o700); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -62,9 +63,21 @@ func (w *world) write(ino, off uint64, p []byte) error {
 func (w *world) flush(ctx context.Context, ino uint64) error {
 	f := w.file(ino)
 	dirty := f.f.Dirty()
-	if err := w.store.Sync(ctx, dirty); err != nil {
+	if err := w.store.Sync(ctx, dirty, false); err != nil {
 		return err
 	}
+	return w.commit(ctx, ino, f, dirty)
+}
+
+// flushInode is what the store calls.
+func (w *world) flushInode(ctx context.Context, ino uint64) error {
+	if f := w.file(ino); w.opts.Remote {
+		return w.commit(ctx, ino, f, f.f.Stored())
+	}
+	return w.flush(ctx, ino)
+}
+
+func (w *world) commit(ctx context.Context, ino uint64, f *testFile, dirty []Extent) error {
 	f.mu.Lock()
 	err := w.commitLocked(ctx, ino, f, dirty)
 	ticket := f.ticket
@@ -94,21 +107,17 @@ func (w *world) truncate(ino, size uint64) error {
 	f := w.file(ino)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	dirty := f.f.Dirty()
-	if err := w.store.Sync(ctx, dirty); err != nil {
-		return err
-	}
-	if err := w.commitLocked(ctx, ino, f, dirty); err != nil {
-		return err
-	}
 	b := &meta.Batch{}
-	delta, err := f.f.Truncate(ctx, b, f.stored, size)
+	r, err := f.f.Resize(ctx, b, f.stored, size, maxCut)
+	if err == nil && r.Size != size {
+		err = fmt.Errorf("resized to %d, not %d", r.Size, size)
+	}
 	if err != nil {
 		return err
 	}
 	f.stored = size
-	f.used += delta
-	f.kept += delta
+	f.used += r.Used
+	f.kept += r.Committed
 	putSize(b, ino, size)
 	f.ticket = w.log.Submit(b)
 	return f.ticket.Wait()
@@ -160,13 +169,18 @@ func (w *world) expect(ino, off uint64, want []byte) {
 	}
 }
 
+// retire leaves no segment open.
+func (w *world) retire() {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.store.settleLocked()
+}
+
 // sealAll retires the active segment and waits until all are sealed and, if
 // the content store works, handed off.
 func (w *world) sealAll() {
 	w.t.Helper()
-	w.store.mu.Lock()
-	w.store.settleLocked()
-	w.store.mu.Unlock()
+	w.retire()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	w.store.waitEmpty(ctx)

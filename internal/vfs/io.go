@@ -82,7 +82,7 @@ func (fs *FS) Write(req *Request, id ID, off uint64, p []byte, how Stability) (S
 	}
 	wcc, err := fs.insert(req, n, ext)
 	if err == nil && how != Unstable {
-		err = fs.stabilise(req.Context, n, true)
+		err = fs.flush(req.Context, n, true)
 	}
 	if err != nil {
 		return 0, wcc, fs.errno("write", n.ino, err)
@@ -187,7 +187,7 @@ func (fs *FS) Commit(req *Request, id ID, off uint64, count uint32) (WCC, error)
 	case typ != TypeRegular:
 		return WCC{Valid: true, Before: attr, After: attr}, EINVAL
 	}
-	if err := fs.stabilise(req.Context, n, false); err != nil {
+	if err := fs.flush(req.Context, n, false); err != nil {
 		return WCC{Valid: true, Before: attr, After: attr}, fs.errno("commit", n.ino, err)
 	}
 	n.mu.RLock()
@@ -195,18 +195,9 @@ func (fs *FS) Commit(req *Request, id ID, off uint64, count uint32) (WCC, error)
 	return WCC{Valid: true, Before: attr, After: n.attr()}, nil
 }
 
-// stabilise makes the file's data as durable as an acknowledgement promises:
-// on this machine, and with durability "remote" in the content store too. A
-// brief caller holds a write's bytes meanwhile.
-func (fs *FS) stabilise(ctx context.Context, n *node, brief bool) error {
-	if err := fs.flush(ctx, n); err != nil || !fs.remote {
-		return err
-	}
-	return n.file.WaitStored(ctx, brief)
-}
-
-// flushInode is flush for the data store, which calls it when data stays
-// dirty for long or its segment is to be sealed.
+// flushInode commits dirty data for the data store, which calls it when data
+// stays dirty for long, its segment is to be sealed, or with durability
+// "remote" is in the content store.
 func (fs *FS) flushInode(ctx context.Context, ino uint64) error {
 	n, err := fs.nodes.get(ctx, ino)
 	if errors.Is(err, ESTALE) {
@@ -216,35 +207,70 @@ func (fs *FS) flushInode(ctx context.Context, ino uint64) error {
 		return err
 	}
 	defer fs.nodes.put(n)
-	return fs.flush(ctx, n)
+	if fs.remote {
+		return fs.commitStored(ctx, n)
+	}
+	return fs.flush(ctx, n, false)
 }
 
-// flush makes all data of the file that is dirty now durable: first the data
-// is synced in the journal, then its extents, size and times are committed.
-// A crash in between loses only what was never acknowledged.
+// flushRounds is how often flush waits for the content store without the lock
+// while others write over what it waits for.
+const flushRounds = 3
+
+// flush makes all data of the file that is dirty now as durable as an
+// acknowledgement promises: first the data is synced in the journal, or with
+// durability "remote" stored in the content store; then its extents, size and
+// times are committed. A crash in between loses only what was never
+// acknowledged. A brief caller holds a write's bytes meanwhile.
 //
-// Other writers go on during the sync. What they put over the synced extents
-// is made durable here too, under the lock: else neither would survive a
-// crash, and the bytes that were there before would come back.
-func (fs *FS) flush(ctx context.Context, n *node) error {
+// Other writers go on meanwhile. What they put over the extents is made durable
+// here too: else neither would survive a crash, and the bytes that were there
+// before would come back. That is done under the lock, because it ends there;
+// but readers should not wait for a content store that is far away, so with
+// durability "remote" it is tried without the lock before.
+func (fs *FS) flush(ctx context.Context, n *node, brief bool) error {
 	if n.file == nil {
 		return nil
 	}
-	dirty := n.file.Dirty()
-	if err := fs.data.Sync(ctx, dirty); err != nil {
-		return err
+	for round := 1; ; round++ {
+		dirty := n.file.Dirty()
+		if err := fs.data.Sync(ctx, dirty, brief); err != nil {
+			return err
+		}
+		n.mu.Lock()
+		if n.removed {
+			n.mu.Unlock()
+			return nil
+		}
+		err := fs.commitLocked(ctx, n, dirty)
+		left := err == nil && leftOver(dirty, n.file)
+		if left && (!fs.remote || round == flushRounds) {
+			err, left = fs.commitAllLocked(ctx, n), false
+		}
+		// Even if another caller committed these extents, its batch may not be
+		// durable yet: everyone waits for the last one.
+		ticket := n.ticket
+		n.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if !left {
+			return ticket.Wait()
+		}
 	}
+}
+
+// commitStored commits what is dirty and in the content store.
+func (fs *FS) commitStored(ctx context.Context, n *node) error {
 	n.mu.Lock()
-	if n.removed {
+	if n.removed || n.file == nil {
 		n.mu.Unlock()
 		return nil
 	}
-	err := fs.commitLocked(ctx, n, dirty)
-	if err == nil && leftOver(dirty, n.file) {
-		err = fs.commitAllLocked(ctx, n)
+	var err error
+	for stored := n.file.Stored(); len(stored) > 0 && err == nil; stored = n.file.Stored() {
+		err = fs.commitLocked(ctx, n, stored)
 	}
-	// Even if another caller committed these extents, its batch may not be
-	// durable yet: everyone waits for the last one.
 	ticket := n.ticket
 	n.mu.Unlock()
 	if err != nil {
@@ -278,7 +304,7 @@ func leftOver(synced []data.Extent, f *data.File) bool {
 func (fs *FS) commitAllLocked(ctx context.Context, n *node) error {
 	for n.file.HasDirty() {
 		dirty := n.file.Dirty()
-		if err := fs.data.Sync(ctx, dirty); err != nil {
+		if err := fs.data.Sync(ctx, dirty, true); err != nil {
 			return err
 		}
 		if err := fs.commitLocked(ctx, n, dirty); err != nil {
@@ -310,55 +336,41 @@ func (fs *FS) commitLocked(ctx context.Context, n *node, synced []data.Extent) e
 
 const (
 	maxCommitExtents = 8192    // in one batch of commitLocked
-	maxCutExtents    = 1 << 16 // in one batch of shrinkLocked
+	maxCutExtents    = 1 << 16 // in one batch of truncateLocked
 )
 
 // truncateLocked sets the size of a file and adds the change to b. Dirty data
 // is made durable first, so that the new size never counts bytes that a crash
-// could take away.
+// could take away; but not with durability "remote", where that takes too long
+// for the lock: clients have what was not acknowledged, and write it again.
 func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.Batch) error {
-	if err := fs.commitAllLocked(ctx, n); err != nil {
-		return err
-	}
-	if size < n.rec.size {
-		return fs.shrinkLocked(ctx, n, size, b)
+	if !fs.remote {
+		if err := fs.commitAllLocked(ctx, n); err != nil {
+			return err
+		}
 	}
 	if size == n.rec.size {
 		return nil
 	}
-	delta, err := n.file.Truncate(ctx, b, n.storedSize, size)
-	if err != nil {
-		return err
-	}
-	fs.resized(n, size, delta, b)
-	return nil
-}
-
-// shrinkLocked cuts the end of a file off. One of very many extents gets
-// shorter in batches of its own; the last one is b.
-func (fs *FS) shrinkLocked(ctx context.Context, n *node, size uint64, b *meta.Batch) error {
+	// One of very many extents gets shorter in batches of its own; the last
+	// one is b.
 	for {
 		step := &meta.Batch{}
-		reached, delta, err := n.file.Shrink(ctx, step, n.storedSize, size, maxCutExtents)
+		r, err := n.file.Resize(ctx, step, n.storedSize, size, maxCutExtents)
 		if err != nil {
 			return err
 		}
-		fs.resized(n, reached, delta, step)
-		if reached == size {
+		n.rec.size, n.storedSize = r.Size, r.Size
+		n.rec.used += uint64(r.Used)
+		fs.share(n.rec.share).usedBytes.Add(r.Used)
+		fs.storeUsed(n, r.Committed, step)
+		if r.Size == size {
 			b.Append(step)
 			return nil
 		}
 		step.Put(inodeKey(n.ino), n.encode())
 		n.ticket = fs.log.Submit(step)
 	}
-}
-
-// resized accounts a change of the committed extents that b makes durable.
-func (fs *FS) resized(n *node, size uint64, delta int64, b *meta.Batch) {
-	n.rec.size, n.storedSize = size, size
-	n.rec.used += uint64(delta)
-	fs.share(n.rec.share).usedBytes.Add(delta)
-	fs.storeUsed(n, delta, b)
 }
 
 // storeUsed accounts bytes of the file that become durable with b.

@@ -27,14 +27,25 @@ const syncTakes = 20 * time.Millisecond
 
 // events is what became durable, and which calls were answered, in order.
 type events struct {
-	mu  sync.Mutex
-	all []string
+	mu   sync.Mutex
+	all  []string
+	when func(what string) // if not nil, called at each
+}
+
+func (e *events) watch(when func(what string)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.when = when
 }
 
 func (e *events) add(what string) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.all = append(e.all, what)
+	when := e.when
+	e.mu.Unlock()
+	if when != nil {
+		when(what)
+	}
 }
 
 func (e *events) take() []string {
@@ -54,7 +65,11 @@ type orderedStore struct {
 func (s orderedStore) Apply(ctx context.Context, b *meta.Batch) error {
 	time.Sleep(syncTakes)
 	err := s.Store.Apply(ctx, b)
-	s.events.add("index")
+	what := "metadata"
+	if slices.ContainsFunc(b.Ops, func(op meta.Op) bool { return op.Key[0] == 'x' }) {
+		what = "extents"
+	}
+	s.events.add(what)
 	return err
 }
 
@@ -117,17 +132,17 @@ func TestAReplyComesAfterItsSyncs(t *testing.T) {
 		call func() error
 		want []string
 	}{
-		{"WRITE FILE_SYNC", write(0, vfs.FileSync), []string{"data", "index", "reply"}},
-		{"WRITE DATA_SYNC over it", write(0, vfs.DataSync), []string{"data", "index", "reply"}},
+		{"WRITE FILE_SYNC", write(0, vfs.FileSync), []string{"data", "extents", "reply"}},
+		{"WRITE DATA_SYNC over it", write(0, vfs.DataSync), []string{"data", "extents", "reply"}},
 		{"WRITE UNSTABLE", write(100, vfs.Unstable), []string{"reply"}},
-		{"COMMIT", func() error { _, err := fs.Commit(asRoot, a.ID, 0, 0); return err }, []string{"data", "index", "reply"}},
+		{"COMMIT", func() error { _, err := fs.Commit(asRoot, a.ID, 0, 0); return err }, []string{"data", "extents", "reply"}},
 		{"COMMIT of nothing", func() error { _, err := fs.Commit(asRoot, a.ID, 0, 0); return err }, []string{"reply"}},
 		{"CREATE", func() error {
 			_, _, err := fs.Create(asRoot, top, "other", vfs.CreateGuarded, vfs.SetAttr{}, vfs.Verifier{})
 			return err
-		}, []string{"index", "reply"}},
-		{"RENAME", func() error { _, _, err := fs.Rename(asRoot, top, "other", top, "third"); return err }, []string{"index", "reply"}},
-		{"REMOVE", func() error { _, err := fs.Remove(asRoot, top, "third"); return err }, []string{"index", "reply"}},
+		}, []string{"metadata", "reply"}},
+		{"RENAME", func() error { _, _, err := fs.Rename(asRoot, top, "other", top, "third"); return err }, []string{"metadata", "reply"}},
+		{"REMOVE", func() error { _, err := fs.Remove(asRoot, top, "third"); return err }, []string{"metadata", "reply"}},
 	}
 	for _, c := range calls {
 		log.take()
@@ -140,7 +155,8 @@ func TestAReplyComesAfterItsSyncs(t *testing.T) {
 }
 
 // TestARemoteReplyComesWhenTheContentStoreHasTheData does the same with
-// durability "remote".
+// durability "remote": the extents come into the index after the bytes are in
+// the content store, so that the loss of the journal leaves the bytes before.
 func TestARemoteReplyComesWhenTheContentStoreHasTheData(t *testing.T) {
 	var log events
 	fs, top := openOrdered(t, &log, true)
@@ -154,10 +170,78 @@ func TestARemoteReplyComesWhenTheContentStoreHasTheData(t *testing.T) {
 		if err == nil && how == vfs.Unstable {
 			_, err = fs.Commit(asRoot, a.ID, 0, 0)
 		}
-		if got := log.take(); err != nil || !slices.Contains(got, "stored") {
-			t.Errorf("a write of stability %d was acknowledged after %v (%v)", how, got, err)
+		log.add("reply")
+		want := []string{"data", "metadata", "stored", "metadata", "extents", "reply"}
+		if got := upToReply(log.take()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("a write of stability %d: %v (%v), want %v", how, got, err, want)
 		}
 	}
+}
+
+// TestARemoteReplyCoversWhatIsWrittenOverItsBytes overwrites what a COMMIT
+// waits for: were it lost, neither would be there after a crash.
+func TestARemoteReplyCoversWhatIsWrittenOverItsBytes(t *testing.T) {
+	var log events
+	fs, top := openOrdered(t, &log, true)
+	a, _, err := fs.Create(asRoot, top, "file", vfs.CreateGuarded, vfs.SetAttr{}, vfs.Verifier{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := 0
+	log.watch(func(what string) {
+		if what == "data" && over < 2 { // the segment is sealed, and goes to the content store
+			over++
+			if _, _, err := fs.Write(asRoot, a.ID, uint64(over), []byte("ov"), vfs.Unstable); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	log.take()
+	if _, _, err := fs.Write(asRoot, a.ID, 0, []byte("bytes"), vfs.FileSync); err != nil {
+		t.Fatal(err)
+	}
+	stored := 0
+	for _, what := range log.take() {
+		if what == "stored" {
+			stored++
+		}
+	}
+	if stored < 3 {
+		t.Errorf("%d segments were stored, but what was written over the bytes was in two others", stored)
+	}
+}
+
+// TestATruncationDoesNotWaitForTheContentStore: what it leaves is as durable as
+// before, and clients write again what was not acknowledged.
+func TestATruncationDoesNotWaitForTheContentStore(t *testing.T) {
+	var log events
+	fs, top := openOrdered(t, &log, true)
+	a, _, err := fs.Create(asRoot, top, "file", vfs.CreateGuarded, vfs.SetAttr{}, vfs.Verifier{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := fs.Write(asRoot, a.ID, 0, []byte("0123456789"), vfs.Unstable); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []uint64{7, 9, 4, 6} {
+		if _, err := fs.SetAttr(asRoot, a.ID, vfs.SetAttr{Size: &size}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := fs.GetAttr(asRoot, a.ID); err != nil || got.Size != size {
+			t.Fatalf("size %d, want %d (%v)", got.Size, size, err)
+		}
+	}
+	if got := log.take(); slices.Contains(got, "stored") {
+		t.Errorf("it waited: %v", got)
+	}
+	if _, err := fs.Commit(asRoot, a.ID, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	b, eof, attr, err := fs.Read(asRoot, a.ID, 0, 100, false)
+	if err != nil || string(b.Bytes()) != "0123\x00\x00" || !eof || attr.Used != 4 {
+		t.Fatalf("%q, %v, %+v, %v", b.Bytes(), eof, attr, err)
+	}
+	b.Release()
 }
 
 // upToReply leaves out repetitions, such as batches of the background.

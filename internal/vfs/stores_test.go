@@ -39,12 +39,17 @@ type stores struct {
 	// a test runs, and caches that hold next to nothing. Without it data
 	// moves only when the test says so.
 	busy bool
+	// remote is durability "remote": a crash takes the cache directory too.
+	remote bool
 }
 
 func (s stores) String() string {
 	name := string(s.metadata) + "-" + string(s.content)
 	if s.busy {
 		name += "-busy"
+	}
+	if s.remote {
+		name += "-remote"
 	}
 	return name
 }
@@ -54,8 +59,8 @@ var (
 	onDisk   = stores{metadata: config.MetadataPebble, content: config.ContentFilesystem}
 )
 
-// combinations are those that the suite runs over: every pair, and two of them
-// with everything on the move.
+// combinations are those that the suite runs over: every pair, and some of them
+// with everything on the move, or with durability "remote".
 var combinations = func() (all []stores) {
 	for _, m := range []config.MetadataType{config.MetadataMemory, config.MetadataPebble, config.MetadataPostgres} {
 		for _, c := range []config.ContentType{config.ContentMemory, config.ContentFilesystem, config.ContentS3} {
@@ -64,7 +69,9 @@ var combinations = func() (all []stores) {
 	}
 	return append(all,
 		stores{metadata: config.MetadataPebble, content: config.ContentFilesystem, busy: true},
-		stores{metadata: config.MetadataPebble, content: config.ContentS3, busy: true})
+		stores{metadata: config.MetadataPebble, content: config.ContentS3, busy: true},
+		stores{metadata: config.MetadataPebble, content: config.ContentS3, remote: true},
+		stores{metadata: config.MetadataPebble, content: config.ContentFilesystem, busy: true, remote: true})
 }()
 
 // lasting says whether the metadata outlives the process.
@@ -110,6 +117,8 @@ func (s stores) home(t testing.TB) home {
 	return h
 }
 
+func (h home) cache() string { return filepath.Join(h.dir, "cache") }
+
 // running is an open instance.
 type running struct {
 	line    *lifeline
@@ -134,7 +143,7 @@ func (h home) open(t testing.TB) vfstest.Instance {
 	}
 	t.Cleanup(stop)
 	i := vfstest.Instance{
-		FS: r.fs, Handles: r.fs.Handles(), Meta: r.log, Close: stop,
+		FS: r.fs, Handles: r.fs.Handles(), Meta: r.log, Close: stop, Remote: h.remote,
 		Shares: func(s []config.Share) (map[string]uint32, error) {
 			return r.fs.EnsureShares(context.Background(), s)
 		},
@@ -149,6 +158,11 @@ func (h home) open(t testing.TB) vfstest.Instance {
 		i.Crash = func() vfstest.Instance {
 			r.line.kill()
 			stop()
+			if h.remote {
+				if err := os.RemoveAll(h.cache()); err != nil {
+					t.Fatal(err)
+				}
+			}
 			return h.open(t)
 		}
 	}
@@ -180,8 +194,8 @@ func (h home) start(t testing.TB) (r running, err error) {
 		return r, err
 	}
 	opt := data.Options{
-		Dir: filepath.Join(h.dir, "cache"), Disk: mortalDisk{line: r.line}, Content: r.line.mortal(r.content), Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
-		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour,
+		Dir: h.cache(), Disk: mortalDisk{line: r.line}, Content: r.line.mortal(r.content), Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
+		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour, Remote: h.remote,
 		OnFailure: func(err error) {
 			if h.failing == nil && !r.line.killed() {
 				t.Errorf("the data store failed: %v", err)
@@ -191,7 +205,7 @@ func (h home) start(t testing.TB) (r running, err error) {
 	if h.content == config.ContentS3 {
 		opt.CachePages, opt.PageSize, opt.ReadAhead = true, 64<<10, 1<<20
 	}
-	vopt := vfs.Options{Log: r.log, Logger: logger}
+	vopt := vfs.Options{Log: r.log, Logger: logger, Remote: h.remote}
 	if h.busy {
 		opt.CacheSize, opt.SegmentSize = 16<<20, 128<<10
 		opt.SealAfter, opt.CheckpointEvery, opt.DeleteAfter = 20*time.Millisecond, 10*time.Millisecond, 100*time.Millisecond

@@ -39,6 +39,9 @@ type Instance struct {
 	// Crash stops the instance without any flush, as kill -9 does, and starts
 	// another over the same stores. nil if the stores forget.
 	Crash func() Instance
+	// Remote: durability "remote", where a truncation does not make unstable
+	// data durable.
+	Remote bool
 	// Close stops the instance; again is no error.
 	Close func()
 }

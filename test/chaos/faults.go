@@ -31,6 +31,9 @@ func (w *world) faults(random *rand.Rand) []fault {
 	if *clocks {
 		all = append(all, fault{"clock", "jump", func() error { w.clock.set(jump(random)); return nil }, func() error { w.clock.set(0); return nil }})
 	}
+	if w.remote {
+		all = append(all, fault{"server", "loss", func() error { w.lose(); return nil }, nil})
+	}
 	if w.s3 {
 		all = append(all,
 			fault{"s3", "stop", func() error { w.objects.Stop(); return nil }, w.objects.Resume},
@@ -53,6 +56,12 @@ func (w *world) faults(random *rand.Rand) []fault {
 		)
 	}
 	return all
+}
+
+// lose kills the server, and starts the next one without the cache.
+func (w *world) lose() {
+	w.lost.Store(true)
+	w.end(syscall.SIGKILL)
 }
 
 func (w *world) proxied(name string, rule faultproxy.Rule) fault {

@@ -129,10 +129,15 @@ func (cs *clients) goOn() error {
 	return nil
 }
 
-// afresh kills the server, and verifies everything on another.
+// afresh kills the server, and verifies everything on another; with durability
+// "remote" without the cache.
 func (w *world) afresh(cs *clients) error {
 	number, _ := w.starts.current()
-	w.end(syscall.SIGKILL)
+	if w.remote {
+		w.lose()
+	} else {
+		w.end(syscall.SIGKILL)
+	}
 	if err := errors.Join(w.awaitStart(number), w.healthy()); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -73,6 +74,11 @@ func (w *world) supervise() error {
 			time.Sleep(200 * time.Millisecond)
 		}
 		w.starts.end(fmt.Sprintf("exit code %d; its log ends:\n%s", w.server.Signal(syscall.SIGKILL), w.server.Log()))
+		if w.lost.Swap(false) {
+			if err := os.RemoveAll(w.cache()); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

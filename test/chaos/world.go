@@ -56,6 +56,7 @@ type world struct {
 	proxy   *faultproxy.Proxy
 
 	stopping atomic.Bool // the supervisor starts no server again
+	lost     atomic.Bool // it removes the cache before the next start
 	starts   starts
 }
 
@@ -76,7 +77,7 @@ func (w *world) open(binary string) error {
 		return err
 	}
 	w.server.Env = []string{clockVariable + "=" + w.clock.path}
-	sections := fmt.Sprintf("cache: {path: %s/cache, size: %d, flush_interval: 1s, full_timeout: 15s, page_size: 256KiB, read_ahead: 1MiB}\n", w.disk, cacheSize)
+	sections := fmt.Sprintf("cache: {path: %s, size: %d, flush_interval: 1s, full_timeout: 15s, page_size: 256KiB, read_ahead: 1MiB}\n", w.cache(), cacheSize)
 	if w.remote {
 		sections += "durability: remote\n"
 	}
@@ -90,6 +91,8 @@ func (w *world) open(binary string) error {
 	}
 	return w.server.Configure(sections + metadata + content)
 }
+
+func (w *world) cache() string { return filepath.Join(w.disk, "cache") }
 
 func (w *world) openMetadata() (string, error) {
 	if !w.postgres {

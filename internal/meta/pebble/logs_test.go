@@ -182,14 +182,16 @@ func TestEveryPowerCutLeavesAStore(t *testing.T) {
 	least := 0
 	for r := d.Replay(); r.Step(); {
 		least = max(least, acked[r.Pos()])
-		seed := uint64(r.Pos())
-		clone := r.PowerCut(seed)
-		checkCut(t, clone, least, fmt.Sprintf("power cut %d after %v", seed, r.Last()))
-		again := clone.Replay()
-		for range 1 + r.Pos()*7%clone.Len() {
-			again.Step()
+		for n := range uint64(8) {
+			seed := uint64(r.Pos())*8 + n
+			clone := r.PowerCut(seed)
+			checkCut(t, clone, least, fmt.Sprintf("power cut %d after %v", seed, r.Last()))
+			again := clone.Replay()
+			for range 1 + r.Pos()*7%clone.Len() {
+				again.Step()
+			}
+			checkCut(t, again.PowerCut(seed), least, fmt.Sprintf("power cut %d after %v, and after %v", seed, r.Last(), again.Last()))
 		}
-		checkCut(t, again.PowerCut(seed), least, fmt.Sprintf("power cut %d after %v, and after %v", seed, r.Last(), again.Last()))
 		if t.Failed() {
 			return
 		}

@@ -75,7 +75,7 @@ chaos() { # without the jumping clock, for which everything would be compiled on
 mutants() { # the quick ones; make mutants runs all
 	"$REPO/hack/apt.sh" postgresql
 	hack/stores.sh s3 >/dev/null || return 1
-	check "mutants" go run ./hack/mutants -run "${MUTANTS:-sync|before|group-commit|checksum|torn|hole|epoch|remote|handle|object|names}"
+	check "mutants" go run ./hack/mutants -run "${MUTANTS:-sync|before|group-commit|checksum|recovery|damage|hole|epoch|remote|handle|object|names}"
 }
 e2e() {
 	[ -n "${KUBECONFIG:-}" ] || hack/cluster/possible.sh || { loudly "a real cluster: $(hack/cluster/possible.sh 2>&1)"; return 0; }

@@ -1,5 +1,11 @@
 package main
 
+// crashSearch cuts the power at many operations of a simulated disk. It is given a short workload, in which both of its mutants
+// lose something with every seed that was tried.
+const crashSearch = "TestNothingAcknowledgedIsLostAtAnyWriteOrSync"
+
+var crashArgs = []string{"-crash.seed", "1", "-crash.steps", "100", "-crash.points", "100"}
+
 // mutants is the list. Each is a fault that others have shipped, or that would make an acknowledgement a lie.
 var mutants = []mutant{
 	{
@@ -223,5 +229,35 @@ var mutants = []mutant{
 		old: "if s.opts.Remote {\n\t\treturn s.awaitStored(ctx, targets, brief)",
 		new: "if false {\n\t\treturn s.awaitStored(ctx, targets, brief)",
 		pkg: "./internal/vfs", run: "TestARemoteReplyComesWhenTheContentStoreHasTheData",
+	},
+	{
+		name: "pebble-damage-is-the-end", file: "internal/meta/pebble/pebble.go",
+		old: "err = checkLogs(fs, path)",
+		new: "err = nil",
+		pkg: "./internal/meta/pebble", run: "TestADamagedLogIsRefusedAndATornOneIsNot",
+	},
+	{
+		name: "pebble-marker-not-synced", file: "internal/meta/pebble/guard.go",
+		old: "err = fs.w.check(\"sync\", name, syncDir(fs.FS, fs.PathDir(name)))",
+		new: "err = nil",
+		pkg: "./internal/meta/pebble", run: "TestEveryPowerCutLeavesAStore",
+	},
+	{
+		name: "recovery-trusts-what-it-reads", file: "internal/data/recover.go",
+		old: "if err := rewrite(f, size); err != nil {",
+		new: "if err := error(nil); err != nil {",
+		pkg: "./internal/crashtest", run: "TestASegmentIsWrittenAgainAfterAFailedSync",
+	},
+	{
+		name: "journal-directory-not-synced", file: "internal/data/journal.go",
+		old: "return s.syncDir()\n}",
+		new: "return nil\n}",
+		pkg: "./internal/crashtest", run: crashSearch, args: crashArgs,
+	},
+	{
+		name: "sealed-without-sync", file: "internal/data/seal.go",
+		old: "if err := f.Datasync(); err != nil {",
+		new: "if err := error(nil); err != nil {",
+		pkg: "./internal/crashtest", run: crashSearch, args: crashArgs,
 	},
 }

@@ -219,7 +219,7 @@ func TestOperation(t *testing.T) {
 	for request, want := range map[string]string{
 		"PUT /b/k": "PutObject", "PUT /b/k?partNumber=1&uploadId=x": "UploadPart", "POST /b/k?uploads=": "CreateMultipartUpload",
 		"POST /b/k?uploadId=x": "CompleteMultipartUpload", "DELETE /b/k?uploadId=x": "AbortMultipartUpload", "DELETE /b/k": "DeleteObject",
-		"GET /b?list-type=2": "ListObjectsV2", "GET /b/k": "GetObject", "HEAD /b/k": "HEAD",
+		"GET /b?uploads=": "ListMultipartUploads", "GET /b?list-type=2": "ListObjectsV2", "GET /b/k": "GetObject", "HEAD /b/k": "HEAD",
 	} {
 		method, uri, _ := strings.Cut(request, " ")
 		if got := Operation(httptest.NewRequest(method, uri, nil)); got != want {

@@ -83,6 +83,8 @@ func Operation(r *http.Request) string {
 		return "AbortMultipartUpload"
 	case r.Method == http.MethodDelete:
 		return "DeleteObject"
+	case r.Method == http.MethodGet && q.Has("uploads"):
+		return "ListMultipartUploads"
 	case r.Method == http.MethodGet && q.Has("list-type"):
 		return "ListObjectsV2"
 	case r.Method == http.MethodGet:

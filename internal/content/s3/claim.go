@@ -23,12 +23,14 @@ const instanceSize = 32
 
 // Claim implements content.Store. It also proves that the service honours
 // If-None-Match, by putting the marker, which exists, once more, as a whole and
-// in parts. The bytes are the same: nothing changes if it does not.
+// in parts. The bytes are the same: nothing changes if it does not. Then it
+// clears away what uploads of a server that died have left.
 func (s *Store) Claim(ctx context.Context, instance string) error {
 	if err := s.claim(ctx, instance); err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}
 	s.instance.Store(&instance)
+	s.dropLeftovers(ctx)
 	return nil
 }
 

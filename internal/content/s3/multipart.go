@@ -21,9 +21,8 @@ type upload struct {
 }
 
 // putParts uploads in parts. The condition is checked when they are completed,
-// so no byte of an existing object changes. An upload that fails is aborted; of
-// one whose server dies parts remain, which a lifecycle rule of the bucket can
-// remove (AbortIncompleteMultipartUpload).
+// so no byte of an existing object changes. An upload that fails is aborted, one
+// whose server dies by the next server (see dropLeftovers).
 func (s *Store) putParts(ctx context.Context, id string, r io.ReaderAt, size int64) error {
 	u, err := s.begin(ctx, id)
 	if err != nil {
@@ -120,12 +119,16 @@ const abortTimeout = 15 * time.Second
 func (u *upload) abort(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
-	err := u.s.do(ctx, request{op: opAbort}, func(ctx context.Context) error {
+	if err := u.end(ctx); err != nil && !errors.Is(err, errNoUpload) {
+		u.s.log.Warn("S3 upload was not aborted: its parts stay in the bucket until the next start",
+			"object", fmt.Sprint(u.s.opts.Prefix, u.id), "error", err)
+	}
+}
+
+// end gives an upload up, errNoUpload if there is none.
+func (u *upload) end(ctx context.Context) error {
+	return u.s.do(ctx, request{op: opAbort}, func(ctx context.Context) error {
 		_, err := u.s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: u.s.bucket(), Key: u.s.key(u.id), UploadId: u.token})
 		return err
 	})
-	if err != nil && !errors.Is(err, errNoUpload) {
-		u.s.log.Warn("S3 upload was not aborted: its parts stay in the bucket until a lifecycle rule removes them",
-			"object", fmt.Sprint(u.s.opts.Prefix, u.id), "error", err)
-	}
 }

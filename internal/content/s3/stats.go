@@ -16,9 +16,11 @@ const (
 	opPart     = "UploadPart"
 	opComplete = "CompleteMultipartUpload"
 	opAbort    = "AbortMultipartUpload"
+
+	opListUploads = "ListMultipartUploads"
 )
 
-var operations = []string{opGet, opPut, opDelete, opList, opCreate, opPart, opComplete, opAbort}
+var operations = []string{opGet, opPut, opDelete, opList, opCreate, opPart, opComplete, opAbort, opListUploads}
 
 // Stats are counts since the store was opened.
 type Stats struct {

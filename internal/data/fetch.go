@@ -180,7 +180,7 @@ func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (fl
 		c.flights = map[int]*flight{}
 	}
 	var fresh []*flight
-	for _, page := range c.widen(pages, int(max(maxRun>>c.shift, 1))) {
+	for _, page := range c.widen(pages, max(maxRun>>c.shift, 1)) {
 		f := c.flights[page]
 		if f == nil {
 			if n := len(fresh); n > 0 && fresh[n-1].last == page-1 && c.length(fresh[n-1].first, page) <= maxRun {

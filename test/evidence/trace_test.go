@@ -148,9 +148,10 @@ func (tr trace) spans(t *testing.T, proc uint32, from, to time.Duration) (spans 
 		if e.name == "read" {
 			for _, record := range in[e.file].add(e.bytes) {
 				came, of, handle := e.end, binary.BigEndian.Uint32(record[20:]), handleOf(record)
-				if of == nfsclient.ProcWrite {
+				switch of {
+				case nfsclient.ProcWrite:
 					written[handle] = e.end
-				} else if of == nfsclient.ProcCommit {
+				case nfsclient.ProcCommit:
 					came = written[handle]
 				}
 				if of == proc {

@@ -190,7 +190,7 @@ func TestRulesApplyInOrderAndAreUsedUp(t *testing.T) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	}
-	if resp, _, err := post(t, p.URL()+"/?uploadId=1", ""); err != nil || resp.StatusCode != 500 {
+	if resp, _, err := post(t, p.URL()+"/?uploadId=1", ""); err != nil || resp.StatusCode != http.StatusInternalServerError {
 		t.Errorf("%v, %v", resp, err)
 	}
 }

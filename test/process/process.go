@@ -140,7 +140,7 @@ func (s *Server) Ready() bool {
 	if err != nil {
 		return false
 	}
-	response.Body.Close()
+	defer response.Body.Close()
 	return response.StatusCode == http.StatusOK
 }
 

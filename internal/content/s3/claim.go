@@ -139,7 +139,7 @@ func (s *Store) Check(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return s.unreachable("no answer in time", ctx.Err())
 	}
-	err, _ = s.judge(r, err)
+	_, err = s.judge(r, err)
 	if f := fault.Of(err); f != nil {
 		return f
 	}

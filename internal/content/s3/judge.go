@@ -54,17 +54,17 @@ var transient = map[string]bool{
 }
 
 // judge says what an error of a try means, and whether to try again.
-func (s *Store) judge(r request, err error) (_ error, again bool) {
+func (s *Store) judge(r request, err error) (again bool, _ error) {
 	var own final
 	var known *fault.Error
 	var answer *smithyhttp.ResponseError
 	switch {
 	case errors.As(err, &own):
-		return own.error, false
+		return false, own.error
 	case errors.Is(err, content.ErrNotFound):
-		return err, false
+		return false, err
 	case errors.As(err, &known):
-		return err, !known.Lasting
+		return !known.Lasting, err
 	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0: // 0: nothing was answered
 		return s.judgeAnswer(r, err, answer.Response.Response)
 	}
@@ -72,41 +72,41 @@ func (s *Store) judge(r request, err error) (_ error, again bool) {
 }
 
 // judgeAnswer is for what the service answered.
-func (s *Store) judgeAnswer(r request, err error, resp *http.Response) (error, bool) {
+func (s *Store) judgeAnswer(r request, err error, resp *http.Response) (again bool, _ error) {
 	status, code := resp.StatusCode, codeOf(err)
 	known := codes[code]
 	switch {
 	case code == "NoSuchKey" || status == http.StatusNotFound && code == "NotFound" && speaksS3(resp):
-		return fmt.Errorf("%w", content.ErrNotFound), false
+		return false, fmt.Errorf("%w", content.ErrNotFound)
 	case code == "NoSuchUpload":
-		return errNoUpload, false
+		return false, errNoUpload
 	case status == http.StatusPreconditionFailed || code == "PreconditionFailed":
-		return errPrecondition, false
+		return false, errPrecondition
 	case status == http.StatusNotImplemented:
-		return fmt.Errorf("%w: %w", errUnsupported, s.failing(r, status, code, err)), false
+		return false, fmt.Errorf("%w: %w", errUnsupported, s.failing(r, status, code, err))
 	case known != "":
 		f := s.refused(r, known, code, resp, err)
-		return f, !f.Lasting
+		return !f.Lasting, f
 	case status == http.StatusTooManyRequests:
-		return s.refused(r, fault.Throttled, statusText(status), resp, err), true
+		return true, s.refused(r, fault.Throttled, statusText(status), resp, err)
 	case status >= 500 || status == http.StatusConflict || transient[code]:
-		return s.failing(r, status, code, err), true
+		return true, s.failing(r, status, code, err)
 	case !speaksS3(resp):
-		return s.notS3(fmt.Sprintf("it answers %s", statusText(status)), err), false
+		return false, s.notS3(fmt.Sprintf("it answers %s", statusText(status)), err)
 	case status/100 == 2 || code == "":
-		return s.broken(err), true // the body cannot be read: it was cut short
+		return true, s.broken(err) // the body cannot be read: it was cut short
 	case status == http.StatusUnauthorized:
-		return s.refused(r, fault.InvalidCredentials, statusText(status), resp, err), false
+		return false, s.refused(r, fault.InvalidCredentials, statusText(status), resp, err)
 	case status == http.StatusForbidden:
-		return s.refused(r, fault.AccessDenied, statusText(status), resp, err), false
+		return false, s.refused(r, fault.AccessDenied, statusText(status), resp, err)
 	case status/100 == 3:
-		return s.refused(r, fault.WrongRegion, statusText(status), resp, err), false
+		return false, s.refused(r, fault.WrongRegion, statusText(status), resp, err)
 	}
-	return s.failing(r, status, code, err), false
+	return false, s.failing(r, status, code, err)
 }
 
 // judgeConnection is for failures without an answer, or within one.
-func (s *Store) judgeConnection(err error) (error, bool) {
+func (s *Store) judgeConnection(err error) (again bool, _ error) {
 	var record tls.RecordHeaderError
 	var verification *tls.CertificateVerificationError
 	var hostname x509.HostnameError
@@ -114,31 +114,31 @@ func (s *Store) judgeConnection(err error) (error, bool) {
 	var dns *net.DNSError
 	switch text := err.Error(); {
 	case errors.Is(err, errNoRange):
-		return s.notS3("it ignores the Range of a request", err), false
+		return false, s.notS3("it ignores the Range of a request", err)
 	case errors.Is(err, errDamaged):
-		return s.broken(err), true
+		return true, s.broken(err)
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return s.tlsFailed("content.endpoint", "it does not speak TLS", "write http:// in content.endpoint, or correct the port", err), false
+		return false, s.tlsFailed("content.endpoint", "it does not speak TLS", "write http:// in content.endpoint, or correct the port", err)
 	case errors.As(err, &hostname):
-		return s.tlsFailed("content.endpoint", fmt.Sprintf("its certificate is not for %q", hostname.Host),
-			"write a name of the certificate in content.endpoint", err), false
+		return false, s.tlsFailed("content.endpoint", fmt.Sprintf("its certificate is not for %q", hostname.Host),
+			"write a name of the certificate in content.endpoint", err)
 	case errors.As(err, &verification):
-		return s.tlsFailed("content.ca_file", fmt.Sprintf("its certificate is not trusted (%v)", verification.Err),
-			"set content.ca_file to the certificate of its authority", err), false
+		return false, s.tlsFailed("content.ca_file", fmt.Sprintf("its certificate is not trusted (%v)", verification.Err),
+			"set content.ca_file to the certificate of its authority", err)
 	case errors.As(err, new(*net.OpError)) && strings.Contains(text, "remote error: tls"):
-		return s.tlsFailed("content.endpoint", "it breaks off the TLS handshake", "look at the service's log", err), false
+		return false, s.tlsFailed("content.endpoint", "it breaks off the TLS handshake", "look at the service's log", err)
 	case strings.Contains(text, "malformed HTTP"):
-		return s.notS3("it does not speak HTTP", err), false
+		return false, s.notS3("it does not speak HTTP", err)
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return s.unreachable(fmt.Sprintf("there is no host %q", dns.Name), err), true
+		return true, s.unreachable(fmt.Sprintf("there is no host %q", dns.Name), err)
 	case errors.Is(err, errIdle):
-		return s.unreachable(fmt.Sprintf("no answer within %v", s.pace.idle), err), true
+		return true, s.unreachable(fmt.Sprintf("no answer within %v", s.pace.idle), err)
 	case errors.Is(err, errSlow):
-		return s.unreachable("bytes arrive too slowly", err), true
+		return true, s.unreachable("bytes arrive too slowly", err)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return s.unreachable("connecting takes too long", err), true
+		return true, s.unreachable("connecting takes too long", err)
 	}
-	return s.unreachable(lastOf(err), err), true
+	return true, s.unreachable(lastOf(err), err)
 }
 
 // lastOf is the innermost message of a chain: "connection refused".

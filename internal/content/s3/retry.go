@@ -68,7 +68,7 @@ func (s *Store) do(ctx context.Context, r request, try func(context.Context) err
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", r.op, ctx.Err())
 		}
-		err, again := s.judge(r, err)
+		again, err := s.judge(r, err)
 		if failed++; errors.Is(err, errProgress) {
 			failed = 1
 		}

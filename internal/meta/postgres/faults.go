@@ -91,10 +91,10 @@ func retryable(err error) bool {
 func asStoreError(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		switch {
-		case pg.Code == "XX001" || pg.Code == "XX002":
+		switch pg.Code {
+		case "XX001", "XX002":
 			return fmt.Errorf("%w: %w", meta.ErrCorrupt, err)
-		case pg.Code == "42P01" || pg.Code == "3F000":
+		case "42P01", "3F000":
 			return fmt.Errorf("a table of schema %s was removed: %w: %w", schema, meta.ErrCorrupt, err)
 		}
 	}

@@ -90,11 +90,10 @@ func run() error {
 
 // running is a server of ours in this process.
 type running struct {
-	addr  string
-	admin string
-	root  nfsclient.Handle
-	c     *nfsclient.Client
-	end   func() error
+	addr string
+	root nfsclient.Handle
+	c    *nfsclient.Client
+	end  func() error
 }
 
 // start runs a server over S3 at the endpoint, or over a directory.

@@ -80,17 +80,19 @@ func comingUp(o Observation, pod *corev1.Pod) (phase v1alpha1.Phase, reason, mes
 	wasUp := old.ObservedGeneration == o.Server.Generation &&
 		(old.Phase == v1alpha1.PhaseRunning || old.Phase == v1alpha1.PhaseDegraded)
 	fault := storeFault(o)
-	if len(o.Lacking) > 0 { // there is no pod for the lack of it, or it cannot start
+	waiting, claim := unscheduled(pod), unbound(o)
+	switch {
+	case len(o.Lacking) > 0: // there is no pod for the lack of it, or it cannot start
 		phase, reason, message = v1alpha1.PhasePending, fault.reason, fault.message
-	} else if waiting := unscheduled(pod); waiting != "" {
+	case waiting != "":
 		phase, reason, message = v1alpha1.PhasePending, "Unscheduled", waiting
-	} else if claim := unbound(o); claim != "" {
+	case claim != "":
 		phase, reason, message = v1alpha1.PhasePending, "WaitingForVolume", claim
-	} else if pod == nil {
+	case pod == nil:
 		phase, reason, message = v1alpha1.PhasePending, "WaitingForPod", "the pod does not exist yet"
-	} else if fault != nil {
+	case fault != nil:
 		phase, reason, message = v1alpha1.PhaseStarting, fault.reason, "the pod "+pod.Name+" waits: "+fault.message
-	} else {
+	default:
 		phase, reason, message = v1alpha1.PhaseStarting, "PodNotReady", "the pod "+pod.Name+" is not ready yet"
 	}
 	if wasUp {

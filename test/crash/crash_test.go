@@ -25,8 +25,8 @@ func TestNoAcknowledgedByteIsLostInTenKillsUnderLoad(t *testing.T) {
 	}
 	t.Logf("replay the choices with -seed %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 0))
-	s := newServer(t)
-	start(t, s)
+	s := process.NewFor(t, process.BuildFor(t), process.Local)
+	s.StartFor(t)
 	clients := connect(t, s)
 	root, err := clients[0].Mount("/export")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestNoAcknowledgedByteIsLostInTenKillsUnderLoad(t *testing.T) {
 		for err := range ended {
 			t.Errorf("after %d kills: %v", kill, err)
 		}
-		took := start(t, s)
+		took := s.StartFor(t)
 		clients = connect(t, s)
 		verifier = currentVerifier(t, clients[0], all[0].AnyFile())
 		for i, w := range all {
@@ -95,33 +95,6 @@ func load(all []*verify.Worker, clients []*nfsclient.Client, verifier [8]byte) <
 		close(errs)
 	}()
 	return errs
-}
-
-func newServer(t *testing.T) *process.Server {
-	t.Helper()
-	dir := t.TempDir()
-	binary, err := process.Build(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := process.New(binary, dir)
-	if err == nil {
-		err = s.Configure(process.Local)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Signal(syscall.SIGKILL) })
-	return s
-}
-
-func start(t *testing.T, s *process.Server) time.Duration {
-	t.Helper()
-	took, err := s.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return took
 }
 
 func connect(t *testing.T, s *process.Server) []*nfsclient.Client {

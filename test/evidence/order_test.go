@@ -59,7 +59,7 @@ func TestEveryReplyComesAfterItsSync(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "trace")
 	s := newServer(t)
 	s.Wrap = straced(prefix)
-	start(t, s)
+	s.StartFor(t)
 	type phase struct {
 		load     load
 		depth    int
@@ -114,7 +114,7 @@ func (l *load) synced(call span, journal, index trace) bool {
 // TestManyCallsShareASync counts without strace, which would slow the server down.
 func TestManyCallsShareASync(t *testing.T) {
 	s := newServer(t)
-	start(t, s)
+	s.StartFor(t)
 	for _, l := range loads {
 		run := l.prepare(t, s, 64)
 		before := metrics(t, s)

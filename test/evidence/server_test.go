@@ -3,9 +3,7 @@ package evidence
 import (
 	"os"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/dittofs/dittofs/test/nfsclient"
 	"github.com/dittofs/dittofs/test/process"
@@ -36,24 +34,7 @@ func newServer(t *testing.T) *process.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := process.New(binary, t.TempDir())
-	if err == nil {
-		err = s.Configure(process.Local)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Signal(syscall.SIGKILL) })
-	return s
-}
-
-func start(t *testing.T, s *process.Server) time.Duration {
-	t.Helper()
-	took, err := s.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return took
+	return process.NewFor(t, binary, process.Local)
 }
 
 func connect(t *testing.T, s *process.Server) *nfsclient.Client {

@@ -27,12 +27,12 @@ const (
 // the next start.
 func TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile(t *testing.T) {
 	s := newServer(t)
-	empty := start(t, s)
+	empty := s.StartFor(t)
 	began := time.Now()
 	makeFiles(t, s, *files)
 	t.Logf("%d files made in %v, %.0f/s", *files, time.Since(began).Round(time.Millisecond), float64(*files)/time.Since(began).Seconds())
 	killUnderLoad(t, s)
-	took := start(t, s)
+	took := s.StartFor(t)
 	rss, err1 := s.RSS()
 	peak, err2 := s.PeakRSS()
 	if err1 != nil || err2 != nil {

@@ -62,22 +62,8 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := t.TempDir()
-	binary, err := process.Build(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{began: time.Now()}
-	if w.server, err = process.New(binary, dir); err == nil {
-		err = w.server.Configure(process.Local)
-	}
-	if err == nil {
-		_, err = w.server.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.server.Signal(syscall.SIGKILL) })
+	w := &world{server: process.NewFor(t, process.BuildFor(t), process.Local), began: time.Now()}
+	w.server.StartFor(t)
 	c := w.connect(t)
 	root, err := c.Mount("/export")
 	if err != nil {
@@ -151,9 +137,7 @@ func (w *world) load(t *testing.T, number uint64) {
 func (w *world) restart(t *testing.T) {
 	t.Helper()
 	began := w.now()
-	if _, err := w.server.Start(); err != nil {
-		t.Fatal(err)
-	}
+	w.server.StartFor(t)
 	w.each(func(h *history) { h.add(*clients, call{kind: crash}, answer{}, began, w.now()) })
 }
 

@@ -79,7 +79,7 @@ func hold(t *testing.T, w *world, all []*writer, owner, next *server) {
 			t.Errorf("%s: the first server acknowledged it after it had lost its stores", line.text)
 		}
 	}
-	if log := owner.log(); code != 1 || !strings.Contains(log, "now belongs to") || !strings.Contains(log, "this server can commit nothing and must stop") {
+	if log := owner.Log(); code != 1 || !strings.Contains(log, "now belongs to") || !strings.Contains(log, "this server can commit nothing and must stop") {
 		t.Errorf("the first server ended with exit code %d and says:\n%s", code, log)
 	}
 	after := w.awaitRest(t)

@@ -82,18 +82,12 @@ func TestEveryOperationSurvivesEveryFault(t *testing.T) {
 	}
 }
 
-// noUploads checks that no parts were left behind.
+// noUploads checks that no parts were left behind. An upload whose making was
+// acknowledged to nobody stays: it has no parts.
 func noUploads(t *testing.T, w *world) {
 	t.Helper()
-	opts := w.opts
-	opts.Endpoint = w.server.Endpoint
-	s := openStore(t, opts, quick)
-	// An upload whose making was acknowledged to nobody stays: it has no parts.
-	out, err := s.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: s.bucket()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range out.Uploads {
+	s := w.direct(t)
+	for _, u := range w.unfinished(t) {
 		parts, err := s.client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: s.bucket(), Key: u.Key, UploadId: u.UploadId})
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/test/faultproxy"
@@ -29,12 +30,17 @@ func leave(t *testing.T, s *Store, id string) {
 	}
 }
 
-// unfinished are the keys of all uploads in the bucket.
-func (w *world) unfinished(t *testing.T) (keys []string) {
-	t.Helper()
+// direct is a store at the server itself.
+func (w *world) direct(t *testing.T) *Store {
 	opts := w.opts
 	opts.Endpoint = w.server.Endpoint
-	s := openStore(t, opts, quick)
+	return openStore(t, opts, quick)
+}
+
+// unfinished are all uploads in the bucket.
+func (w *world) unfinished(t *testing.T) []types.MultipartUpload {
+	t.Helper()
+	s := w.direct(t)
 	out, err := s.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: s.bucket()})
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +48,12 @@ func (w *world) unfinished(t *testing.T) (keys []string) {
 	if aws.ToBool(out.IsTruncated) {
 		t.Fatal("there are more than a page has")
 	}
-	for _, u := range out.Uploads {
+	return out.Uploads
+}
+
+func (w *world) unfinishedKeys(t *testing.T) (keys []string) {
+	t.Helper()
+	for _, u := range w.unfinished(t) {
 		keys = append(keys, *u.Key)
 	}
 	return keys
@@ -70,14 +81,14 @@ func TestTheNextServerAbortsTheUploadsOfOneThatDied(t *testing.T) {
 	if err := w.store(t).Claim(t.Context(), instanceTwo); !errors.Is(err, content.ErrForeign) {
 		t.Fatalf("claim by another: %v", err)
 	}
-	if left := w.unfinished(t); len(left) != n+1+len(kept) {
+	if left := w.unfinishedKeys(t); len(left) != n+1+len(kept) {
 		t.Fatalf("a server whose store it is not left %d uploads", len(left))
 	}
 	next := w.store(t)
 	if err := next.Claim(t.Context(), instanceOne); err != nil {
 		t.Fatal(err)
 	}
-	if left := w.unfinished(t); !slices.Equal(left, kept) {
+	if left := w.unfinishedKeys(t); !slices.Equal(left, kept) {
 		t.Errorf("left are %q, want those of others: %q", left, kept)
 	}
 	if got := next.Stats().Requests[opListUploads]; got > 3 {
@@ -103,7 +114,7 @@ func TestAnUploadThatIsAbortedBeginsAnew(t *testing.T) {
 	if n := s.Stats().Requests[opCreate]; n != 2 {
 		t.Errorf("the upload was begun %d times", n)
 	}
-	if left := w.unfinished(t); len(left) > 0 {
+	if left := w.unfinishedKeys(t); len(left) > 0 {
 		t.Errorf("left are %q", left)
 	}
 }
@@ -131,7 +142,7 @@ func TestUploadsThatCannotBeAbortedAreAWarning(t *testing.T) {
 			if err := w.store(t).Claim(t.Context(), instanceOne); err != nil {
 				t.Errorf("claim: %v", err)
 			}
-			if left := w.unfinished(t); len(left) != c.left {
+			if left := w.unfinishedKeys(t); len(left) != c.left {
 				t.Errorf("left are %q", left)
 			}
 			if !strings.Contains(said.String(), "level=WARN") || !strings.Contains(said.String(), "nas/segments/") {

@@ -221,9 +221,7 @@ func TestTheHeartBeatNoticesThatAnotherHasTakenOver(t *testing.T) {
 	if err := first.Apply(t.Context(), put("a", "2")); !errors.Is(err, meta.ErrFenced) {
 		t.Errorf("apply: %v", err)
 	}
-	if got := mustGet(t, second, "a"); got != "1" {
-		t.Errorf("a is %q", got)
-	}
+	expect(t, second, "a", "1")
 }
 
 // TestABatchThatArrivesLateCannotUndoALaterOne holds a batch in the network
@@ -248,9 +246,8 @@ func TestABatchThatArrivesLateCannotUndoALaterOne(t *testing.T) {
 		query(t, server, `SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)`, []any{old}, &n)
 		return n == 0
 	})
-	if a, b := mustGet(t, s, "a"), mustGet(t, s, "b"); a != "2" || b != "1" {
-		t.Errorf("a is %s and b is %s, want 2 and 1", a, b)
-	}
+	expect(t, s, "a", "2")
+	expect(t, s, "b", "1")
 	if s.attempts.number == 0 {
 		t.Error("the batch was not held")
 	}

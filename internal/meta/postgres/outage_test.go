@@ -140,9 +140,7 @@ func TestACommitWhoseAnswerIsLostIsRepeatedWithoutHarm(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if got := mustGet(t, s, "a"); got != value {
-			t.Errorf("a is %s, want %s", got, value)
-		}
+		expect(t, s, "a", value)
 	}
 	if n := s.Stats().Retries; n < 5 {
 		t.Errorf("%d retries", n)
@@ -198,9 +196,7 @@ func TestABatchWaitsUntilTheDatabaseTakesIt(t *testing.T) {
 			if err := s.Check(t.Context()); err != nil || s.Stats().Waiting {
 				t.Errorf("check after it was mended: %v", err)
 			}
-			if got := mustGet(t, s, "a"); got != "1" {
-				t.Errorf("a is %q", got)
-			}
+			expect(t, s, "a", "1")
 		})
 	}
 }
@@ -248,9 +244,7 @@ func TestAStandbyIsNeitherReadNorWritten(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if got := mustGet(t, s, "a"); got != "2" {
-		t.Errorf("a is %q", got)
-	}
+	expect(t, s, "a", "2")
 }
 
 func TestCallsEndWhenTheirContextOrTheStoreDoes(t *testing.T) {
@@ -340,8 +334,6 @@ func TestCommitsAreDurableWhateverTheDatabaseIsSetTo(t *testing.T) {
 		if err := errors.Join(server.Kill(), server.Restart()); err != nil {
 			t.Fatal(err)
 		}
-		if got := mustGet(t, s, "a"); got != fmt.Sprint(i) {
-			t.Errorf("a is %s after a crash, want %d", got, i)
-		}
+		expect(t, s, "a", fmt.Sprint(i))
 	}
 }

@@ -90,6 +90,14 @@ func mustGet(t testing.TB, s *Store, key string) string {
 	return string(values[0])
 }
 
+// expect checks the value of a key.
+func expect(t testing.TB, s *Store, key, want string) {
+	t.Helper()
+	if got := mustGet(t, s, key); got != want {
+		t.Errorf("%s is %q, want %q", key, got, want)
+	}
+}
+
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()

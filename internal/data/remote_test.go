@@ -195,13 +195,17 @@ func TestAnObjectThatNobodyCommittedGoesAfterACrash(t *testing.T) {
 		w := newWorld(t, opts)
 		w.must(w.write(1, 0, []byte("never acknowledged")))
 		var c *world
+		w.frozen.Lock()
 		w.point = func() {
 			if c == nil && len(w.objects.m) == 1 {
 				c = w.crashLocked(nil)
 			}
 		}
+		w.frozen.Unlock()
 		w.sealAll()
+		w.frozen.Lock()
 		w.point = nil
+		w.frozen.Unlock()
 		if lost {
 			c.loseJournal()
 		}

@@ -253,16 +253,16 @@ func TestASlowServerIsWaitedForWhileItIsSteady(t *testing.T) {
 	w := newWorld(t)
 	p := w.proxied(t)
 	steady := hasty
-	steady.minRate = 100 << 10
+	steady.idle, steady.minRate = 2*time.Second, 64<<10
 	s := openStore(t, w.opts, steady)
-	data := pattern(1, 256<<10)
-	p.Set(faultproxy.Rule{Kind: faultproxy.Slow, Rate: 200 << 10}) // 1.3 s, far beyond the idle time
+	data := pattern(1, 384<<10)
+	p.Set(faultproxy.Rule{Kind: faultproxy.Slow, Rate: 128 << 10}) // 3 s, beyond the idle time
 	mustPut(t, s, "a", data)
 	expect(t, s, "a", data)
 	if n := s.Stats().Retries; n != 0 {
 		t.Errorf("%d retries", n)
 	}
-	p.Set(faultproxy.Rule{Kind: faultproxy.Slow, Rate: 20 << 10}) // bytes trickle, below the rate
+	p.Set(faultproxy.Rule{Kind: faultproxy.Slow, Rate: 10 << 10}) // bytes trickle, below the rate
 	s.pace.patience = 0
 	_, err := s.ReadAt(t.Context(), "a", make([]byte, len(data)), 0)
 	expectFault(t, err, fault.Unreachable, fmt.Sprintf(

@@ -27,6 +27,8 @@ type history struct {
 	TopAck int
 	Trails []*trail // of each worker, and of the preparations
 	Files  []*fileHistory
+	// Compacted counts segments that were rewritten meanwhile.
+	Compacted uint64
 
 	mu    sync.Mutex // of Files, and of those that are shared
 	clock atomic.Int64

@@ -104,12 +104,13 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 		Remote: k.Safe, CachePages: k.Remote, PageSize: 64 << 10,
 		Disk: d, Dir: "/cache", Content: i.content, Log: i.log, Instance: name, Logger: logger, OnFailure: i.fail,
 		CacheSize: 16 << 20, SegmentSize: 48 << 10, SealAfter: time.Hour, CheckpointEvery: time.Hour, DeleteAfter: time.Hour,
-		RetryEvery: 20 * time.Millisecond, ExtentMemory: 16 << 10, FooterMemory: 16 << 10,
+		Garbage: 1, CompactRate: 1 << 40, RetryEvery: 20 * time.Millisecond, ExtentMemory: 16 << 10, FooterMemory: 16 << 10,
 	}
 	if k.Remote {
 		do.CacheSize, do.SegmentSize, do.ReadAhead = 2<<20, 80<<10, 128<<10 // pages are evicted
 	}
 	if k.Busy {
+		do.Garbage = 0.2
 		do.SealAfter, do.CheckpointEvery, do.DeleteAfter = 5*time.Millisecond, 3*time.Millisecond, 3*time.Millisecond
 	}
 	if i.data, err = data.Open(background, do); err != nil {

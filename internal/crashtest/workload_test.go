@@ -54,6 +54,7 @@ func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Dis
 		for _, w := range players {
 			err = errors.Join(err, w.err)
 		}
+		h.Compacted += i.data.Stats().Compacted
 		if err = errors.Join(err, i.failure(), i.close()); err != nil {
 			return d, h, fmt.Errorf("%w\n%s", err, i.said)
 		}

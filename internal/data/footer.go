@@ -34,6 +34,7 @@ type byteRange struct{ start, end uint32 }
 type pageTable struct {
 	id      SegmentID
 	dataLen uint32 // header and records
+	payload int64  // bytes of records, known after a scan only
 	pages   []uint32
 	bad     []byteRange // ascending, apart
 }
@@ -153,6 +154,7 @@ type segmentRecord struct {
 	state     recordState
 	size      int64  // of the whole object
 	footerCRC uint32 // the last four bytes of the object
+	payload   int64  // bytes of files, live or not
 }
 
 // recordState is the durable part of a segment's life.
@@ -168,24 +170,35 @@ const (
 )
 
 const (
-	segmentRecordFormat = 1
-	segmentRecordLen    = 14
+	segmentRecordFormat = 2
+	segmentRecordLen    = 22
+	// The format before had no payload.
+	oldSegmentRecordFormat = 1
+	oldSegmentRecordLen    = 14
 )
 
 func (r segmentRecord) encode() []byte {
 	b := append(make([]byte, 0, segmentRecordLen), segmentRecordFormat, byte(r.state))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.size))
-	return binary.BigEndian.AppendUint32(b, r.footerCRC)
+	b = binary.BigEndian.AppendUint32(b, r.footerCRC)
+	return binary.BigEndian.AppendUint64(b, uint64(r.payload))
 }
 
 func decodeSegmentRecord(b []byte) (segmentRecord, error) {
-	if len(b) != segmentRecordLen || b[0] != segmentRecordFormat {
+	old := len(b) == oldSegmentRecordLen && b[0] == oldSegmentRecordFormat
+	if !old && (len(b) != segmentRecordLen || b[0] != segmentRecordFormat) {
 		return segmentRecord{}, fmt.Errorf("segment record %x: %w", b, ErrCorrupt)
 	}
 	r := segmentRecord{
 		state:     recordState(b[1]),
 		size:      int64(binary.BigEndian.Uint64(b[2:])),
 		footerCRC: binary.BigEndian.Uint32(b[10:]),
+	}
+	if r.payload = r.size; !old {
+		r.payload = int64(binary.BigEndian.Uint64(b[14:]))
+	}
+	if r.payload < 0 || r.payload > r.size {
+		return segmentRecord{}, fmt.Errorf("segment record %x: %w", b, ErrCorrupt)
 	}
 	if r.state < recordSealed || r.state > recordDead || r.size < segmentHeaderLen+trailerLen || r.size > math.MaxUint32 {
 		return segmentRecord{}, fmt.Errorf("segment record %x: %w", b, ErrCorrupt)

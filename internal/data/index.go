@@ -237,6 +237,9 @@ func (s *Store) applyLive(b *meta.Batch, live liveDeltas) {
 			continue
 		}
 		b.Add(segmentKey(prefixLive, d.seg), d.bytes)
+		if d.bytes < 0 {
+			s.freed(-d.bytes)
+		}
 		if g := s.segment(d.seg); g != nil && g.live.Add(d.bytes) <= 0 {
 			s.mayBeDead(g)
 		}

@@ -194,6 +194,11 @@ func (s *Store) dropSpareLocked() {
 		return
 	}
 	s.spare = nil
+	s.discardLocked(g)
+}
+
+// discardLocked removes an open segment of which nothing is needed.
+func (s *Store) discardLocked(g *segment) {
 	s.segments.remove(g.id)
 	if err := s.disk.Remove(g.local.Load().Name()); err != nil {
 		s.logger.Warn("an unused segment could not be removed", "error", err)

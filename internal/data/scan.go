@@ -34,7 +34,7 @@ func scanSegment(r io.ReaderAt, size int64, id SegmentID, instance string, each 
 	if err := s.run(); err != nil {
 		return nil, err
 	}
-	t := &pageTable{id: id, dataLen: uint32(s.good), pages: hash.pages, bad: s.bad}
+	t := &pageTable{id: id, dataLen: uint32(s.good), payload: s.payload, pages: hash.pages, bad: s.bad}
 	return t, t.trimPages(r)
 }
 
@@ -56,8 +56,10 @@ type scanner struct {
 	seed uint32
 	pos  int64 // of the next byte of in
 	good int64 // end of the last whole record
-	bad  []byteRange
-	each func(record, uint32)
+	// payload is the sum of the bytes of whole records.
+	payload int64
+	bad     []byteRange
+	each    func(record, uint32)
 }
 
 func (s *scanner) run() error {
@@ -119,6 +121,7 @@ func (s *scanner) record(rec record, start int64) {
 		s.bad[maxBadRanges].end = uint32(s.pos)
 	}
 	s.good = s.pos
+	s.payload += int64(rec.length)
 	if s.each != nil {
 		s.each(rec, uint32(start+recordHeaderLen))
 	}

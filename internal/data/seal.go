@@ -75,10 +75,10 @@ func (s *Store) sealPass() (left bool) {
 }
 
 // ready says whether a retired segment can be sealed: all its extents are
-// committed. With Remote they are committed after it is in the content store,
-// so only its records must be complete.
+// committed. With Remote, and by a compaction, they are committed after it is in
+// the content store, so only its records must be complete.
 func (s *Store) ready(g *segment) bool {
-	if s.opts.Remote {
+	if s.opts.Remote || g.rewritten {
 		return g.writing.Load() == 0
 	}
 	return s.settle(g)
@@ -166,7 +166,7 @@ func (s *Store) complete(g *segment, f *localFile, t *pageTable) error {
 		s.fail(err)
 		return err
 	}
-	g.rec = segmentRecord{state: recordSealed, size: size, footerCRC: footerChecksum(footer)}
+	g.rec = segmentRecord{state: recordSealed, size: size, footerCRC: footerChecksum(footer), payload: t.payload}
 	if err := s.putRecord(g, recordSealed); err != nil {
 		return err
 	}

@@ -38,6 +38,11 @@ type segment struct {
 	// inherited: the index referred to it when the store was opened with
 	// Remote, though it was not in the content store.
 	inherited bool
+	// rewritten says that a compaction wrote it. Constant.
+	rewritten bool
+	// spared is when a compaction may look at it again that got nowhere, in
+	// nanoseconds since 1970.
+	spared atomic.Int64
 
 	local atomic.Pointer[localFile] // nil if there is no local copy
 	table atomic.Pointer[pageTable] // of a sealed local copy

@@ -14,6 +14,7 @@ type counters struct {
 	storedBytes, fetchedBytes    atomic.Uint64
 	pageHits, pageMisses         atomic.Uint64
 	pagesEvicted, pagesDamaged   atomic.Uint64
+	compacted, rewritten         atomic.Uint64
 	dirty                        atomic.Int64
 }
 
@@ -35,6 +36,7 @@ type Stats struct {
 	StoredBytes, FetchedBytes  uint64 // to and from the content store
 	PageHits, PageMisses       uint64 // pages that were, or were not, in the cache when they were read
 	PagesEvicted, PagesDamaged uint64
+	Compacted, RewrittenBytes  uint64 // segments that were rewritten; bytes of files that lived in them
 }
 
 // Stats returns the current figures.
@@ -50,6 +52,7 @@ func (s *Store) Stats() Stats {
 		StoredBytes:  s.stats.storedBytes.Load(), FetchedBytes: s.stats.fetchedBytes.Load(),
 		PageHits: s.stats.pageHits.Load(), PageMisses: s.stats.pageMisses.Load(),
 		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
+		Compacted: s.stats.compacted.Load(), RewrittenBytes: s.stats.rewritten.Load(),
 	}
 	s.dirty.mu.Lock()
 	st.DirtyFiles = len(s.dirty.m)

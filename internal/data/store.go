@@ -15,6 +15,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta/commit"
+	"golang.org/x/time/rate"
 )
 
 // Options of a Store. Dir, Content, Log and Instance are required.
@@ -69,6 +70,12 @@ type Options struct {
 	// Transfers bounds the segments on their way to the content store at the
 	// same time, and the fetches of pages ahead of readers; default 4.
 	Transfers int
+	// Garbage is the fraction of all stored bytes that may be dead before
+	// segments are rewritten; default 0.3, from 1 on none are.
+	Garbage float64
+	// CompactRate bounds the bytes that a compaction reads and writes in a
+	// second; default 64 MiB.
+	CompactRate int64
 	// CachePages says that the content store is far away: pages that were
 	// read, and segments that were handed off, stay in Dir as far as there is
 	// room.
@@ -97,6 +104,8 @@ func (o *Options) complete() error {
 	setDefault(&o.DeleteAfter, 30*time.Second)
 	setDefault(&o.RetryEvery, 30*time.Second)
 	setDefault(&o.Transfers, 4)
+	setDefault(&o.Garbage, 0.3)
+	setDefault(&o.CompactRate, 64<<20)
 	setDefault(&o.PageSize, 1<<20)
 	setDefault(&o.ExtentMemory, 64<<20)
 	setDefault(&o.FooterMemory, 16<<20)
@@ -120,7 +129,7 @@ func (o *Options) complete() error {
 	return nil
 }
 
-func setDefault[T int | int64 | time.Duration](v *T, d T) {
+func setDefault[T int | int64 | float64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d
 	}
@@ -149,9 +158,15 @@ type Store struct {
 	ctx      context.Context // of background work
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
-	stopping chan struct{} // closed when the store takes no more writes
+	stopping chan struct{}   // closed when the store takes no more writes
+	open     context.Context // ends with it
+	shut     context.CancelFunc
 
-	sealer, uploader, maintainer, collector wake
+	sealer, uploader, maintainer, collector, compactor wake
+
+	compacting sync.Mutex    // held by the pass of Compact
+	limiter    *rate.Limiter // of bytes that it reads and writes
+	sinceLook  atomic.Int64  // bytes freed since the compactor looked
 
 	mu       sync.Mutex
 	closed   bool
@@ -167,6 +182,7 @@ type Store struct {
 	dead     map[SegmentID]time.Time // candidates for deletion, and when they died
 	flush    func(ctx context.Context, ino uint64) error
 	maxDirty int64 // extents, with Remote
+	mover    Mover
 }
 
 // wake is a signal that is never lost and never blocks the sender.
@@ -208,6 +224,7 @@ func newStore(opts Options, lock io.Closer) *Store {
 		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
 		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
+		compactor: make(wake, 1), limiter: rate.NewLimiter(rate.Limit(opts.CompactRate), compactBurst),
 		dead: map[SegmentID]time.Time{}, maxDirty: maxDirtyExtents,
 	}
 	s.extents.limit = opts.ExtentMemory
@@ -215,6 +232,7 @@ func newStore(opts Options, lock io.Closer) *Store {
 	s.pages.init(s)
 	s.fetcher.init(s)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.open, s.shut = context.WithCancel(s.ctx)
 	return s
 }
 
@@ -231,7 +249,7 @@ func (s *Store) start(ctx context.Context) error {
 	if err := s.recover(ctx); err != nil {
 		return err
 	}
-	for _, run := range []func(){s.runSealer, s.runUploader, s.runMaintainer, s.runCollector, s.watchLog} {
+	for _, run := range []func(){s.runSealer, s.runUploader, s.runMaintainer, s.runCollector, s.runCompactor, s.watchLog} {
 		s.work.Go(run)
 	}
 	if s.opts.CachePages && s.opts.ReadAhead > 0 {
@@ -301,7 +319,10 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	s.closed = true
 	close(s.stopping)
+	s.shut()
 	s.mu.Unlock()
+	s.compacting.Lock()   // until what a compaction has begun is given up
+	s.compacting.Unlock() //nolint:staticcheck // nothing is done under it
 	err := s.drain(ctx)
 	s.cancel()
 	s.work.Wait()

@@ -107,6 +107,7 @@ func (s *Store) handOff(ctx context.Context, g *segment) error {
 	if g.unused() {
 		s.mayBeDead(g)
 	}
+	s.compactor.signal()
 	if !g.quiet() {
 		// Not here: a file may be locked by one who waits for the next hand-off.
 		s.work.Go(func() { s.settle(g) })

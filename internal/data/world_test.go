@@ -125,7 +125,7 @@ func testOptions() Options {
 	return Options{
 		CacheSize: 8 << 20, SegmentSize: 256 << 10,
 		SealAfter: time.Hour, CheckpointEvery: time.Hour, DeleteAfter: time.Hour,
-		MaxWait: 10 * time.Second, RetryEvery: 50 * time.Millisecond,
+		MaxWait: 10 * time.Second, RetryEvery: 50 * time.Millisecond, Garbage: 1, CompactRate: 1 << 40,
 	}
 }
 
@@ -163,6 +163,7 @@ func (w *world) tryOpen() error {
 		w.log.Close()
 		return err
 	}
+	w.store.SetMover(w.move)
 	store, log := w.store, w.log
 	w.t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -101,6 +101,23 @@ func (w *world) commitLocked(ctx context.Context, ino uint64, f *testFile, dirty
 	return nil
 }
 
+// move is what compaction calls.
+func (w *world) move(ctx context.Context, ino uint64, moves []Move) error {
+	f := w.file(ino)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(moves) > 0 {
+		b := &meta.Batch{}
+		n, err := f.f.Move(ctx, b, moves)
+		if err != nil {
+			return err
+		}
+		f.ticket = w.log.Submit(b)
+		moves = moves[n:]
+	}
+	return f.ticket.Wait()
+}
+
 // truncate sets the size of the file, durably.
 func (w *world) truncate(ino, size uint64) error {
 	ctx := context.Background()

@@ -107,6 +107,7 @@ func Open(ctx context.Context, opt Options) (*FS, error) {
 		return nil, err
 	}
 	fs.data.SetFlush(fs.flushInode)
+	fs.data.SetMover(fs.moveExtents)
 	fs.startReaper()
 	return fs, nil
 }

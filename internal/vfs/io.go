@@ -279,6 +279,42 @@ func (fs *FS) commitStored(ctx context.Context, n *node) error {
 	return ticket.Wait()
 }
 
+// moveExtents is the data store's Mover.
+func (fs *FS) moveExtents(ctx context.Context, ino uint64, moves []data.Move) error {
+	n, err := fs.nodes.get(ctx, ino)
+	if errors.Is(err, ESTALE) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer fs.nodes.put(n)
+	for len(moves) > 0 {
+		done, err := fs.moveSome(ctx, n, moves)
+		if err != nil {
+			return err
+		}
+		moves = moves[done:]
+	}
+	n.mu.RLock()
+	ticket := n.ticket
+	n.mu.RUnlock()
+	return ticket.Wait()
+}
+
+func (fs *FS) moveSome(ctx context.Context, n *node, moves []data.Move) (done int, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.removed || n.file == nil {
+		return len(moves), nil
+	}
+	b := &meta.Batch{}
+	if done, err = n.file.Move(ctx, b, moves); err == nil && b.Len() > 0 {
+		n.ticket = fs.log.Submit(b)
+	}
+	return done, err
+}
+
 // leftOver tells whether something that flush owes its caller can still be
 // dirty: an extent over one of synced, or one that Dirty had no room for.
 func leftOver(synced []data.Extent, f *data.File) bool {

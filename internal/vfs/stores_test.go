@@ -195,7 +195,7 @@ func (h home) start(t testing.TB) (r running, err error) {
 	}
 	opt := data.Options{
 		Dir: h.cache(), Disk: mortalDisk{line: r.line}, Content: r.line.mortal(r.content), Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
-		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour, Remote: h.remote,
+		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour, Remote: h.remote, Garbage: 1,
 		OnFailure: func(err error) {
 			if h.failing == nil && !r.line.killed() {
 				t.Errorf("the data store failed: %v", err)
@@ -207,6 +207,7 @@ func (h home) start(t testing.TB) (r running, err error) {
 	}
 	vopt := vfs.Options{Log: r.log, Logger: logger, Remote: h.remote}
 	if h.busy {
+		opt.Garbage, opt.CompactRate = 0.2, 1<<40
 		opt.CacheSize, opt.SegmentSize = 16<<20, 128<<10
 		opt.SealAfter, opt.CheckpointEvery, opt.DeleteAfter = 20*time.Millisecond, 10*time.Millisecond, 100*time.Millisecond
 		opt.ExtentMemory, opt.FooterMemory = 64<<10, 64<<10

@@ -1,0 +1,332 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// rewriteMemory bounds the bytes that a compaction holds to lay them out in
+	// the order of files; a single record may be larger.
+	rewriteMemory = 32 << 20
+	// rewriteRecord is the largest record that it makes of smaller ones.
+	rewriteRecord = 1 << 20
+	// rewritePieces bounds the extents that one job moves.
+	rewritePieces = 128 << 10
+)
+
+// rewriter is one job of a compaction: what lives in some segments is copied
+// into new ones, these are handed off, and then the index is changed where it
+// still leads to the old bytes. A crash at any time leaves either the old
+// extents or the new ones, and segments that nothing refers to go.
+type rewriter struct {
+	s       *Store
+	ctx     context.Context
+	pieces  []piece
+	memory  []byte // of the pieces
+	count   int    // pieces so far
+	bytes   int64
+	crowded bool // there was no room for another output
+	output  *segment
+	outputs []*segment // all, with the open one
+	moves   map[uint64][]Move
+}
+
+// piece is a part of an inode that lives in a segment to be rewritten.
+type piece struct {
+	ino  uint64
+	ext  Extent
+	from int // place in the memory
+}
+
+// errEnough ends a job early: it moves many extents, or others need the room.
+var errEnough = errors.New("the job is large enough")
+
+func (s *Store) rewriteSegments(ctx context.Context, victims []*segment, mover Mover) (done Compaction, err error) {
+	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]Move{}}
+	defer w.end()
+	before := make([]int64, len(victims))
+	for i, g := range victims {
+		before[i] = g.live.Load()
+		err := w.copyLive(g)
+		switch {
+		case err == errEnough:
+			victims = victims[:i+1]
+		case errors.Is(err, ErrCorrupt) && g.live.Load() > 0:
+			s.logger.Error("a damaged segment cannot be compacted", "segment", g.id.String(), "error", err)
+			g.spared.Store(time.Now().Add(spareFor).UnixNano())
+		case err != nil && g.live.Load() > 0:
+			return done, err
+		}
+		if err == errEnough {
+			break
+		}
+	}
+	if err := w.finish(); err != nil {
+		return done, err
+	}
+	if w.bytes == 0 && w.crowded {
+		return done, errInTheWay
+	}
+	if err := w.move(mover); err != nil {
+		return done, err
+	}
+	for i, g := range victims {
+		done.Segments++
+		if live := g.live.Load(); live <= 0 {
+			done.Freed += g.rec.size
+		} else if live > before[i]/2 { // of removed files whose extents are still there, or damaged
+			g.spared.Store(time.Now().Add(spareFor).UnixNano())
+		}
+	}
+	done.Rewritten = w.bytes
+	s.stats.compacted.Add(uint64(done.Segments))
+	s.stats.rewritten.Add(uint64(w.bytes))
+	return done, nil
+}
+
+// copyLive takes what lives in a segment.
+func (w *rewriter) copyLive(g *segment) error {
+	return w.s.eachRecord(w.ctx, g, func(r *segmentReader, rec record, pos uint32) error {
+		if err := w.s.allow(w.ctx, int(rec.length)); err != nil {
+			return err
+		}
+		live, err := w.s.indexed(w.ctx, rec, g.id, pos)
+		if err != nil {
+			return err
+		}
+		for _, e := range live {
+			p, err := r.bytes(uint64(e.Pos), e.Len)
+			if err != nil {
+				return err
+			}
+			if err := w.add(rec.ino, e, p); err != nil {
+				return err
+			}
+		}
+		if w.count >= rewritePieces {
+			return errEnough
+		}
+		return nil
+	})
+}
+
+// indexed returns the extents of the index that lie in a record, whose bytes
+// are at pos of a segment.
+func (s *Store) indexed(ctx context.Context, rec record, id SegmentID, pos uint32) (live []Extent, err error) {
+	f := &File{s: s, ino: rec.ino}
+	lo, hi := rec.off, rec.off+uint64(rec.length)
+	pairs, err := s.log.Scan(ctx, extentRange(rec.ino, lo, hi), scanPage)
+	if err != nil {
+		return nil, err
+	}
+	exts, err := f.decode(pairs)
+	if err != nil {
+		return nil, err
+	}
+	if len(pairs) == scanPage { // the rest in the same way
+		last := exts[len(exts)-1]
+		if skip := last.End() - lo; last.End() < hi {
+			rest := rec
+			rest.off, rest.length = last.End(), rec.length-uint32(skip)
+			if live, err = s.indexed(ctx, rest, id, pos+uint32(skip)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(exts) == 0 || exts[0].Off > lo {
+		before, err := f.floor(ctx, lo)
+		if err != nil {
+			return nil, err
+		}
+		if before.End() > lo {
+			exts = append([]Extent{before}, exts...)
+		}
+	}
+	whole := Extent{Off: lo, Len: uint64(rec.length), Seg: id, Pos: pos}
+	mine := make([]Extent, 0, len(exts)+len(live))
+	for _, e := range exts {
+		if part := e.clip(lo, hi); whole.sameBytes(part) {
+			mine = append(mine, part)
+		}
+	}
+	return append(mine, live...), nil
+}
+
+func (w *rewriter) add(ino uint64, e Extent, p []byte) error {
+	if len(w.memory)+len(p) > rewriteMemory {
+		if err := w.write(); err != nil {
+			return err
+		}
+	}
+	w.pieces = append(w.pieces, piece{ino, e, len(w.memory)})
+	w.memory = append(w.memory, p...)
+	w.count++
+	return nil
+}
+
+// write appends the pieces to the output in the order of files; neighbours
+// become one record.
+func (w *rewriter) write() error {
+	defer func() { w.pieces, w.memory = w.pieces[:0], w.memory[:0] }()
+	slices.SortFunc(w.pieces, func(a, b piece) int {
+		return cmp.Or(cmp.Compare(a.ino, b.ino), cmp.Compare(a.ext.Off, b.ext.Off))
+	})
+	var p []byte
+	for i := 0; i < len(w.pieces); {
+		first := w.pieces[i]
+		p = p[:0]
+		var old []Extent
+		for ; i < len(w.pieces); i++ {
+			next := w.pieces[i]
+			off := first.ext.Off + uint64(len(p))
+			if next.ino != first.ino || next.ext.Off != off || len(p) > 0 && uint64(len(p))+next.ext.Len > rewriteRecord {
+				break
+			}
+			p = append(p, w.memory[next.from:][:next.ext.Len]...)
+			old = append(old, next.ext)
+		}
+		e, err := w.append(first.ino, first.ext.Off, p)
+		if err != nil {
+			return err
+		}
+		w.moves[first.ino] = append(w.moves[first.ino], Move{New: e, Old: old})
+	}
+	return nil
+}
+
+// append writes a record to the open output.
+func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
+	if err := w.s.allow(w.ctx, len(p)); err != nil {
+		return Extent{}, err
+	}
+	n := int64(recordHeaderLen + len(p))
+	if g := w.output; g != nil && g.size+n > g.capacity {
+		w.retire()
+	}
+	if w.output == nil {
+		g, err := w.s.newOutput(n)
+		if errors.Is(err, errInTheWay) {
+			w.crowded = true
+			return Extent{}, errEnough
+		}
+		if err != nil {
+			return Extent{}, err
+		}
+		w.output = g
+		w.outputs = append(w.outputs, g)
+	}
+	g := w.output
+	rec := record{ino: ino, off: off, length: uint32(len(p)), crc: checksum(p)}
+	w.s.mu.Lock()
+	pos := g.size
+	g.size += n
+	w.s.seq++
+	rec.seq = w.s.seq
+	w.s.mu.Unlock()
+	if err := g.local.Load().putRecord(rec, g.seed, p, pos); err != nil {
+		return Extent{}, noSpace(err)
+	}
+	w.bytes += int64(len(p))
+	return Extent{Off: off, Len: uint64(len(p)), Seg: g.id, Pos: uint32(pos + recordHeaderLen)}, nil
+}
+
+// newOutput makes a segment with room for a record of n bytes, which is kept
+// until its job ends. It takes no room that writers may want.
+func (s *Store) newOutput(n int64) (*segment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.creating != nil {
+		created := s.creating
+		s.mu.Unlock()
+		<-created
+		s.mu.Lock()
+	}
+	if err := s.usableLocked(); err != nil {
+		return nil, err
+	}
+	var g *segment
+	err := s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(room int64) error {
+		if s.room.waiting > 0 || s.room.journal+room > s.room.limit/2 {
+			return ErrNoSpace
+		}
+		return s.makeRoom(room)
+	}, &g)
+	if errors.Is(err, ErrNoSpace) {
+		return nil, errInTheWay
+	}
+	if err != nil {
+		return nil, err
+	}
+	g.rewritten = true
+	g.pending.Add(1)
+	return g, nil
+}
+
+// retire gives the open output to the sealer.
+func (w *rewriter) retire() {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.output.retired.Store(true)
+	w.s.toSeal = append(w.s.toSeal, w.output)
+	w.s.wakeSealer()
+	w.output = nil
+}
+
+// finish writes what is left, and waits until all of it is in the content store.
+func (w *rewriter) finish() error {
+	if err := w.write(); err != nil && err != errEnough {
+		return err
+	}
+	if w.output != nil {
+		w.retire()
+	}
+	for {
+		w.s.mu.Lock()
+		freed := w.s.room.freed
+		waiting := slices.ContainsFunc(w.outputs, (*segment).unsent)
+		w.s.mu.Unlock()
+		if !waiting {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-w.s.failing:
+			return w.s.failure()
+		case <-w.ctx.Done():
+			return w.ctx.Err()
+		}
+	}
+}
+
+// move changes the index.
+func (w *rewriter) move(mover Mover) error {
+	var group errgroup.Group
+	group.SetLimit(flushParallel)
+	for _, ino := range slices.Sorted(maps.Keys(w.moves)) {
+		moves := w.moves[ino]
+		slices.SortFunc(moves, func(a, b Move) int { return cmp.Compare(a.New.Off, b.New.Off) })
+		group.Go(func() error { return mover(w.ctx, ino, moves) })
+	}
+	return group.Wait()
+}
+
+// end lets go of the outputs: those that nothing refers to are dropped.
+func (w *rewriter) end() {
+	if w.output != nil {
+		w.s.mu.Lock()
+		w.s.discardLocked(w.output)
+		w.s.mu.Unlock()
+		w.outputs = w.outputs[:len(w.outputs)-1]
+	}
+	for _, g := range w.outputs {
+		g.pending.Add(-1)
+		w.s.wakeIfQuiet(g)
+	}
+}

@@ -199,7 +199,7 @@ func wantNoWrites(t *testing.T, ds *v1alpha1.DittoServer, happens func()) {
 func settle(t *testing.T) {
 	t.Helper()
 	last, since := writes.count(), time.Now()
-	for time.Since(since) < time.Second {
+	for time.Since(since) < 2*time.Second {
 		time.Sleep(20 * time.Millisecond)
 		if n := writes.count(); n != last {
 			last, since = n, time.Now()

@@ -103,23 +103,28 @@ func (s *Store) busyLocked() bool {
 	return s.room.waiting > 0 || len(s.toSeal)+len(s.toStore) > s.opts.Transfers || s.room.journal > s.room.limit/2
 }
 
+// usage sums the bytes of files in stored segments, and those that files have.
+func (s *Store) usage() (payload, live int64) {
+	s.segments.each(func(g *segment) {
+		if g.getState() == stateStored && !g.unused() {
+			payload += g.rec.payload
+			live += g.live.Load()
+		}
+	})
+	return payload, live
+}
+
 // victims are the segments to rewrite next, the emptiest first, as many as fill
 // one, or the memory of a job; none if at most the fraction garbage of all is dead.
 func (s *Store) victims(garbage float64, now time.Time) (victims []*segment) {
-	var payload, live int64
+	if payload, live := s.usage(); float64(payload-live) <= garbage*float64(payload) {
+		return nil
+	}
 	s.segments.each(func(g *segment) {
-		if g.getState() != stateStored || g.unused() || g.rec.payload == 0 {
-			return
-		}
-		payload += g.rec.payload
-		live += g.live.Load()
-		if g.spared.Load() <= now.UnixNano() && g.dead() > garbage/2 {
+		if g.getState() == stateStored && !g.unused() && g.spared.Load() <= now.UnixNano() && g.dead() > garbage/2 {
 			victims = append(victims, g)
 		}
 	})
-	if float64(payload-live) <= garbage*float64(payload) {
-		return nil
-	}
 	slices.SortFunc(victims, func(a, b *segment) int {
 		switch x, y := a.dead(), b.dead(); {
 		case x > y:

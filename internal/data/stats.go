@@ -36,6 +36,7 @@ type Stats struct {
 	StoredBytes, FetchedBytes  uint64 // to and from the content store
 	PageHits, PageMisses       uint64 // pages that were, or were not, in the cache when they were read
 	PagesEvicted, PagesDamaged uint64
+	PayloadBytes, LiveBytes    int64  // of stored segments: of files, and of these what files have
 	Compacted, RewrittenBytes  uint64 // segments that were rewritten; bytes of files that lived in them
 }
 
@@ -54,6 +55,7 @@ func (s *Store) Stats() Stats {
 		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
 		Compacted: s.stats.compacted.Load(), RewrittenBytes: s.stats.rewritten.Load(),
 	}
+	st.PayloadBytes, st.LiveBytes = s.usage()
 	s.dirty.mu.Lock()
 	st.DirtyFiles = len(s.dirty.m)
 	s.dirty.mu.Unlock()

@@ -40,6 +40,14 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.Syncs) })
 	counter("journal_waits_total", "Times that a writer waited for room in the journal.",
 		func(st *data.Stats) float64 { return float64(st.Waits) })
+	counter("compacted_segments_total", "Segments that were rewritten because much of them was dead.",
+		func(st *data.Stats) float64 { return float64(st.Compacted) })
+	counter("compaction_rewritten_bytes_total", "Bytes of files that lived in those segments.",
+		func(st *data.Stats) float64 { return float64(st.RewrittenBytes) })
+	gauge("stored_bytes", "Bytes of files in the content store, live or not.",
+		func(st *data.Stats) float64 { return float64(st.PayloadBytes) })
+	gauge("stored_live_bytes", "Bytes of files in the content store that files have.",
+		func(st *data.Stats) float64 { return float64(st.LiveBytes) })
 	counter("content_reads_total", "Reads from the content store.",
 		func(st *data.Stats) float64 { return float64(st.StoreReads) })
 	counter("content_written_bytes_total", "Bytes of segments handed to the content store.",

@@ -145,6 +145,7 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 		Forgetful: cfg.Content.Type == config.ContentMemory,
 		Remote:    cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),
+		Garbage: float64(cfg.Compaction.GarbagePercent) / 100, CompactRate: int64(cfg.Compaction.Rate),
 		CachePages: far, PageSize: int64(cfg.Cache.PageSize), ReadAhead: int64(cfg.Cache.ReadAhead),
 	})
 	switch {

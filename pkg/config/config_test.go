@@ -58,6 +58,7 @@ content:
   part_size: 8MiB
   parallel_transfers: 4
 durability: remote
+compaction: {garbage_percent: 40, rate: 8MiB}
 nfs: {listen: "[::]:12049", versions: [3], lease: 15s}
 admin: {listen: ""}
 logging: {level: debug, format: json}
@@ -82,6 +83,7 @@ shares:
 			CredentialsFile: "/s/credentials", CAFile: "/s/ca.crt", Addressing: config.AddressingVirtual, PartSize: 8 << 20, ParallelTransfers: 4,
 		},
 		Durability:      config.DurabilityRemote,
+		Compaction:      config.Compaction{GarbagePercent: 40, Rate: 8 << 20},
 		NFS:             config.NFS{Listen: "[::]:12049", Versions: []string{"3"}, Lease: 15e9},
 		Logging:         config.Logging{Level: "debug", Format: "json"},
 		LockTimeout:     120e9,
@@ -129,6 +131,9 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"page size", "cache: {path: /c, page_size: 100KiB}\nshares: [{name: a}]\n", `cache.page_size: 100KiB is not a power of two from 64KiB to 16MiB (line 1)`},
 		{"dsn file", with("metadata: {type: postgres, dsn_file: dsn}"), `metadata.dsn_file: "dsn" is not an absolute path (example: /etc/dittofs/secret) (line 3)`},
 		{"connections", with("metadata: {type: postgres, dsn_file: /dsn, max_connections: 1}"), `metadata.max_connections: 1 is not between 2 and 100 (line 3)`},
+		{"compaction", with("compaction: {garbage_percent: 3}"),
+			"compaction.garbage_percent: 3 is not between 5 and 100 (100 turns compaction off) (line 3)"},
+		{"compaction rate", with("compaction: {rate: 100}"), "compaction.rate: 100 is not between 1MiB and 64GiB (line 3)"},
 		{"durability", with("durability: never"), `durability: "never" is not one of local, remote (line 3)`},
 		{"unknown store", with("metadata: {type: sqlite}"), `metadata.type: "sqlite" is not one of memory, pebble, postgres (line 3)`},
 		{"unknown NFS version", with(`nfs: {versions: ["3", "5"]}`), `nfs.versions[1]: "5" is not an NFS version (known: "3", "4.0", "4.1", "4.2") (line 3)`},

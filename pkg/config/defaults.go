@@ -13,6 +13,7 @@ func base() *Config {
 		Metadata:        Metadata{Type: MetadataPebble},
 		Content:         Content{Type: ContentFilesystem},
 		Durability:      DurabilityLocal,
+		Compaction:      Compaction{GarbagePercent: 30, Rate: 64 << 20},
 		NFS:             NFS{Listen: "127.0.0.1:2049", Versions: []string{"3"}, Lease: Duration(90 * time.Second)},
 		Admin:           Admin{Listen: "127.0.0.1:8080"},
 		Logging:         Logging{Level: "info", Format: "text"},
@@ -70,6 +71,8 @@ func (s *Share) fill() {
 func (c *Config) Defaults() {
 	d := base()
 	setIfZero(&c.Cache.Size, d.Cache.Size)
+	setIfZero(&c.Compaction.GarbagePercent, d.Compaction.GarbagePercent)
+	setIfZero(&c.Compaction.Rate, d.Compaction.Rate)
 	setIfZero(&c.Cache.FlushInterval, d.Cache.FlushInterval)
 	setIfZero(&c.Cache.FullTimeout, d.Cache.FullTimeout)
 	setIfZero(&c.Cache.PageSize, d.Cache.PageSize)

@@ -16,6 +16,8 @@ type Config struct {
 	// data is synced in the journal and in the metadata store; "remote", the
 	// content store has it as well.
 	Durability Durability `yaml:"durability" json:"durability" jsonschema:"enum=local,enum=remote"`
+	// Compaction gives the space of overwritten and removed data back.
+	Compaction Compaction `yaml:"compaction" json:"compaction"`
 	// NFS is the protocol listener.
 	NFS NFS `yaml:"nfs" json:"nfs"`
 	// Admin is the HTTP listener of /healthz, /readyz and /metrics.
@@ -57,6 +59,18 @@ type Cache struct {
 	// ReadAhead is how much is fetched from an s3 store ahead of a sequential
 	// reader, in bytes. 0 turns it off; at most 1GiB.
 	ReadAhead Size `yaml:"read_ahead" json:"read_ahead"`
+}
+
+// Compaction configures how space comes back in the background: what still lives
+// in segments that are mostly dead is written to new ones.
+type Compaction struct {
+	// GarbagePercent is how much of the stored bytes may be dead before
+	// segments are rewritten: 5 to 100; 100 turns it off, and then only segments
+	// that are dead as a whole are deleted.
+	GarbagePercent uint32 `yaml:"garbage_percent" json:"garbage_percent" jsonschema:"minimum=5,maximum=100"`
+	// Rate bounds the bytes that are read and written for it in a second: 1MiB
+	// to 64GiB.
+	Rate Size `yaml:"rate" json:"rate"`
 }
 
 // MetadataType names a metadata store.

@@ -64,6 +64,7 @@ func check(c *Config) (faults, warnings []Fault) {
 		k.fault("shutdown_delay", "%s is not between 0s and 5m", c.ShutdownDelay)
 	}
 	k.duration("shutdown_timeout", c.ShutdownTimeout)
+	k.compaction(c.Compaction)
 	k.shares(c.Shares)
 	return k.faults, k.warnings
 }
@@ -84,6 +85,15 @@ func (k *checker) cache(c Cache) {
 	}
 	if c.ReadAhead < 0 || c.ReadAhead > 1<<30 {
 		k.fault("cache.read_ahead", "%s is not between 0 and 1GiB", c.ReadAhead)
+	}
+}
+
+func (k *checker) compaction(c Compaction) {
+	if c.GarbagePercent < 5 || c.GarbagePercent > 100 {
+		k.fault("compaction.garbage_percent", "%d is not between 5 and 100 (100 turns compaction off)", c.GarbagePercent)
+	}
+	if c.Rate < 1<<20 || c.Rate > 64<<30 {
+		k.fault("compaction.rate", "%s is not between 1MiB and 64GiB", c.Rate)
 	}
 }
 

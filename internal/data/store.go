@@ -62,7 +62,7 @@ type Options struct {
 	// flushed; default 5 s.
 	CheckpointEvery time.Duration
 	// DeleteAfter is how long a dead segment is kept for readers that mapped
-	// it before; default 30 s.
+	// it before; default 5 s.
 	DeleteAfter time.Duration
 	// RetryEvery is the longest pause between attempts to reach the content
 	// store; default 30 s.
@@ -101,7 +101,7 @@ func (o *Options) complete() error {
 	setDefault(&o.FullTimeout, 5*time.Minute)
 	setDefault(&o.SealAfter, 10*time.Second)
 	setDefault(&o.CheckpointEvery, 5*time.Second)
-	setDefault(&o.DeleteAfter, 30*time.Second)
+	setDefault(&o.DeleteAfter, 5*time.Second)
 	setDefault(&o.RetryEvery, 30*time.Second)
 	setDefault(&o.Transfers, 4)
 	setDefault(&o.Garbage, 0.3)

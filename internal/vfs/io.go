@@ -17,14 +17,17 @@ func (fs *FS) Read(req *Request, id ID, off uint64, count uint32, noWait bool) (
 	}
 	defer fs.nodes.put(n)
 	// A segment can be compacted away between the mapping and the read; the
-	// mapping is then taken again. A second miss is damage.
-	for try := 0; ; try++ {
+	// mapping is then taken again. What is missing where it is mapped to for a
+	// second time is damage.
+	var before []data.Extent
+	for {
 		exts, eof, attr, err := fs.mapRead(req, n, off, count)
 		if err != nil || len(exts) == 0 {
 			return nil, eof, attr, fs.errno("read", n.ino, err)
 		}
 		buf, err := fs.data.Read(req.Context, exts, noWait)
-		if errors.Is(err, data.ErrCorrupt) && try == 0 {
+		if errors.Is(err, data.ErrCorrupt) && !slices.Equal(exts, before) {
+			before = exts
 			continue
 		}
 		if err != nil {

@@ -10,16 +10,20 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/dittofs/dittofs/internal/control"
 )
 
-// admin is the HTTP listener of /healthz, /readyz and /metrics.
+// admin is the HTTP listener of /healthz, /readyz and /metrics, and of the
+// operations of commands if there is a token.
 type admin struct {
 	http *http.Server
 	ln   net.Listener
 }
 
-// newAdmin listens at addr; an empty one turns the listener off (nil).
-func newAdmin(addr string, st *state, m *metrics, logger *slog.Logger) (*admin, error) {
+// newAdmin listens at addr; an empty one turns the listener off (nil). commands
+// is nil unless they may use it.
+func newAdmin(addr string, st *state, m *metrics, commands http.Handler, logger *slog.Logger) (*admin, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -31,6 +35,9 @@ func newAdmin(addr string, st *state, m *metrics, logger *slog.Logger) (*admin, 
 	mux.HandleFunc("GET /healthz", st.serveHealth)
 	mux.HandleFunc("GET /readyz", st.serveReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	if commands != nil {
+		mux.Handle(control.Prefix, commands)
+	}
 	a := &admin{ln: ln, http: &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

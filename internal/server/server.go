@@ -11,6 +11,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/control"
 	"github.com/dittofs/dittofs/internal/export"
 	"github.com/dittofs/dittofs/internal/nfs/mount3"
 	"github.com/dittofs/dittofs/internal/nfs/v3"
@@ -47,14 +48,19 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 func newServer(cfg *config.Config, opt Options) *server {
 	return &server{
 		cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1),
-		metrics: newMetrics(opt.Version), state: newState(opt.Version),
+		metrics: newMetrics(opt.Version), state: newState(opt.Version), started: time.Now(),
+		control: control.NewServer(control.Options{Logger: opt.Logger, Version: opt.Version}),
 	}
 }
 
 func (s *server) run(ctx context.Context) (err error) {
 	cfg := s.cfg
+	commands, err := s.commandsOverTCP()
+	if err != nil {
+		return err
+	}
 	// The probes answer first, so that a slow start shows as not ready.
-	if s.admin, err = newAdmin(cfg.Admin.Listen, s.state, s.metrics, s.log); err != nil {
+	if s.admin, err = newAdmin(cfg.Admin.Listen, s.state, s.metrics, commands, s.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -73,7 +79,11 @@ func (s *server) run(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	if err := s.assemble(ctx); err != nil {
+	err = s.assemble(ctx)
+	if err == nil {
+		err = s.startControl()
+	}
+	if err != nil {
 		return errors.Join(err, s.stores.close(context.Background()))
 	}
 	return s.serve(ctx, ln)
@@ -89,6 +99,8 @@ type server struct {
 	stores  *stores
 	exports *export.Table
 	rpc     *sunrpc.Server
+	control *control.Server
+	started time.Time
 	fatal   chan error
 }
 
@@ -232,6 +244,8 @@ func (s *server) stop() error {
 		s.stores.log.Abort(errors.New("the metadata store did not answer before shutdown_timeout"))
 	})
 	defer overdue.Stop()
+	// Operations use the stores, so they end first.
+	s.stopControl(ctx)
 	err := errors.Join(s.rpc.Shutdown(ctx), s.stores.close(ctx))
 	if err != nil {
 		return fmt.Errorf("stopped with loss of unstable data only: %w", err)

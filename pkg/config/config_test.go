@@ -60,7 +60,7 @@ content:
 durability: remote
 compaction: {garbage_percent: 40, rate: 8MiB}
 nfs: {listen: "[::]:12049", versions: [3], lease: 15s}
-admin: {listen: ""}
+admin: {listen: "127.0.0.1:80", socket: /run/dittofs.sock, token_file: /s/token}
 logging: {level: debug, format: json}
 lock_timeout: 2m
 shutdown_delay: 5s
@@ -85,6 +85,7 @@ shares:
 		Durability:      config.DurabilityRemote,
 		Compaction:      config.Compaction{GarbagePercent: 40, Rate: 8 << 20},
 		NFS:             config.NFS{Listen: "[::]:12049", Versions: []string{"3"}, Lease: 15e9},
+		Admin:           config.Admin{Listen: "127.0.0.1:80", Socket: "/run/dittofs.sock", TokenFile: "/s/token"},
 		Logging:         config.Logging{Level: "debug", Format: "json"},
 		LockTimeout:     120e9,
 		ShutdownDelay:   5e9,
@@ -129,6 +130,10 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"part size", with("content: {type: s3, bucket: abc, part_size: 1MiB}"), `content.part_size: 1MiB is not between 5MiB and 1GiB (line 3)`},
 		{"transfers", with("content: {type: s3, bucket: abc, parallel_transfers: 65}"), `content.parallel_transfers: 65 is not between 1 and 64 (line 3)`},
 		{"page size", "cache: {path: /c, page_size: 100KiB}\nshares: [{name: a}]\n", `cache.page_size: 100KiB is not a power of two from 64KiB to 16MiB (line 1)`},
+		{"relative socket", with("admin: {socket: control.sock}"), `admin.socket: "control.sock" is not an absolute path (example: /etc/dittofs/secret) (line 3)`},
+		{"long socket", with("admin: {socket: /" + strings.Repeat("s", 107) + "}"), `admin.socket: "/` + strings.Repeat("s", 107) + `" is longer than 107 bytes, which the path of a unix socket may have (line 3)`},
+		{"socket in a store", with("admin: {socket: /var/lib/dittofs/content/s}"), `admin.socket: "/var/lib/dittofs/content/s" is inside content.path, which belongs to a store; take another directory (line 3)`},
+		{"relative token file", with("admin: {token_file: token}"), `admin.token_file: "token" is not an absolute path (example: /etc/dittofs/secret) (line 3)`},
 		{"dsn file", with("metadata: {type: postgres, dsn_file: dsn}"), `metadata.dsn_file: "dsn" is not an absolute path (example: /etc/dittofs/secret) (line 3)`},
 		{"connections", with("metadata: {type: postgres, dsn_file: /dsn, max_connections: 1}"), `metadata.max_connections: 1 is not between 2 and 100 (line 3)`},
 		{"compaction", with("compaction: {garbage_percent: 3}"),
@@ -183,7 +188,7 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"unknown key at the top", with("share: []"), "unknown key share (line 3); did you mean shares?"},
 		{"key of another case", with("Durability: local"), "unknown key Durability (line 3); did you mean durability?"},
 		{"key of another section", with("listen: ':1'"), "unknown key listen (line 3); did you mean nfs.listen?"},
-		{"key like no other", with("admin: {frobnicate: 1}"), "unknown key admin.frobnicate (line 3); known keys: listen"},
+		{"key like no other", with("admin: {frobnicate: 1}"), "unknown key admin.frobnicate (line 3); known keys: listen, socket, token_file"},
 		{"unknown key of a share", share("readonly: true"), "unknown key shares[0].readonly (line 4); did you mean shares[0].read_only?"},
 		{"duplicate key", with("durability: local\ndurability: local"), "duplicate key durability (line 4); first on line 3"},
 		{"key that is a list", with("[a, b]: 1"), "a key must be a plain name (line 3)"},

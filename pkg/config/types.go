@@ -20,7 +20,8 @@ type Config struct {
 	Compaction Compaction `yaml:"compaction" json:"compaction"`
 	// NFS is the protocol listener.
 	NFS NFS `yaml:"nfs" json:"nfs"`
-	// Admin is the HTTP listener of /healthz, /readyz and /metrics.
+	// Admin is the HTTP listener of /healthz, /readyz and /metrics, and the
+	// socket that commands such as "dittofs status" use.
 	Admin Admin `yaml:"admin" json:"admin"`
 	// Logging is applied while running.
 	Logging Logging `yaml:"logging" json:"logging"`
@@ -184,10 +185,19 @@ type NFS struct {
 	Lease Duration `yaml:"lease" json:"lease"`
 }
 
-// Admin configures the HTTP listener of the probes and metrics.
+// Admin configures the HTTP listener of the probes and metrics, and how commands
+// reach a running server.
 type Admin struct {
 	// Listen is the TCP address (host:port); empty ("") turns it off.
 	Listen string `yaml:"listen" json:"listen" empty:"allowed"`
+	// Socket is the unix socket by which commands such as "dittofs status" reach
+	// the running server; only its user can connect. At most 107 bytes. Default:
+	// control.sock in cache.path.
+	Socket string `yaml:"socket,omitempty" json:"socket,omitempty"`
+	// TokenFile lets commands use Listen too, if they have the token in this
+	// file: one word of 16 characters or more. It is read for each request.
+	// Default: no commands over TCP.
+	TokenFile string `yaml:"token_file,omitempty" json:"token_file,omitempty"`
 }
 
 // Logging configures the log on standard error.

@@ -162,16 +162,6 @@ func (k *checker) nfs(n NFS) {
 	}
 }
 
-func (k *checker) admin(c *Config) {
-	if c.Admin.Listen == "" {
-		return
-	}
-	k.listen("admin.listen", c.Admin.Listen)
-	if _, port, _ := net.SplitHostPort(c.Admin.Listen); c.Admin.Listen == c.NFS.Listen && port != "0" {
-		k.fault("admin.listen", "%s is the address of nfs.listen; take another port", quote(c.Admin.Listen))
-	}
-}
-
 func (k *checker) listen(key, address string) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -39,6 +39,22 @@ func (s *Share) Clients() []string {
 	return out
 }
 
+// Rules lists the allowed prefixes with their access, in order.
+func (s *Share) Rules() []config.Client {
+	out := make([]config.Client, 0, len(s.clients))
+	for _, c := range s.clients {
+		access := config.AccessReadWrite
+		if c.readOnly {
+			access = config.AccessReadOnly
+		}
+		out = append(out, config.Client{CIDR: c.prefix.String(), Access: access})
+	}
+	return out
+}
+
+// Squash says whose identity is mapped to the anonymous user.
+func (s *Share) Squash() config.Squash { return s.squash }
+
 // Table holds the shares. Safe for concurrent use.
 type Table struct{ current atomic.Pointer[shares] }
 

@@ -24,6 +24,8 @@ type conn struct {
 	reader  recordReader
 	out     *writer
 	closing atomic.Bool
+	since   time.Time
+	seen    traffic
 
 	batch    *batch        // replies of inline calls, not sent yet; nil if none
 	opened   time.Time     // when the batch was begun
@@ -33,11 +35,13 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, out: newWriter(nc, s.opts.WriteTimeout), inFlight: make(chan struct{}, s.opts.MaxInFlight)}
+	c := &conn{srv: s, nc: nc, since: time.Now(), inFlight: make(chan struct{}, s.opts.MaxInFlight)}
 	if addr, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
-	c.reader = recordReader{nc: nc, srv: s, closing: &c.closing, flush: c.flush, buf: make([]byte, readBuffer)}
+	c.seen.last.Store(c.since.UnixNano())
+	c.out = newWriter(nc, s.opts.WriteTimeout, &c.seen.out)
+	c.reader = recordReader{nc: nc, srv: s, seen: &c.seen, closing: &c.closing, flush: c.flush, buf: make([]byte, readBuffer)}
 	return c
 }
 

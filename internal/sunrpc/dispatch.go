@@ -20,6 +20,7 @@ var calls = sync.Pool{New: func() any { return new(Call) }}
 // handle serves one record, or starts a goroutine that does. An error ends the
 // connection: the peer does not speak RPC.
 func (c *conn) handle(rec record) error {
+	c.seen.calls.Add(1)
 	call := &c.inline
 	call.Args = xdr.NewDecoder(rec.b)
 	h, err := parseHeader(&call.Args)

@@ -35,6 +35,7 @@ type record struct {
 type recordReader struct {
 	nc      net.Conn
 	srv     *Server
+	seen    *traffic
 	closing *atomic.Bool
 	// flush sends what is ready: before each wait, for the client may not
 	// send on until it is answered.
@@ -205,6 +206,7 @@ func (r *recordReader) read(p []byte) (int, error) {
 	n, err := r.nc.Read(p)
 	r.now = time.Now()
 	if n > 0 {
+		r.seen.read(n, r.now)
 		return n, nil
 	}
 	return 0, err

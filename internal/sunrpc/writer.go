@@ -18,6 +18,7 @@ type writer struct {
 	nc      net.Conn
 	timeout time.Duration
 	failed  atomic.Bool // err is set
+	sent    *atomic.Uint64
 
 	mu       sync.Mutex
 	room     sync.Cond
@@ -33,8 +34,8 @@ type writer struct {
 	rest   net.Buffers
 }
 
-func newWriter(nc net.Conn, timeout time.Duration) *writer {
-	w := &writer{nc: nc, timeout: timeout}
+func newWriter(nc net.Conn, timeout time.Duration, sent *atomic.Uint64) *writer {
+	w := &writer{nc: nc, timeout: timeout, sent: sent}
 	w.room.L = &w.mu
 	return w
 }
@@ -107,6 +108,9 @@ func (w *writer) write(batches []*batch) (size int, err error) {
 	default:
 		w.rest = w.vector
 		_, err = w.rest.WriteTo(w.nc)
+	}
+	if err == nil {
+		w.sent.Add(uint64(size))
 	}
 	clear(w.vector)
 	for i, b := range batches {

@@ -116,6 +116,22 @@ func (fs *FS) Root(share uint32) (ID, error) {
 	return s.(*shareState).root, nil
 }
 
+// Usage is what a share holds: bytes as stored (holes do not count), and inodes
+// with its top directory; and the most of each, 0 for no bound.
+type Usage struct {
+	Bytes, QuotaBytes   int64
+	Inodes, QuotaInodes int64
+}
+
+// Usage returns what a share holds now.
+func (fs *FS) Usage(share uint32) Usage {
+	s := fs.share(share)
+	return Usage{
+		Bytes: s.usedBytes.Load(), QuotaBytes: s.quotaBytes.Load(),
+		Inodes: s.usedInodes.Load(), QuotaInodes: s.quotaInodes.Load(),
+	}
+}
+
 // checkByteQuota refuses an extent whose new bytes would exceed the share's
 // quota. Only when the whole extent does not fit is it worth finding out how
 // much of it overwrites what is there. The file's lock is held.

@@ -1,6 +1,7 @@
 package mount3
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/dittofs/dittofs/internal/sunrpc"
@@ -10,35 +11,44 @@ import (
 // look at: clients come and go without telling.
 const maxMounts = 1024
 
-type mount struct{ client, dir string }
+// Mount is a path that a client has mounted.
+type Mount struct{ Client, Path string }
 
-// mountList is who mounted what, the oldest first. Safe for concurrent use.
-type mountList struct {
+// Mounts is who mounted what, the oldest first. The zero value is empty. Safe
+// for concurrent use.
+type Mounts struct {
 	mu     sync.Mutex
-	mounts []mount
+	mounts []Mount
 }
 
-func (l *mountList) add(client, dir string) {
+// List returns the mounts, the oldest first, at most 1024.
+func (l *Mounts) List() []Mount {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.mounts)
+}
+
+func (l *Mounts) add(client, dir string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range l.mounts {
-		if m == (mount{client, dir}) {
+		if m == (Mount{client, dir}) {
 			return
 		}
 	}
 	if len(l.mounts) == maxMounts {
 		l.mounts = append(l.mounts[:0], l.mounts[1:]...)
 	}
-	l.mounts = append(l.mounts, mount{client, dir})
+	l.mounts = append(l.mounts, Mount{client, dir})
 }
 
 // remove forgets a client's mount of dir, or all of its mounts if dir is empty.
-func (l *mountList) remove(client, dir string) {
+func (l *Mounts) remove(client, dir string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	kept := l.mounts[:0]
 	for _, m := range l.mounts {
-		if m.client != client || dir != "" && m.dir != dir {
+		if m.Client != client || dir != "" && m.Path != dir {
 			kept = append(kept, m)
 		}
 	}
@@ -48,12 +58,10 @@ func (l *mountList) remove(client, dir string) {
 
 // dump is DUMP (RFC 1813 appendix I, section 5.2.2).
 func (s *service) dump(c *sunrpc.Call) sunrpc.AcceptStat {
-	s.mounts.mu.Lock()
-	defer s.mounts.mu.Unlock()
-	for _, m := range s.mounts.mounts {
+	for _, m := range s.Mounts.List() {
 		c.Reply.Bool(true)
-		c.Reply.String(m.client)
-		c.Reply.String(m.dir)
+		c.Reply.String(m.Client)
+		c.Reply.String(m.Path)
 	}
 	c.Reply.Bool(false)
 	return sunrpc.Success
@@ -66,14 +74,14 @@ func (s *service) umnt(c *sunrpc.Call) sunrpc.AcceptStat {
 		return sunrpc.GarbageArgs
 	}
 	if dir != "" {
-		s.mounts.remove(c.Remote.Addr().String(), dir)
+		s.Mounts.remove(c.Remote.Addr().String(), dir)
 	}
 	return sunrpc.Success
 }
 
 // umntall is UMNTALL (RFC 1813 appendix I, section 5.2.4).
 func (s *service) umntall(c *sunrpc.Call) sunrpc.AcceptStat {
-	s.mounts.remove(c.Remote.Addr().String(), "")
+	s.Mounts.remove(c.Remote.Addr().String(), "")
 	return sunrpc.Success
 }
 

@@ -39,22 +39,23 @@ const (
 // nobody is who a client without a credential (AUTH_NONE) is.
 const nobody = 65534
 
-// Config are the parts that the service is made of. All are required.
+// Config are the parts that the service is made of. All but Mounts are required.
 type Config struct {
 	FS      vfs.FileSystem
 	Handles *vfs.Handles
 	Exports *export.Table
 	Logger  *slog.Logger
+	Mounts  *Mounts // who mounted what is kept here; default: a list of its own
 }
 
-type service struct {
-	Config
-	mounts mountList
-}
+type service struct{ Config }
 
 // New returns MOUNT version 3 for the shares of the table.
 func New(cfg Config) sunrpc.Version {
-	s := &service{Config: cfg}
+	s := &service{cfg}
+	if s.Mounts == nil {
+		s.Mounts = &Mounts{}
+	}
 	return sunrpc.Version{Number: 3, StatusName: StatusName, Procs: []sunrpc.Proc{
 		{Name: "NULL", Handler: func(*sunrpc.Call) sunrpc.AcceptStat { return sunrpc.Success }},
 		{Name: "MNT", Handler: s.mnt, Class: sunrpc.Blocking},
@@ -101,7 +102,7 @@ func (s *service) mnt(c *sunrpc.Call) sunrpc.AcceptStat {
 		return sunrpc.Success
 	}
 	s.Logger.Info("mounted", "client", c.Remote.Addr(), "path", dir)
-	s.mounts.add(c.Remote.Addr().String(), dir)
+	s.Mounts.add(c.Remote.Addr().String(), dir)
 	c.Reply.Uint32(mnt3OK)
 	c.Reply.Opaque(s.Handles.Append(nil, id))
 	c.Reply.Uint32(1)

@@ -92,6 +92,9 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, in
 		}
 		if g := s.active; g != nil && g.size+n <= g.capacity {
 			pos := g.size
+			if pos == segmentHeaderLen {
+				g.begun = time.Now()
+			}
 			g.size += n
 			s.seq++
 			rec.seq = s.seq

@@ -108,19 +108,10 @@ func (s *Store) runCollector() {
 // collectPass deletes the candidates whose time has come and returns how long
 // to wait for the next one; 0 if there is none.
 func (s *Store) collectPass(now time.Time) time.Duration {
+	s.collecting.Lock()
+	defer s.collecting.Unlock()
 	for _, id := range s.takeDead(now) {
-		done, err := s.collect(id)
-		again := settleAgain
-		if err != nil && s.ctx.Err() == nil {
-			s.stats.storeErrors.Add(1)
-			s.logger.Warn("a dead segment could not be deleted", "segment", id.String(), "error", err)
-			again = s.opts.RetryEvery
-		}
-		if !done {
-			s.mu.Lock()
-			s.dead[id] = now.Add(again)
-			s.mu.Unlock()
-		}
+		_ = s.tryCollect(id, now) // it is logged, and tried again
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,6 +123,23 @@ func (s *Store) collectPass(now time.Time) time.Duration {
 		return 0
 	}
 	return max(time.Until(next), time.Millisecond)
+}
+
+// tryCollect deletes a candidate that was taken out, or puts it back for later.
+func (s *Store) tryCollect(id SegmentID, now time.Time) error {
+	done, err := s.collect(id)
+	again := settleAgain
+	if err != nil && s.ctx.Err() == nil {
+		s.stats.storeErrors.Add(1)
+		s.logger.Warn("a dead segment could not be deleted", "segment", id.String(), "error", err)
+		again = s.opts.RetryEvery
+	}
+	if !done {
+		s.mu.Lock()
+		s.dead[id] = now.Add(again)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // takeDead takes out the candidates whose time has come. One that is used

@@ -216,6 +216,9 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 		return err
 	}
 	g.local.Store(f)
+	if info, err := s.disk.Lstat(path); err == nil {
+		g.begun = info.ModTime() // of its last record: the first one's is not known
+	}
 	if g.getState() == stateMissing {
 		return s.recoverUnsealed(g, f)
 	}

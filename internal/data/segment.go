@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dittofs/dittofs/internal/disk"
 )
@@ -51,7 +52,8 @@ type segment struct {
 	// Of a writable segment, under Store.mu.
 	size, capacity int64
 	seed           uint32
-	room           int64 // reserved in the cache, until it is handed off
+	begun          time.Time // of the first record; after a restart about that, zero if unknown
+	room           int64     // reserved in the cache, until it is handed off
 
 	sync syncer
 }

@@ -168,6 +168,8 @@ type Store struct {
 	limiter    *rate.Limiter // of bytes that it reads and writes
 	sinceLook  atomic.Int64  // bytes freed since the compactor looked
 
+	collecting sync.Mutex // held while dead segments are deleted; taken before mu
+
 	mu       sync.Mutex
 	closed   bool
 	active   *segment

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ const (
 	exitOK      = 0
 	exitRuntime = 1 // something failed while running
 	exitConfig  = 2 // the command line or the configuration is wrong; nothing was touched
+
+	exitUnreachable = 3 // no running server can be reached, or it refuses this user
 )
 
 func main() {
@@ -26,7 +29,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	cmd, err := root.ExecuteC()
+	cmd, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return exitOK
 	}

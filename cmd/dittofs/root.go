@@ -15,7 +15,8 @@ func newRootCommand(environ []string) *cobra.Command {
 		Short: "A file server for NFS clients",
 		Long: `dittofs serves directory trees ("shares") to NFS clients.
 
-Everything is in one file: no command is needed after the start.`,
+Everything is in one file: no command is needed after the start. Those that look
+at a running server, such as status, find it by the same file.`,
 		Example: `  # write a configuration, check it, serve
   dittofs config default > config.yaml
   dittofs config validate --config config.yaml
@@ -27,8 +28,8 @@ Everything is in one file: no command is needed after the start.`,
 		SilenceUsage:  true,
 	}
 	makeGroup(root)
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServeCommand(environ), newConfigCommand(environ), newVersionCommand())
+	root.AddCommand(newServeCommand(environ), newConfigCommand(environ), newVersionCommand(),
+		newStatusCommand(environ), newSharesCommand(environ), newClientsCommand(environ), newGCCommand(environ))
 	return root
 }
 

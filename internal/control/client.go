@@ -66,6 +66,9 @@ func (c *Client) Where() string { return c.where }
 type Refused struct {
 	Status int
 	Reason string
+	// Foreign: the answer is not of this protocol, so it is another server, or
+	// a listener without operations.
+	Foreign bool
 }
 
 // Error is the server's reason.
@@ -152,9 +155,9 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (*h
 	if err != nil {
 		return nil, fmt.Errorf("asking the server at %s: %w", c.where, err)
 	}
-	refused := &Refused{Status: resp.StatusCode, Reason: "the server answers " + resp.Status}
+	refused := &Refused{Status: resp.StatusCode, Reason: "the server answers " + resp.Status, Foreign: true}
 	if end, ok := parseLast(text); ok && end.Error != "" {
-		refused.Reason = end.Error
+		refused.Reason, refused.Foreign = end.Error, false
 	}
 	return nil, refused
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/dittofs/dittofs/internal/control"
@@ -10,6 +13,21 @@ import (
 // registerOperations names what commands can ask of the running server; each
 // operation has a file of its own, control_NAME.go.
 func (s *server) registerOperations() {
+	s.control.Handle("status", s.controlStatus)
+	s.control.Handle("shares", s.controlShares)
+	s.control.Handle("clients", s.controlClients)
+	s.control.Handle("gc", s.controlGC)
+}
+
+// decodeArgs reads the arguments of an operation strictly: a client that asks
+// for what this server does not know must not get something else.
+func decodeArgs(args json.RawMessage, to any) error {
+	d := json.NewDecoder(bytes.NewReader(args))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return fmt.Errorf("the arguments: %w", err)
+	}
+	return nil
 }
 
 // commandsOverTCP is what the admin listener answers commands with: nothing

@@ -1,6 +1,10 @@
 package server
 
-import "github.com/dittofs/dittofs/internal/data"
+import (
+	"time"
+
+	"github.com/dittofs/dittofs/internal/data"
+)
 
 // register shows the figures of the stores in the metrics.
 func (s *stores) register(m *metrics) {
@@ -34,6 +38,12 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.Segments) })
 	gauge("segments_unsent", "Sealed segments that wait for the content store.",
 		func(st *data.Stats) float64 { return float64(st.Unsent) })
+	m.gauge("dittofs_upload_lag_seconds", "Age of the oldest bytes that are not in the content store; 0 if there are none.",
+		func() float64 { return lagAge(s.data.Lag(), time.Now()).Seconds() })
+	m.gauge("dittofs_upload_waiting_bytes", "Bytes of segments that are not in the content store.",
+		func() float64 { return float64(s.data.Lag().Bytes) })
+	m.gauge("dittofs_segments_dead", "Segments that nothing refers to and that are not deleted yet.",
+		func() float64 { return float64(s.data.Dead()) })
 	counter("journal_written_bytes_total", "Bytes of files written to the journal.",
 		func(st *data.Stats) float64 { return float64(st.AppendedBytes) })
 	counter("journal_syncs_total", "Syncs of the journal.",

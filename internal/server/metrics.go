@@ -14,6 +14,7 @@ import (
 // call costs a few atomic additions.
 type metrics struct {
 	registry    *prometheus.Registry
+	calls       *prometheus.Registry // of operations and bytes alone
 	operations  *prometheus.CounterVec
 	latency     *prometheus.HistogramVec
 	bytes       *prometheus.CounterVec
@@ -23,7 +24,7 @@ type metrics struct {
 
 func newMetrics(version string) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), calls: prometheus.NewRegistry(),
 		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dittofs_operations_total",
 			Help: "Calls served, by procedure and status.",
@@ -47,6 +48,7 @@ func newMetrics(version string) *metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
+	m.calls.MustRegister(m.operations, m.bytes)
 	m.registry.MustRegister(m.operations, m.latency, m.bytes, m.connections, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

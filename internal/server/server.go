@@ -79,6 +79,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		}
 		return err
 	}
+	s.nfs = ln.Addr()
 	err = s.assemble(ctx)
 	if err == nil {
 		err = s.startControl()
@@ -100,6 +101,8 @@ type server struct {
 	exports *export.Table
 	rpc     *sunrpc.Server
 	control *control.Server
+	mounts  mount3.Mounts
+	nfs     net.Addr
 	started time.Time
 	fatal   chan error
 }
@@ -136,7 +139,7 @@ func (s *server) assemble(ctx context.Context) error {
 		v3.New(v3.Config{FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log}),
 	}}
 	mount := sunrpc.Program{Number: mount3.Program, Name: "mount", Versions: []sunrpc.Version{
-		mount3.New(mount3.Config{FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log}),
+		mount3.New(mount3.Config{FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log, Mounts: &s.mounts}),
 	}}
 	for _, p := range []sunrpc.Program{nfs, mount} {
 		s.metrics.statusName[p.Name] = p.Versions[0].StatusName

@@ -26,10 +26,14 @@ demo-server: ## The same on one machine without Kubernetes: serve, mount by the 
 
 ##@ Build
 
-.PHONY: build bin/dittofs bin/dittofs-operator images push clean
+.PHONY: build bin/dittofs bin/dittofs-operator man images push clean
 build: bin/dittofs bin/dittofs-operator ## bin/dittofs and bin/dittofs-operator.
 bin/dittofs: ; CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/dittofs
 bin/dittofs-operator: ; CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./$(OPERATOR)/cmd
+man: bin/dittofs ## Manual pages of all commands in dist/man, and the completion of shells in dist/completion.
+	bin/dittofs man dist/man
+	mkdir -p dist/completion
+	for shell in bash zsh fish; do bin/dittofs completion $$shell >dist/completion/dittofs.$$shell; done
 images: ## Image archives for amd64 and arm64 in dist/, loadable by containerd, Docker and kind. No engine needed.
 	go run ./hack/images build -out dist $(if $(ARCH),-arch $(ARCH))
 push: ## Push multi-platform images. REGISTRY=host/repository is required; VERSION= is the tag.

@@ -42,6 +42,9 @@ func targetFlags(cmd *cobra.Command, t *target) {
 	f.StringVar(&t.socket, "socket", "", "unix socket `PATH` of the server, instead of that of the configuration")
 	f.StringVar(&t.admin, "admin", "", "admin listener `URL` of a server with a token, such as http://127.0.0.1:8080")
 	f.StringVar(&t.tokenFile, "token-file", "", "`FILE` with the token of --admin")
+	for _, name := range []string{"socket", "token-file"} {
+		_ = cmd.MarkFlagFilename(name) // the flag exists
+	}
 	cmd.MarkFlagsMutuallyExclusive("socket", "admin")
 	cmd.MarkFlagsRequiredTogether("admin", "token-file")
 }

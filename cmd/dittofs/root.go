@@ -29,7 +29,8 @@ at a running server, such as status, find it by the same file.`,
 	}
 	makeGroup(root)
 	root.AddCommand(newServeCommand(environ), newConfigCommand(environ), newVersionCommand(),
-		newStatusCommand(environ), newSharesCommand(environ), newClientsCommand(environ), newGCCommand(environ))
+		newStatusCommand(environ), newSharesCommand(environ), newClientsCommand(environ), newGCCommand(environ),
+		newCompletionCommand(), newManCommand())
 	return root
 }
 
@@ -76,4 +77,5 @@ const defaultConfigFile = "/etc/dittofs/config.yaml"
 
 func configFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "config", "c", defaultConfigFile, "configuration `FILE`")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml") // the flag exists
 }

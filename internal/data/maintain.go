@@ -111,7 +111,7 @@ func (s *Store) collectPass(now time.Time) time.Duration {
 	s.collecting.Lock()
 	defer s.collecting.Unlock()
 	for _, id := range s.takeDead(now) {
-		_ = s.tryCollect(id, now) // it is logged, and tried again
+		s.tryCollect(id, now)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func (s *Store) collectPass(now time.Time) time.Duration {
 }
 
 // tryCollect deletes a candidate that was taken out, or puts it back for later.
-func (s *Store) tryCollect(id SegmentID, now time.Time) error {
+func (s *Store) tryCollect(id SegmentID, now time.Time) {
 	done, err := s.collect(id)
 	again := settleAgain
 	if err != nil && s.ctx.Err() == nil {
@@ -134,12 +134,12 @@ func (s *Store) tryCollect(id SegmentID, now time.Time) error {
 		s.logger.Warn("a dead segment could not be deleted", "segment", id.String(), "error", err)
 		again = s.opts.RetryEvery
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.collectErr = err
 	if !done {
-		s.mu.Lock()
 		s.dead[id] = now.Add(again)
-		s.mu.Unlock()
 	}
-	return err
 }
 
 // takeDead takes out the candidates whose time has come. One that is used

@@ -169,6 +169,7 @@ type Store struct {
 	sinceLook  atomic.Int64  // bytes freed since the compactor looked
 
 	collecting sync.Mutex // held while dead segments are deleted; taken before mu
+	collectErr error      // of the last one that was to be deleted; under mu
 
 	mu       sync.Mutex
 	closed   bool

@@ -20,18 +20,19 @@ import (
 const EnvPrefix = "DITTOFS_"
 
 // ignoredEnv matches what is not configuration though it has the prefix:
-// variables of the project's own tools, and those that Kubernetes sets in
+// variables of the project's own tools, those of shell completion, and those that Kubernetes sets in
 // every pod for a Service whose name begins with "dittofs".
 var ignoredEnv = regexp.MustCompile(`^DITTOFS_(` +
-	`(LAB|CI|TEST|OPERATOR|SERVER)(_.*)?` +
+	`(LAB|CI|TEST|OPERATOR|SERVER|COMPLETION)(_.*)?|ACTIVE_HELP` +
 	`|(.*_)?SERVICE_(HOST|PORT(_.*)?)` +
 	`|(.*_)?PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?` +
 	`)$`)
 
 // IgnoredEnv reports whether a variable with EnvPrefix is not meant for the
-// configuration: DITTOFS_LAB, DITTOFS_CI, DITTOFS_TEST, DITTOFS_OPERATOR and
-// DITTOFS_SERVER, alone or followed by "_" and more, and the service variables
-// of Kubernetes (DITTOFS_SERVICE_HOST, DITTOFS_PORT_2049_TCP and the like).
+// configuration: DITTOFS_LAB, DITTOFS_CI, DITTOFS_TEST, DITTOFS_OPERATOR,
+// DITTOFS_SERVER and DITTOFS_COMPLETION, alone or followed by "_" and more,
+// DITTOFS_ACTIVE_HELP (both of shell completion), and the service variables of
+// Kubernetes (DITTOFS_SERVICE_HOST, DITTOFS_PORT_2049_TCP and the like).
 func IgnoredEnv(name string) bool { return ignoredEnv.MatchString(name) }
 
 // step is one part of a path: a key, or an index if key is empty.

@@ -69,15 +69,19 @@ func (s *Store) collectNow(g *segment, p *Progress) {
 	}
 	s.mu.Unlock()
 	if found {
-		if err := s.tryCollect(g.id, now); err != nil {
-			p.Err = err
-		}
+		s.tryCollect(g.id, now)
 	}
-	if g.getState() == stateDead && s.segment(g.id) == nil {
+	gone := s.segment(g.id) == nil
+	if gone {
 		p.Deleted++
 		p.Freed += g.rec.size
 	}
-	p.Dead = s.Dead()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.Dead = len(s.dead)
+	if !gone && s.collectErr != nil {
+		p.Err = s.collectErr
+	}
 }
 
 // pause waits for d, or until ctx ends, or the store stops.

@@ -19,9 +19,8 @@ type Operation func(ctx context.Context, args json.RawMessage, emit func(v any) 
 // Prefix begins the path of every operation.
 const Prefix = "/v1/"
 
+// Bounds of the body of a request and of a line of an answer, in bytes.
 const (
-	// MaxArguments and MaxLine bound the body of a request and a line of an
-	// answer, in bytes.
 	MaxArguments = 1 << 20
 	MaxLine      = 8 << 20
 )

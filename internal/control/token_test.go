@@ -47,8 +47,9 @@ func TestOverTCPOnlyTheTokenOpensTheDoor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for header, want := range map[string]int{
-		"Bearer " + token: 200, "bearer " + token: 200, "": 401, "Bearer": 401, "Bearer ": 401, "Basic " + token: 401,
+		"Bearer " + token: 200, "bearer " + token: 200, "": 401, "Bearer": 401, "Basic " + token: 401,
 		"Bearer " + token + "x": 401, "Bearer " + token[1:]: 401, token: 401, "Bearer " + strings.ToUpper(token): 401,
+		"Bearer" + " ": 401,
 	} {
 		if got := status(header); got != want {
 			t.Errorf("%q: %d, want %d", header, got, want)

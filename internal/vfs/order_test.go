@@ -253,7 +253,7 @@ func openOrdered(t *testing.T, log *events, remote bool) (*vfs.FS, vfs.ID) {
 	store, err := data.Open(ctx, data.Options{
 		Dir: t.TempDir(), Content: orderedContent{contentmemory.Open(), log}, Log: l, Remote: remote, Instance: "00112233445566778899aabbccddeeff",
 		Disk: orderedDisk{events: log}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		CacheSize: 64 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour,
+		CacheSize: 64 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour, Garbage: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -15,19 +15,24 @@ import (
 
 func newGCCommand(environ []string) *cobra.Command {
 	var (
-		server target
-		output format
+		server  target
+		output  format
+		garbage int
 	)
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Give the space of deleted data back now",
-		Long: `Give the space of deleted data back now: delete the segments that no file uses
-any more, in the content store and in the cache. A running server does so by
-itself; this command does not wait for its turn and says what came of it. It
-changes no file, and may be interrupted at any time.
+		Long: `Give the space of deleted data back now. A running server does so by itself
+(compaction in the configuration); this command does not wait for its turn, goes
+further, and says what came of it. It changes no file, and may be interrupted at
+any time.
 
-A segment is kept for half a minute after its last byte was deleted, for readers
-that had begun before; the command waits for that.
+First, what still lives in segments of which much is dead is written to new ones,
+at compaction.rate at most, until no more than --garbage percent of all stored
+bytes is dead; 100 rewrites nothing. Then the segments that no file uses any more
+are deleted in the content store and in the cache. A segment is kept for half a
+minute after its last byte was deleted, for readers that had begun before; the
+command waits for that.
 
 With --output json each line is the state after one step, the last one the
 result.` + controlHelp,
@@ -39,18 +44,22 @@ result.` + controlHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			return runGC(ctx, &server, environ, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if garbage < 1 || garbage > 100 {
+				return configFailure(fmt.Errorf("--garbage: %d is not between 1 and 100", garbage))
+			}
+			return runGC(ctx, &server, environ, report.GCRequest{GarbagePercent: garbage}, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	targetFlags(cmd, &server)
 	outputFlag(cmd, &output)
+	cmd.Flags().IntVar(&garbage, "garbage", 10, "rewrite segments until at most `PERCENT` of the stored bytes is dead; 1 to 100")
 	return cmd
 }
 
-func runGC(ctx context.Context, server *target, environ []string, output format, stdout, stderr io.Writer) error {
+func runGC(ctx context.Context, server *target, environ []string, want report.GCRequest, output format, stdout, stderr io.Writer) error {
 	var now report.GC
 	progress := output == asText && isTerminal(stderr)
-	err := server.call(ctx, environ, "gc", struct{}{}, func(line json.RawMessage) error {
+	err := server.call(ctx, environ, "gc", want, func(line json.RawMessage) error {
 		if err := json.Unmarshal(line, &now); err != nil {
 			return err
 		}
@@ -59,7 +68,7 @@ func runGC(ctx context.Context, server *target, environ []string, output format,
 			_, err := fmt.Fprintf(stdout, "%s\n", line)
 			return outputFailure(err)
 		case progress:
-			fmt.Fprintf(stderr, "\r\x1b[Kdeleted %d segments, %s; %d are left", now.Deleted, bytesText(now.Freed), now.Dead)
+			fmt.Fprintf(stderr, "\r\x1b[K%s; %d are left to delete", gcText(now), now.Dead)
 		}
 		return nil
 	})
@@ -70,10 +79,18 @@ func runGC(ctx context.Context, server *target, environ []string, output format,
 	case err != nil:
 		return err
 	case now.Error != "":
-		return &failure{code: exitRuntime, err: fmt.Errorf("dittofs: not all could be deleted, the server tries again by itself: %s", now.Error)}
+		return &failure{code: exitRuntime, err: fmt.Errorf("dittofs: not all could be given back, the server tries again by itself: %s", now.Error)}
 	case output == asJSON:
 		return nil
 	}
-	_, err = fmt.Fprintf(stdout, "deleted %d segments, %s\n", now.Deleted, bytesText(now.Freed))
+	_, err = fmt.Fprintf(stdout, "%s\n", gcText(now))
 	return outputFailure(err)
+}
+
+func gcText(now report.GC) string {
+	text := fmt.Sprintf("deleted %d segments, %s", now.Deleted, bytesText(now.Freed))
+	if now.Compacted > 0 {
+		text += fmt.Sprintf("; rewrote %s that lived in %d", bytesText(now.Rewritten), now.Compacted)
+	}
+	return text
 }

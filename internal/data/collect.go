@@ -2,44 +2,114 @@ package data
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
 )
 
+// compactPatience is how long a collection waits for writers that need the
+// journal, without getting on.
+const compactPatience = 30 * time.Second
+
 // Progress is how far a collection is.
 type Progress struct {
-	Dead    int   // segments that nothing refers to and that are still there
-	Deleted int   // segments
-	Freed   int64 // bytes of those
-	Err     error // of the last that could not be deleted; it is tried again later
+	Compacted int   // segments that were rewritten, because much of them was dead
+	Rewritten int64 // bytes of files that lived in them
+	Dead      int   // segments that nothing refers to and that are still there
+	Deleted   int   // segments, since it began
+	Freed     int64 // bytes of those
+	Err       error // why something is left; it is tried again later
 }
 
-// candidate is a segment that was dead when a collection began.
+// collection is one call of Collect.
+type collection struct {
+	Progress
+	store          *Store
+	emit           func(Progress) error
+	deleted, freed uint64 // by the store, before
+}
+
+// Collect gives space back: it rewrites segments until at most the fraction
+// garbage of all stored bytes is dead, and deletes those that are dead as a
+// whole, as soon as the readers that mapped them before have had their time. It
+// reports after each step, and returns when all has been tried.
+func (s *Store) Collect(ctx context.Context, garbage float64, emit func(Progress) error) error {
+	c := &collection{store: s, emit: emit, deleted: s.stats.deleted.Load(), freed: s.stats.deletedBytes.Load()}
+	if err := c.report(); err != nil {
+		return err
+	}
+	if err := c.compact(ctx, garbage); err != nil {
+		return err
+	}
+	for _, dead := range s.candidates() {
+		if err := s.pause(ctx, time.Until(dead.due)); err != nil {
+			return err
+		}
+		if err := s.collectNow(dead.segment); err != nil {
+			c.Err = err
+		}
+		if err := c.report(); err != nil {
+			return err
+		}
+	}
+	c.settle()
+	return errors.Join(c.emit(c.Progress), s.failure())
+}
+
+// settle looks how far it is when the collector is not just at it.
+func (c *collection) settle() {
+	c.store.collecting.Lock()
+	defer c.store.collecting.Unlock()
+	c.look()
+}
+
+// report emits how far it is.
+func (c *collection) report() error {
+	c.look()
+	return c.emit(c.Progress)
+}
+
+func (c *collection) look() {
+	c.Dead = c.store.Dead()
+	c.Deleted = int(c.store.stats.deleted.Load() - c.deleted)
+	c.Freed = int64(c.store.stats.deletedBytes.Load() - c.freed)
+}
+
+// compact is Store.Compact, again and again while writers are in its way.
+func (c *collection) compact(ctx context.Context, garbage float64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for giveUp := time.Now().Add(compactPatience); ; {
+		segments, bytes := c.Compacted, c.Rewritten
+		sum, err := c.store.Compact(ctx, garbage, func(sum Compaction) {
+			c.Compacted, c.Rewritten = segments+sum.Segments, bytes+sum.Rewritten
+			if err := c.report(); err != nil {
+				cancel(err)
+			}
+		})
+		c.Compacted, c.Rewritten = segments+sum.Segments, bytes+sum.Rewritten
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !errors.Is(err, errInTheWay):
+			return err
+		case sum.Segments > 0:
+			giveUp = time.Now().Add(compactPatience)
+		case time.Now().After(giveUp):
+			c.Err = err
+			return nil
+		}
+		if err := c.store.pause(ctx, compactRetry); err != nil {
+			return err
+		}
+	}
+}
+
+// candidate is a segment that was dead when it was looked for.
 type candidate struct {
 	*segment
 	due time.Time
-}
-
-// Collect deletes the segments that are dead now, as soon as the readers that
-// mapped them before have had their time, and reports after each. It returns
-// when all have been tried.
-func (s *Store) Collect(ctx context.Context, emit func(Progress) error) error {
-	left := s.candidates()
-	p := Progress{Dead: len(left)}
-	if err := emit(p); err != nil {
-		return err
-	}
-	for _, c := range left {
-		if err := s.pause(ctx, time.Until(c.due)); err != nil {
-			return err
-		}
-		s.collectNow(c.segment, &p)
-		if err := emit(p); err != nil {
-			return err
-		}
-	}
-	return s.failure()
 }
 
 // candidates lists the dead segments, first those whose time comes first.
@@ -57,8 +127,8 @@ func (s *Store) candidates() (list []candidate) {
 }
 
 // collectNow deletes a segment that was dead and due, unless the collector has
-// done so, or a failure before makes it wait.
-func (s *Store) collectNow(g *segment, p *Progress) {
+// done so. The error says why it is left.
+func (s *Store) collectNow(g *segment) error {
 	s.collecting.Lock()
 	defer s.collecting.Unlock()
 	now := time.Now()
@@ -71,17 +141,12 @@ func (s *Store) collectNow(g *segment, p *Progress) {
 	if found {
 		s.tryCollect(g.id, now)
 	}
-	gone := s.segment(g.id) == nil
-	if gone {
-		p.Deleted++
-		p.Freed += g.rec.size
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.Dead = len(s.dead)
-	if !gone && s.collectErr != nil {
-		p.Err = s.collectErr
+	if _, left := s.dead[g.id]; left {
+		return s.collectErr
 	}
+	return nil
 }
 
 // pause waits for d, or until ctx ends, or the store stops.

@@ -21,7 +21,7 @@ func twoDead(t *testing.T, deleteAfter time.Duration) *world {
 }
 
 func collectAll(w *world) (reports []Progress, err error) {
-	err = w.store.Collect(w.t.Context(), func(p Progress) error {
+	err = w.store.Collect(w.t.Context(), 1, func(p Progress) error {
 		reports = append(reports, p)
 		return nil
 	})
@@ -43,15 +43,44 @@ func TestCollectDeletesWhatIsDeadAndSaysSo(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if reports, err = collectAll(w); err != nil || fmt.Sprint(reports) != "[{0 0 0 <nil>}]" {
+	if reports, err = collectAll(w); err != nil || fmt.Sprint(reports) != "[{0 0 0 0 0 <nil>} {0 0 0 0 0 <nil>}]" {
 		t.Errorf("with nothing to do: %+v %v", reports, err)
+	}
+}
+
+func TestCollectRewritesWhatIsMostlyDeadAndDeletesIt(t *testing.T) {
+	opts := compactOptions()
+	opts.DeleteAfter = 200 * time.Millisecond
+	w := newWorld(t, opts)
+	want := w.scatter(1, 500, 4)
+	before := w.stored()
+	var reports []Progress
+	w.must(w.store.Collect(t.Context(), 0.1, func(p Progress) error {
+		reports = append(reports, p)
+		return nil
+	}))
+	w.eventually("the rewritten bytes are stored", func() bool { return w.stored() < before })
+	last := reports[len(reports)-1]
+	if last.Compacted == 0 || last.Rewritten == 0 || last.Deleted == 0 || last.Freed == 0 || last.Dead != 0 || last.Err != nil || len(reports) < 3 {
+		t.Errorf("%+v", last)
+	}
+	w.expect(1, 0, want)
+	stop := errors.New("stop")
+	w.scatter(1, 500, 4)
+	if err := w.store.Collect(t.Context(), 0.1, func(p Progress) error {
+		if p.Compacted > 0 {
+			return stop
+		}
+		return nil
+	}); !errors.Is(err, stop) {
+		t.Errorf("a client that goes away: %v", err)
 	}
 }
 
 func TestCollectKeepsADeadSegmentForItsReaders(t *testing.T) {
 	w := twoDead(t, time.Hour)
 	stop := errors.New("stop")
-	err := w.store.Collect(t.Context(), func(p Progress) error {
+	err := w.store.Collect(t.Context(), 1, func(p Progress) error {
 		if p.Dead != 2 {
 			t.Errorf("%+v", p)
 		}
@@ -61,7 +90,7 @@ func TestCollectKeepsADeadSegmentForItsReaders(t *testing.T) {
 	if !errors.Is(err, ErrClosed) {
 		t.Errorf("%v", err)
 	}
-	if err := w.store.Collect(t.Context(), func(Progress) error { return stop }); !errors.Is(err, stop) {
+	if err := w.store.Collect(t.Context(), 1, func(Progress) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("%v", err)
 	}
 	if n := len(w.objects.names()); n != 3 {

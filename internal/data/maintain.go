@@ -191,6 +191,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 	s.segments.remove(id)
 	s.footers.remove(id)
 	s.stats.deleted.Add(1)
+	s.stats.deletedBytes.Add(uint64(g.rec.size))
 	return true, nil
 }
 

@@ -210,6 +210,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	g.setState(stateDead)
 	s.segments.remove(g.id)
 	s.stats.deleted.Add(1)
+	s.stats.deletedBytes.Add(uint64(max(g.size, g.rec.size)))
 	if f := g.local.Load(); f != nil {
 		if err := s.disk.Remove(f.Name()); err != nil {
 			s.logger.Warn("an unused segment could not be removed", "error", err)

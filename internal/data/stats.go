@@ -15,6 +15,7 @@ type counters struct {
 	pageHits, pageMisses         atomic.Uint64
 	pagesEvicted, pagesDamaged   atomic.Uint64
 	compacted, rewritten         atomic.Uint64
+	deletedBytes                 atomic.Uint64
 	dirty                        atomic.Int64
 }
 

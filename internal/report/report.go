@@ -149,11 +149,20 @@ type Connection struct {
 	OutBytes uint64    `json:"out_bytes"`
 }
 
+// GCRequest asks for a collection.
+type GCRequest struct {
+	// GarbagePercent is how much of the stored bytes may stay dead: 1 to 100,
+	// where 100 rewrites nothing.
+	GarbagePercent int `json:"garbage_percent"`
+}
+
 // GC is the progress of a collection. In the last report Dead counts what could
 // not be deleted, which the server tries again by itself.
 type GC struct {
-	Dead    int    `json:"dead"`    // segments that wait to be deleted
-	Deleted int    `json:"deleted"` // segments
-	Freed   int64  `json:"freed_bytes"`
-	Error   string `json:"error,omitempty"` // of the last that could not be deleted
+	Compacted int    `json:"compacted"`       // segments that were rewritten
+	Rewritten int64  `json:"rewritten_bytes"` // of files, that lived in them
+	Dead      int    `json:"dead"`            // segments that wait to be deleted
+	Deleted   int    `json:"deleted"`         // segments
+	Freed     int64  `json:"freed_bytes"`
+	Error     string `json:"error,omitempty"` // of the last that could not be deleted
 }

@@ -30,8 +30,8 @@ any time.
 First, what still lives in segments of which much is dead is written to new ones,
 at compaction.rate at most, until no more than --garbage percent of all stored
 bytes is dead; 100 rewrites nothing. Then the segments that no file uses any more
-are deleted in the content store and in the cache. A segment is kept for half a
-minute after its last byte was deleted, for readers that had begun before; the
+are deleted in the content store and in the cache. A segment is kept for a few
+seconds after its last byte was deleted, for readers that had begun before; the
 command waits for that.
 
 With --output json each line is the state after one step, the last one the

@@ -117,6 +117,24 @@ var mutants = []mutant{
 		pkg: "./internal/crashtest", run: "TestDataThatMustBeElsewhereSurvivesTheLossOfTheCache",
 	},
 	{
+		name: "compaction-moves-what-has-changed", file: "internal/data/move.go",
+		old: "o.sameBytes(part) {",
+		new: "part.Len > 0 {",
+		pkg: "./internal/data", run: "TestCompactionMovesOnlyWhatIsStillCurrent",
+	},
+	{
+		name: "compaction-moves-before-it-is-stored", file: "internal/data/rewrite.go",
+		old: "waiting := slices.ContainsFunc(w.outputs, (*segment).unsent)",
+		new: "waiting := false",
+		pkg: "./internal/crashtest", run: "TestNothingAcknowledgedIsLostAtAnyWriteOrSync",
+	},
+	{
+		name: "compaction-drops-its-copy", file: "internal/data/rewrite.go",
+		old: "	g.pending.Add(1)\n	return g, nil",
+		new: "	return g, nil",
+		pkg: "./internal/data", run: "TestCompactionGivesTheSpaceOfOverwrittenBytesBack",
+	},
+	{
 		name: "remote-overwrite-forgotten", file: "internal/vfs/io.go",
 		old: "left := err == nil && leftOver(dirty, n.file)",
 		new: "left := err == nil && !fs.remote && leftOver(dirty, n.file)",

@@ -48,9 +48,28 @@ type Reader interface {
 	Scan(ctx context.Context, r Range, limit int) ([]Pair, error)
 }
 
+// Snapshotter takes snapshots.
+type Snapshotter interface {
+	// Snapshot returns the store as it is now, between two batches: it holds
+	// every batch whose Apply has returned, and of those under way each whole
+	// or not at all. Close it soon: it keeps the store from forgetting what
+	// was deleted since. There may be several at once.
+	Snapshot(ctx context.Context) (Snapshot, error)
+}
+
+// Snapshot is a store as it was at one moment. Safe for concurrent use. Once it
+// or its store is closed, reads return ErrClosed.
+type Snapshot interface {
+	Reader
+	// Close frees what the snapshot holds. Further calls do nothing, also
+	// after the store was closed.
+	Close() error
+}
+
 // Store is a metadata store. Safe for concurrent use.
 type Store interface {
 	Reader
+	Snapshotter
 	// Apply makes all of b's changes visible and durable at once, or none of
 	// them. It is durable on return. Operations take effect in the order in
 	// which they were added. Once another instance owns the store it returns

@@ -350,3 +350,29 @@ func TestAbortEndsACommitWhoseStoreIsAway(t *testing.T) {
 		t.Errorf("close: %v", err)
 	}
 }
+
+func TestASnapshotHoldsWhatIsDurableAndNotWhatIsOnlyVisible(t *testing.T) {
+	store := newGated()
+	log := New(t.Context(), store)
+	durable := log.Submit(put("a", "1"))
+	store.permits <- struct{}{}
+	if err := durable.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	visible := log.Submit(put("a", "2", "b", "2"))
+	snap, err := log.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(store.open)
+	if err := visible.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	values, err := snap.Get(t.Context(), []byte("a"), []byte("b"))
+	if err != nil || string(values[0]) != "1" || values[1] != nil {
+		t.Errorf("the snapshot has %q, %v", values, err)
+	}
+	if err := errors.Join(snap.Close(), log.Close()); err != nil {
+		t.Error(err)
+	}
+}

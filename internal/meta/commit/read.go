@@ -55,6 +55,15 @@ func (l *Log) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	return values, nil
 }
 
+// Snapshot returns what is durable now: every batch whose ticket is done. Of
+// what was only submitted it holds a prefix, in whole batches.
+func (l *Log) Snapshot(ctx context.Context) (meta.Snapshot, error) {
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	return l.store.Snapshot(ctx)
+}
+
 // lookup returns the state of key (nil: absent) if it is changed by something
 // that is not durable. The value is constant. The caller holds mu.
 func (l *Log) lookup(key []byte) (value []byte, ok bool) {

@@ -42,13 +42,7 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	values := make([][]byte, len(keys))
-	for i, key := range keys {
-		if _, v, ok := s.tree.Get(key); ok {
-			values[i] = clone(v)
-		}
-	}
-	return values, nil
+	return get(s.tree, keys), nil
 }
 
 // Scan implements meta.Reader. The pairs are of one moment.
@@ -58,16 +52,30 @@ func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair,
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
+	return scan(s.tree, r, limit), nil
+}
+
+func get(t *tree, keys [][]byte) [][]byte {
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		if _, v, ok := t.Get(key); ok {
+			values[i] = clone(v)
+		}
+	}
+	return values
+}
+
+func scan(t *tree, r meta.Range, limit int) []meta.Pair {
 	if r.End != nil && bytes.Compare(r.Start, r.End) >= 0 {
-		return nil, nil
+		return nil
 	}
 	end := btreemap.Max[[]byte]()
 	if r.End != nil {
 		end = btreemap.LT(r.End)
 	}
-	each := s.tree.Ascend(btreemap.GE(r.Start), end)
+	each := t.Ascend(btreemap.GE(r.Start), end)
 	if r.Reverse {
-		each = s.tree.Descend(end, btreemap.GE(r.Start))
+		each = t.Descend(end, btreemap.GE(r.Start))
 	}
 	var pairs []meta.Pair
 	for k, v := range each {
@@ -76,7 +84,7 @@ func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair,
 		}
 		pairs = append(pairs, meta.Pair{Key: clone(k), Value: clone(v)})
 	}
-	return pairs, nil
+	return pairs
 }
 
 // Apply implements meta.Store.

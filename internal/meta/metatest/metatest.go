@@ -37,6 +37,9 @@ func Run(t *testing.T, open Open) {
 		{"CancelledCallsFail", testCancelled},
 		{"ClosedStoresRefuseEverything", testClosed},
 		{"CloseWaitsForCallsInProgress", testCloseDuringCalls},
+		{"ASnapshotStaysAsItWas", testSnapshotStays},
+		{"SnapshotsAreOfWholeBatches", testSnapshotsAreWhole},
+		{"ClosedSnapshotsRefuseEverything", testSnapshotClosed},
 		{"ReopeningKeepsDataAndRaisesTheEpoch", testReopen},
 		{"RandomHistoriesMatchAMap", testHistories},
 	}

@@ -68,6 +68,9 @@ type Store struct {
 	applying sync.Mutex   // between batches on their way to the log
 	life     sync.RWMutex // held for reading by every call
 	closed   atomic.Bool
+
+	snapshotsMu sync.Mutex
+	snapshots   map[*snapshot]struct{} // open ones
 }
 
 var _ meta.Store = (*Store)(nil)
@@ -156,7 +159,7 @@ func (s *Store) openDB(o *pebble.Options) error {
 // checkEmpty refuses a database that has data, but not the records of this
 // package.
 func (s *Store) checkEmpty() error {
-	pairs, err := s.scan(context.Background(), meta.Range{}, 1)
+	pairs, err := scan(context.Background(), s.db, meta.Range{}, 1)
 	if err == nil && len(pairs) > 0 {
 		err = errors.New("the directory holds a database of another program; choose an empty directory")
 	}
@@ -172,7 +175,7 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	defer leave()
 	values := make([][]byte, len(keys))
 	for i, key := range keys {
-		if values[i], err = s.get(key); err != nil {
+		if values[i], err = get(s.db, key); err != nil {
 			return nil, err
 		}
 	}
@@ -180,8 +183,8 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 }
 
 // get returns a copy of key's value, nil if it is absent.
-func (s *Store) get(key []byte) ([]byte, error) {
-	v, closer, err := s.db.Get(key)
+func get(db pebble.Reader, key []byte) ([]byte, error) {
+	v, closer, err := db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
@@ -199,10 +202,11 @@ func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair,
 		return nil, err
 	}
 	defer leave()
-	return s.scan(ctx, r, limit)
+	return scan(ctx, s.db, r, limit)
 }
 
-func (s *Store) scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair, error) {
+// scan leaves out the keys of this package.
+func scan(ctx context.Context, db pebble.Reader, r meta.Range, limit int) ([]meta.Pair, error) {
 	if r.End == nil || bytes.Compare(r.End, ownKeys) > 0 {
 		r.End = ownKeys
 	}
@@ -212,7 +216,7 @@ func (s *Store) scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair,
 	if len(r.Start) == 0 {
 		r.Start = nil // Pebble takes an empty bound for a key
 	}
-	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: r.Start, UpperBound: r.End})
+	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: r.Start, UpperBound: r.End})
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -314,7 +318,7 @@ func (s *Store) Close() error {
 	if err := s.watch.err(); err != nil {
 		return fmt.Errorf("not closed in good order: %w", err)
 	}
-	return errors.Join(s.owned(), s.finish(), s.closeDB())
+	return errors.Join(s.owned(), s.closeSnapshots(), s.finish(), s.closeDB())
 }
 
 func (s *Store) closeDB() error {

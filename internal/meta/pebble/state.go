@@ -124,7 +124,7 @@ func (s *Store) finish() error {
 func (s *Store) ownRecords() (epoch, closed uint64, err error) {
 	var records [3][]byte
 	for i, key := range [][]byte{formatKey, epochKey, closedKey} {
-		if records[i], err = s.get(key); err != nil {
+		if records[i], err = get(s.db, key); err != nil {
 			return 0, 0, err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/test/pgserver"
@@ -335,5 +337,41 @@ func TestCommitsAreDurableWhateverTheDatabaseIsSetTo(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, s, "a", fmt.Sprint(i))
+	}
+}
+
+func TestASnapshotWhoseConnectionBreaksIsGoneAndSaysSo(t *testing.T) {
+	server := pgserver.Shared(t)
+	s := open(t, options(t, server.DSN(server.NewDatabase(t))))
+	mustApply(t, s, put("a", "1"))
+	taken, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap := taken.(*snapshot)
+	if _, err := snap.Scan(t.Context(), meta.Range{}, 1); err != nil {
+		t.Fatal(err)
+	}
+	err = s.with(t.Context(), func(conn *pgx.Conn) error {
+		_, err := conn.Exec(t.Context(), `SELECT pg_terminate_backend($1)`, snap.conn.PgConn().PID())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := snap.Scan(t.Context(), meta.Range{}, 1); err == nil || !strings.Contains(err.Error(), "begin again with a new one") {
+			t.Errorf("scan of a broken snapshot: %v", err)
+		}
+	}
+	if err := snap.Close(); err != nil {
+		t.Error(err)
+	}
+	again, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pairs, err := again.Scan(t.Context(), meta.Range{}, 2); err != nil || len(pairs) != 1 {
+		t.Errorf("the next snapshot has %v, %v", pairs, err)
 	}
 }

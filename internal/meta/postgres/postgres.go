@@ -104,6 +104,7 @@ type Store struct {
 	calls    int
 	idle     chan struct{} // closed when closed and no calls
 	beatStop chan struct{}
+	snaps    map[*snapshot]struct{} // open ones
 
 	beatStopped chan struct{}
 }
@@ -228,6 +229,7 @@ func (s *Store) Close() error {
 	timer.Stop()
 	close(s.beatStop)
 	<-s.beatStopped
+	s.closeSnapshots()
 	err := s.fence.err()
 	if err == nil {
 		err = s.release()

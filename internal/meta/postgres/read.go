@@ -30,17 +30,9 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) (values [][]byte, err e
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	wanted := make([][]byte, len(keys))
-	for i, key := range keys {
-		wanted[i] = present(key)
-	}
 	err = s.retry(ctx, s.options.readLimit, func(ctx context.Context) error {
 		return s.with(ctx, func(conn *pgx.Conn) error {
-			rows, err := conn.Query(ctx, getSQL, wanted)
-			if err != nil {
-				return err
-			}
-			values, err = pgx.AppendRows(make([][]byte, 0, len(keys)), rows, pgx.RowTo[[]byte])
+			values, err = get(ctx, conn, keys)
 			return err
 		})
 	})
@@ -58,18 +50,9 @@ func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) (pairs []meta
 		return nil, err
 	}
 	defer leave()
-	args := []any{present(r.Start), int64(limit)}
-	if r.End != nil {
-		args = append(args, r.End)
-	}
-	sql := scanSQL[[2]bool{r.End != nil, r.Reverse}]
 	err = s.retry(ctx, s.options.readLimit, func(ctx context.Context) error {
 		return s.with(ctx, func(conn *pgx.Conn) error {
-			rows, err := conn.Query(ctx, sql, args...)
-			if err != nil {
-				return err
-			}
-			pairs, err = pgx.AppendRows([]meta.Pair(nil), rows, toPair)
+			pairs, err = scan(ctx, conn, r, limit)
 			return err
 		})
 	})
@@ -77,6 +60,30 @@ func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) (pairs []meta
 		return nil, err
 	}
 	return pairs, nil
+}
+
+func get(ctx context.Context, conn *pgx.Conn, keys [][]byte) ([][]byte, error) {
+	wanted := make([][]byte, len(keys))
+	for i, key := range keys {
+		wanted[i] = present(key)
+	}
+	rows, err := conn.Query(ctx, getSQL, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.AppendRows(make([][]byte, 0, len(keys)), rows, pgx.RowTo[[]byte])
+}
+
+func scan(ctx context.Context, conn *pgx.Conn, r meta.Range, limit int) ([]meta.Pair, error) {
+	args := []any{present(r.Start), int64(limit)}
+	if r.End != nil {
+		args = append(args, r.End)
+	}
+	rows, err := conn.Query(ctx, scanSQL[[2]bool{r.End != nil, r.Reverse}], args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.AppendRows([]meta.Pair(nil), rows, toPair)
 }
 
 func toPair(row pgx.CollectableRow) (p meta.Pair, err error) {

@@ -91,13 +91,9 @@ func writeState(fs vfs.FS, dir string, st state) error {
 
 // start checks that the database is whole, and begins a new epoch.
 func (s *Store) start(before *state) error {
-	epoch, closed, err := s.ownRecords()
+	epoch, err := s.checkWhole(before)
 	if err != nil {
 		return err
-	}
-	if before != nil && (epoch < before.epoch || before.clean && closed != before.epoch) {
-		return fmt.Errorf("the database ends in epoch %d (closed: %d), but was in %d (closed: %t): its last changes are lost: %w",
-			epoch, closed, before.epoch, before.clean, meta.ErrCorrupt)
 	}
 	s.epoch = epoch + 1
 	b := &meta.Batch{}
@@ -107,6 +103,16 @@ func (s *Store) start(before *state) error {
 		return err
 	}
 	return writeState(s.fs, s.path, state{epoch: s.epoch})
+}
+
+// checkWhole returns the last epoch, if the database has all that STATE says.
+func (s *Store) checkWhole(before *state) (epoch uint64, err error) {
+	epoch, closed, err := s.ownRecords()
+	if err == nil && before != nil && (epoch < before.epoch || before.clean && closed != before.epoch) {
+		err = fmt.Errorf("the database ends in epoch %d (closed: %d), but was in %d (closed: %t): its last changes are lost: %w",
+			epoch, closed, before.epoch, before.clean, meta.ErrCorrupt)
+	}
+	return epoch, err
 }
 
 // finish is the last change of an epoch.

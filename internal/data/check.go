@@ -1,11 +1,48 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// Fault is something wrong with the bytes of files or with their index.
+type Fault struct {
+	Kind    string // one of the constants below
+	Inode   uint64 // 0: none in particular
+	Off     uint64 // of the first byte of the file that is concerned
+	Len     uint64 // bytes of the file that cannot be read
+	Segment SegmentID
+	What    string
+}
+
+// String names the inode, if there is one, and what is wrong.
+func (f Fault) String() string {
+	if f.Inode == 0 {
+		return f.What
+	}
+	return fmt.Sprintf("inode %d, offset %d: %s", f.Inode, f.Off, f.What)
+}
+
+// Kinds of faults.
+const (
+	FaultExtent        = "extent-damaged"       // an entry of the index cannot be read
+	FaultSegmentRecord = "segment-record"       // what the index says of a segment cannot be read
+	FaultUnknown       = "segment-unknown"      // an extent in a segment that nobody knows
+	FaultDead          = "segment-dead"         // an extent in a segment that is being deleted
+	FaultBounds        = "extent-bounds"        // an extent beyond its segment's end
+	FaultLive          = "live-bytes"           // a segment's counter of live bytes
+	FaultMissing       = "segment-missing"      // neither in the journal nor in the content store
+	FaultFooter        = "segment-footer"       // the table of checksums cannot be used
+	FaultSealed        = "sealed-damaged"       // bytes that were damaged before they were sealed
+	FaultRecord        = "record-mismatch"      // no whole record of this file lies where the extent says
+	FaultPage          = "page-damaged"         // stored bytes fail their checksum
+	FaultUnreferenced  = "object-unreferenced"  // an object of the content store that no index knows
+	FaultJournalFile   = "journal-unreferenced" // a file of the journal that no index knows
 )
 
 // Check reads the index and reports what does not fit together: extents in
@@ -14,40 +51,91 @@ import (
 // still. The error is one of reading. Memory grows with the number of
 // segments; of the order of extents in a file vfs.Check knows more.
 func Check(ctx context.Context, r meta.Reader, report func(what string)) error {
-	c := &indexCheck{ctx: ctx, r: r, report: report, segments: map[SegmentID]*checkedSegment{}}
-	for _, pass := range []func() error{c.readSegments, c.readLive, c.readExtents} {
+	_, err := Examine(ctx, Examination{Index: r, Report: func(f Fault) { report(f.String()) }})
+	return err
+}
+
+// Examination says what Examine looks at.
+type Examination struct {
+	// Index stands still: of a stopped store, or a snapshot.
+	Index meta.Reader
+	// Current is the same store as it is now, if it does not stand still: a
+	// fault is reported only if it is still one.
+	Current meta.Reader
+	// Source has the bytes of segments; nil for an examination of the index
+	// alone.
+	Source *Source
+	// Deep reads and verifies all bytes of sealed segments, and not only
+	// their tables and the headers of records.
+	Deep bool
+	// Rate bounds what Deep reads, in bytes each second; 0 for no bound.
+	Rate int64
+	// ExtentsAtOnce bounds the extents in memory; default 2 million, of 32
+	// bytes each.
+	ExtentsAtOnce int
+
+	Report func(Fault)
+	// Progress is told what is being done, how much of it is done and how
+	// much there is, 0 if that is not known; it may be nil.
+	Progress func(stage string, done, total int64)
+}
+
+// Examined counts what was looked at.
+type Examined struct {
+	Extents  int64
+	Segments int64 // that were found and looked into
+	Bytes    int64 // read from them
+	Objects  int64 // in the content store
+}
+
+// Examine checks the index, and with a Source that every extent points at a
+// whole record of its file. It changes nothing. The error is one of reading
+// the index, or of a store that cannot be asked: then nothing is known.
+func Examine(ctx context.Context, x Examination) (Examined, error) {
+	if x.ExtentsAtOnce == 0 {
+		x.ExtentsAtOnce = 2 << 20
+	}
+	if x.Progress == nil {
+		x.Progress = func(string, int64, int64) {}
+	}
+	c := &examiner{Examination: x, ctx: ctx, segments: map[SegmentID]*examined{}}
+	for _, pass := range []func() error{c.readSegments, c.readLive, c.readExtents, c.checkLive, c.checkSource} {
 		if err := pass(); err != nil {
-			return err
+			return c.seen, err
 		}
 	}
-	for id, g := range c.segments {
-		if g.found != g.counted {
-			c.fault("segment %v has %d live bytes in extents, its counter says %d", id, g.found, g.counted)
-		}
-	}
-	return nil
+	return c.seen, nil
 }
 
-type indexCheck struct {
+type examiner struct {
+	Examination
 	ctx      context.Context
-	r        meta.Reader
-	report   func(string)
-	segments map[SegmentID]*checkedSegment
+	seen     Examined
+	segments map[SegmentID]*examined
 }
 
-type checkedSegment struct {
-	size           int64 // of a sealed one, else 0
-	dead           bool
-	found, counted int64
+// examined is what is known of a segment.
+type examined struct {
+	id      SegmentID
+	rec     segmentRecord // state 0: not sealed
+	extents int
+	found   int64 // live bytes in extents
+	counted int64 // by the counter
 }
 
-func (c *indexCheck) fault(format string, args ...any) { c.report(fmt.Sprintf(format, args...)) }
+func (c *examiner) fault(kind string, id SegmentID, format string, args ...any) {
+	c.Report(Fault{Kind: kind, Segment: id, What: fmt.Sprintf(format, args...)})
+}
+
+func (c *examiner) extentFault(kind string, ino uint64, e Extent, format string, args ...any) {
+	c.Report(Fault{Kind: kind, Inode: ino, Off: e.Off, Len: e.Len, Segment: e.Seg, What: fmt.Sprintf(format, args...)})
+}
 
 // each calls f for every pair under the prefix.
-func (c *indexCheck) each(prefix byte, f func(key, value []byte)) error {
+func (c *examiner) each(prefix byte, f func(key, value []byte)) error {
 	next := meta.PrefixRange([]byte{prefix})
 	for {
-		pairs, err := c.r.Scan(c.ctx, next, scanPage)
+		pairs, err := c.Index.Scan(c.ctx, next, scanPage)
 		if err != nil {
 			return err
 		}
@@ -61,49 +149,52 @@ func (c *indexCheck) each(prefix byte, f func(key, value []byte)) error {
 	}
 }
 
-func (c *indexCheck) segment(key []byte) *checkedSegment {
+func (c *examiner) segment(key []byte) *examined {
 	id, err := decodeSegmentKey(key)
 	if err != nil {
-		c.fault("%v", err)
-		return &checkedSegment{}
+		c.fault(FaultSegmentRecord, 0, "%v", err)
+		return &examined{}
 	}
 	if c.segments[id] == nil {
-		c.segments[id] = &checkedSegment{}
+		c.segments[id] = &examined{id: id}
 	}
 	return c.segments[id]
 }
 
-func (c *indexCheck) readSegments() error {
+func (c *examiner) readSegments() error {
 	return c.each(prefixSegment, func(key, value []byte) {
 		rec, err := decodeSegmentRecord(value)
-		if err != nil {
-			c.fault("%v", err)
-		}
 		g := c.segment(key)
-		g.size, g.dead = rec.size, rec.state == recordDead
+		if err != nil {
+			c.fault(FaultSegmentRecord, g.id, "%v", err)
+		}
+		g.rec = rec
 	})
 }
 
-func (c *indexCheck) readLive() error {
+func (c *examiner) readLive() error {
 	return c.each(prefixLive, func(key, value []byte) {
 		if len(value) != 8 {
-			c.fault("counter %x of live bytes has %d bytes", key, len(value))
+			c.fault(FaultSegmentRecord, 0, "counter %x of live bytes has %d bytes", key, len(value))
 			return
 		}
 		c.segment(key).counted = int64(binary.BigEndian.Uint64(value))
 	})
 }
 
-func (c *indexCheck) readExtents() error {
+func (c *examiner) readExtents() error {
 	return c.each(prefixExtent, func(key, value []byte) {
+		if c.seen.Extents++; c.seen.Extents%(64<<10) == 0 {
+			c.Progress("extents", c.seen.Extents, 0)
+		}
 		if len(key) != extentKeyLen {
-			c.fault("extent key %x has %d bytes", key, len(key))
+			c.fault(FaultExtent, 0, "extent key %x has %d bytes", key, len(key))
 			return
 		}
 		ino := binary.BigEndian.Uint64(key[1:])
 		e, err := decodeExtent(key, value, ino)
 		if err != nil {
-			c.fault("%v", err)
+			c.extentFault(FaultExtent, ino, Extent{Off: binary.BigEndian.Uint64(key[9:])}, "%v", err)
 			return
 		}
 		if e.Hole() {
@@ -112,13 +203,40 @@ func (c *indexCheck) readExtents() error {
 		g := c.segments[e.Seg]
 		switch {
 		case g == nil:
-			c.fault("inode %d, offset %d: segment %v is unknown", ino, e.Off, e.Seg)
+			c.extentFault(FaultUnknown, ino, e, "segment %v is unknown", e.Seg)
 			return
-		case g.dead:
-			c.fault("inode %d, offset %d: segment %v is being deleted", ino, e.Off, e.Seg)
-		case e.Pos < segmentHeaderLen+recordHeaderLen, g.size > 0 && int64(e.Pos)+int64(e.Len) > g.size-trailerLen:
-			c.fault("inode %d, offset %d: bytes %d+%d do not lie in segment %v of %d bytes", ino, e.Off, e.Pos, e.Len, e.Seg, g.size)
+		case g.rec.state == recordDead:
+			c.extentFault(FaultDead, ino, e, "segment %v is being deleted", e.Seg)
+		case !g.rec.holds(e):
+			c.extentFault(FaultBounds, ino, e, "bytes %d+%d do not lie in segment %v of %d bytes", e.Pos, e.Len, e.Seg, g.rec.size)
+		default:
+			g.extents++
 		}
 		g.found += int64(e.Len)
 	})
+}
+
+// holds says whether an extent can lie in the segment, as far as its record
+// tells.
+func (r segmentRecord) holds(e Extent) bool {
+	return e.Pos >= segmentHeaderLen+recordHeaderLen && (r.state == 0 || int64(e.Pos)+int64(e.Len) <= r.size-trailerLen)
+}
+
+func (c *examiner) checkLive() error {
+	for _, g := range c.sorted() {
+		if g.found != g.counted {
+			c.fault(FaultLive, g.id, "segment %v has %d live bytes in extents, its counter says %d", g.id, g.found, g.counted)
+		}
+	}
+	return nil
+}
+
+// sorted returns the segments in the order of their numbers.
+func (c *examiner) sorted() []*examined {
+	all := make([]*examined, 0, len(c.segments))
+	for _, g := range c.segments {
+		all = append(all, g)
+	}
+	slices.SortFunc(all, func(a, b *examined) int { return cmp.Compare(a.id, b.id) })
+	return all
 }

@@ -1,0 +1,215 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/fault"
+)
+
+// Source reads segments without a Store, from the journal's directory and the
+// content store. It changes nothing, and may be used beside a Store that does:
+// what moves meanwhile is found in the other place.
+type Source struct {
+	Dir      string // cache.path of the configuration
+	Content  content.Store
+	Instance string
+	// CachePages is that of the Store: files of the journal whose segments are
+	// in the content store are copies of some pages, and prove nothing.
+	CachePages bool
+	// Disk holds Dir; default disk.OS.
+	Disk disk.FS
+}
+
+func (s *Source) disk() disk.FS {
+	if s.Disk == nil {
+		return disk.OS{}
+	}
+	return s.Disk
+}
+
+func (s *Source) path(id SegmentID) string {
+	return filepath.Join(s.Dir, journalName, fmt.Sprintf("%016x-%08x.seg", id.Epoch(), id.Number()))
+}
+
+// openSegment is a segment that was found.
+type openSegment struct {
+	io.ReaderAt
+	io.Closer
+	size int64
+	near bool // on this machine: single records are cheap to read
+}
+
+// segmentFault is what is wrong with a segment as a whole. It is not an error
+// of the store.
+type segmentFault struct{ kind, what string }
+
+func (f *segmentFault) Error() string { return f.what }
+
+// open finds a segment by its record; a *segmentFault says that it is not what
+// the record says.
+func (s *Source) open(ctx context.Context, id SegmentID, rec segmentRecord) (*openSegment, error) {
+	if rec.state == recordStored && s.CachePages {
+		return s.openObject(ctx, id, rec)
+	}
+	file, err := s.openFile(id)
+	if err == nil && (rec.state == 0 || file.size == rec.size) {
+		return file, nil
+	}
+	if err == nil {
+		err = errors.Join(fs.ErrNotExist, file.Close())
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if rec.state == 0 {
+		return nil, &segmentFault{FaultMissing, fmt.Sprintf("segment %v is missing: the journal has no file %s", id, filepath.Base(s.path(id)))}
+	}
+	return s.openObject(ctx, id, rec)
+}
+
+func (s *Source) openFile(id SegmentID) (*openSegment, error) {
+	f, err := s.disk().OpenFile(s.path(id), os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &openSegment{ReaderAt: f, Closer: f, size: size, near: true}, nil
+}
+
+func (s *Source) openObject(ctx context.Context, id SegmentID, rec segmentRecord) (*openSegment, error) {
+	size, err := s.Content.Size(ctx, id.Object())
+	switch {
+	case errors.Is(err, content.ErrNotFound):
+		return nil, &segmentFault{FaultMissing, fmt.Sprintf("segment %v is missing: it is neither in the journal nor in the content store (%s)", id, id.Object())}
+	case err != nil:
+		return nil, fmt.Errorf("content store: %w", err)
+	case size != rec.size:
+		return nil, &segmentFault{FaultFooter, fmt.Sprintf("segment %v has %d bytes in the content store (%s), it was sealed with %d", id, size, id.Object(), rec.size)}
+	}
+	_, near := s.Content.(content.Local)
+	return &openSegment{ReaderAt: objectReader{ctx, s.Content, id.Object()}, Closer: nothing{}, size: size, near: near}, nil
+}
+
+// nothing has nothing to close.
+type nothing struct{}
+
+func (nothing) Close() error { return nil }
+
+type objectReader struct {
+	ctx    context.Context
+	store  content.Store
+	object string
+}
+
+// ReadAt implements io.ReaderAt, for ranges inside of the object.
+func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
+	return r.store.ReadAt(r.ctx, r.object, p, off)
+}
+
+// journalFiles lists the segments that have a file in the journal.
+func (s *Source) journalFiles() (ids []SegmentID, err error) {
+	entries, err := s.disk().ReadDir(filepath.Join(s.Dir, journalName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if id, ok := parseSegmentName(e.Name()); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, err
+}
+
+// parseObject is the inverse of SegmentID.Object.
+func parseObject(name string) (SegmentID, bool) {
+	epoch, number, ok := strings.Cut(strings.TrimPrefix(name, segmentObjects), "/")
+	e, err1 := strconv.ParseUint(epoch, 16, 32)
+	n, err2 := strconv.ParseUint(number, 16, 32)
+	id := makeSegmentID(e, uint32(n))
+	return id, ok && err1 == nil && err2 == nil && id.Object() == name
+}
+
+// segmentObjects begins the names of the objects of all segments.
+const segmentObjects = "segments/"
+
+// deepChunk is what a deep examination reads at once, in bytes.
+const deepChunk = 1 << 20
+
+// deepReader reads a segment in chunks, no faster than at a rate. Bytes that
+// the disk does not give are zeros, which no checksum takes for the right
+// ones; a store that cannot be asked is an error.
+type deepReader struct {
+	ctx  context.Context
+	from io.ReaderAt
+	rate *pace
+	buf  []byte
+}
+
+// read returns n bytes, at most deepChunk, until it is called again.
+func (r *deepReader) read(at int64, n int) ([]byte, error) {
+	if r.buf == nil {
+		r.buf = make([]byte, deepChunk)
+	}
+	chunk := r.buf[:n]
+	if err := r.rate.wait(r.ctx, n); err != nil {
+		return nil, err
+	}
+	unreadable, err := r.readAt(chunk, at)
+	for i := 0; unreadable && i < n && err == nil; i += pageSize {
+		var lost bool
+		part := chunk[i:min(i+pageSize, n)]
+		if lost, err = r.readAt(part, at+int64(i)); lost {
+			clear(part)
+		}
+	}
+	return chunk, err
+}
+
+// readAt tells bytes that are damaged from a store that is away.
+func (r *deepReader) readAt(p []byte, off int64) (unreadable bool, err error) {
+	_, err = r.from.ReadAt(p, off)
+	if err == nil || r.ctx.Err() != nil || fault.Of(err) != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// pace bounds how many bytes are read each second.
+type pace struct {
+	rate int64 // 0 for no bound
+	next time.Time
+}
+
+// wait returns when n more bytes may be read.
+func (p *pace) wait(ctx context.Context, n int) error {
+	if p.rate <= 0 {
+		return ctx.Err()
+	}
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	timer := time.NewTimer(time.Until(p.next))
+	defer timer.Stop()
+	p.next = p.next.Add(time.Duration(float64(n) / float64(p.rate) * float64(time.Second)))
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

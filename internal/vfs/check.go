@@ -4,16 +4,22 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 // Fault is one inconsistency of the metadata.
 type Fault struct {
+	Kind  string // one of the constants below
 	Inode uint64 // 0: none in particular
+	Name  string // an entry of the directory Inode, if it is about one
 	What  string
+
+	fix *fix // what Repair does about it; nil if it leaves it alone
 }
 
+// String names the inode, if there is one, and what is wrong.
 func (f Fault) String() string {
 	if f.Inode == 0 {
 		return f.What
@@ -21,74 +27,160 @@ func (f Fault) String() string {
 	return fmt.Sprintf("inode %d: %s", f.Inode, f.What)
 }
 
+// Kinds of faults.
+const (
+	FaultShare       = "share-damaged"     // the record or the top of a share
+	FaultInode       = "inode-damaged"     // a record that cannot be read
+	FaultInodeShare  = "inode-share"       // an inode of an unknown or of another share
+	FaultName        = "name-damaged"      // a directory entry that cannot be
+	FaultDirectory   = "directory-missing" // a directory that has names, and no record
+	FaultDangling    = "name-dangling"     // a name that leads nowhere
+	FaultNameType    = "name-type"         // a name with the type of something else
+	FaultListing     = "listing"           // the two forms of directory entries
+	FaultCookie      = "cookie"            // positions in a directory
+	FaultEntries     = "entry-count"       // how many names a directory has
+	FaultLinks       = "link-count"        //
+	FaultUnnamed     = "unreachable"       // no name leads to it
+	FaultCycle       = "directory-cycle"   // a directory that is its own ancestor
+	FaultParent      = "directory-parent"  // a directory with another parent than its name has
+	FaultNames       = "directory-names"   // a directory with several names
+	FaultExtentOwner = "extent-of-nobody"  // extents of what is no file
+	FaultGap         = "extent-gap"        // bytes of a file that no extent covers
+	FaultOverlap     = "extent-overlap"    // bytes that two extents cover
+	FaultSize        = "file-size"         // a size that the extents do not have
+	FaultUsed        = "used-bytes"        // the bytes that a file counts
+	FaultOrphan      = "orphan"            // data to be reclaimed of what still exists
+	FaultUsage       = "usage"             // of a share
+	FaultNumber      = "next-inode"        // numbers that would be given twice
+)
+
 // Check reads all metadata of the filesystem and reports what does not fit
 // together: names and inodes, link counts, parents, the two forms of each
 // directory entry, extents and sizes, and the usage of each share against a
 // recount. It changes nothing. What it reads must stand still: a stopped
 // filesystem, or one without requests. The error is one of reading.
 //
-// Memory grows with the number of inodes (about 100 bytes each).
+// Memory grows with the number of inodes (about 150 bytes each).
 func Check(ctx context.Context, r meta.Reader, report func(Fault)) error {
+	_, err := Survey(ctx, r, report, func(string, int64) {})
+	return err
+}
+
+// Surveyed is what Survey has seen.
+type Surveyed struct {
+	Inodes, Names, Extents int64
+	Shares                 map[string]ShareUsage
+}
+
+// ShareUsage is a recount of what a share uses.
+type ShareUsage struct{ Bytes, Inodes int64 }
+
+// Survey is Check that tells what it is reading, and how many of it so far.
+func Survey(ctx context.Context, r meta.Reader, report func(Fault), progress func(stage string, done int64)) (Surveyed, error) {
 	c := &checker{
-		ctx: ctx, r: r, report: report,
+		seen: Surveyed{Shares: map[string]ShareUsage{}}, ctx: ctx, r: r, report: report, progress: progress, seed: maphash.MakeSeed(),
 		inodes: map[uint64]*checked{}, shares: map[uint32]*usage{}, roots: map[uint64]uint32{},
+		damaged: map[uint64]bool{}, lost: map[uint64]*lostDirectory{},
 	}
 	for _, pass := range []func() error{
-		c.readShares, c.readInodes, c.readNames, c.readLists, c.readExtents, c.readOrphans, c.readUsage, c.readSettings,
+		c.readShares, c.readInodes, c.readNames, c.checkLost, c.readLists, c.readExtents, c.readOrphans, c.readUsage, c.readSettings,
+		c.checkInodes,
 	} {
 		if err := pass(); err != nil {
-			return err
+			return c.seen, err
 		}
 	}
-	for ino, n := range c.inodes {
-		c.checkInode(ino, n)
-	}
-	return nil
+	return c.seen, nil
 }
 
 type checker struct {
-	ctx    context.Context
-	r      meta.Reader
-	report func(Fault)
+	ctx      context.Context
+	r        meta.Reader
+	report   func(Fault)
+	progress func(string, int64)
+	seen     Surveyed
+	seed     maphash.Seed
 
 	inodes  map[uint64]*checked
 	shares  map[uint32]*usage
 	roots   map[uint64]uint32 // inode of a top directory -> share
 	highest uint64            // inode number
+
+	damaged  map[uint64]bool           // inodes whose record cannot be read
+	lost     map[uint64]*lostDirectory // directories that are missing and have names
+	dangling []danglingName
+}
+
+type lostDirectory struct {
+	share  uint32 // of what is in it
+	names  uint64
+	cookie uint64 // the highest
+}
+
+type danglingName struct {
+	dir  uint64
+	name string
+	dirent
 }
 
 // checked is what Check keeps of an inode.
 type checked struct {
 	typ     FileType
+	rooted  rooted
 	share   uint32
 	nlink   uint32
-	size    uint64
-	used    uint64
-	parent  uint64
-	entries uint64
-	next    uint64 // cookie
+	names   uint32 // directory entries that lead here
+	subdirs uint32
 
-	names    uint32 // directory entries that lead here
-	namedIn  uint64 // the directory of the last one
+	size     uint64
+	used     uint64
+	parent   uint64
+	entries  uint64
+	next     uint64 // cookie
+	namedIn  uint64 // the directory of the last name
 	contains uint64 // entries found in this directory
 	listed   uint64 // the same, in the order of cookies
-	subdirs  uint32
 	mapped   uint64 // end of the extents
 	bytes    uint64 // in extents that are no holes
+	listing  uint64 // sum over the entries, less the same over the list
 }
 
-type usage struct{ bytes, inodes int64 }
+// rooted says whether the ancestors of a directory end at the top of a share.
+type rooted uint8
 
-func (c *checker) fault(ino uint64, format string, args ...any) {
-	c.report(Fault{Inode: ino, What: fmt.Sprintf(format, args...)})
+const (
+	rootedUnknown rooted = iota
+	rootedYes
+	rootedNo
+	rootedAsking
+)
+
+type usage struct {
+	name          string
+	root          uint64
+	bytes, inodes int64
+}
+
+func (c *checker) fault(kind string, ino uint64, fix *fix, format string, args ...any) {
+	c.report(Fault{Kind: kind, Inode: ino, What: fmt.Sprintf(format, args...), fix: fix})
+}
+
+func (c *checker) nameFault(kind string, dir uint64, name string, fix *fix, format string, args ...any) {
+	c.report(Fault{Kind: kind, Inode: dir, Name: name, What: fmt.Sprintf("%q ", name) + fmt.Sprintf(format, args...), fix: fix})
 }
 
 // each calls f for every pair under the prefix.
 func (c *checker) each(prefix byte, f func(key, value []byte)) error {
+	return scanAll(c.ctx, c.r, []byte{prefix}, f)
+}
+
+// scanAll calls f for every pair under the prefix, with the key behind its
+// first byte.
+func scanAll(ctx context.Context, r meta.Reader, prefix []byte, f func(key, value []byte)) error {
 	const page = 1024
-	next := meta.PrefixRange([]byte{prefix})
+	next := meta.PrefixRange(prefix)
 	for {
-		pairs, err := c.r.Scan(c.ctx, next, page)
+		pairs, err := r.Scan(ctx, next, page)
 		if err != nil {
 			return err
 		}
@@ -102,31 +194,40 @@ func (c *checker) each(prefix byte, f func(key, value []byte)) error {
 	}
 }
 
+// count counts something and tells of it now and then.
+func (c *checker) count(n *int64, stage string) {
+	if *n++; *n%(64<<10) == 0 {
+		c.progress(stage, *n)
+	}
+}
+
 func (c *checker) readShares() error {
 	return c.each(prefixShare, func(key, value []byte) {
 		if len(value) != 12 {
-			c.fault(0, "share %q has a record of %d bytes", key, len(value))
+			c.fault(FaultShare, 0, nil, "share %q has a record of %d bytes", key, len(value))
 			return
 		}
 		id, root := binary.BigEndian.Uint32(value), binary.BigEndian.Uint64(value[4:])
 		if _, twice := c.shares[id]; twice {
-			c.fault(0, "share %q has number %d, which another has too", key, id)
+			c.fault(FaultShare, 0, nil, "share %q has number %d, which another has too", key, id)
 		}
-		c.shares[id] = &usage{}
+		c.shares[id] = &usage{name: string(key), root: root}
 		c.roots[root] = id
 	})
 }
 
 func (c *checker) readInodes() error {
 	return c.each(prefixInode, func(key, value []byte) {
+		c.count(&c.seen.Inodes, "inodes")
 		if len(key) != 8 {
-			c.fault(0, "inode key of %d bytes", len(key))
+			c.fault(FaultInode, 0, nil, "inode key of %d bytes", len(key))
 			return
 		}
 		ino := binary.BigEndian.Uint64(key)
 		rec, err := decodeRecord(value)
 		if err != nil {
-			c.fault(ino, "%v", err)
+			c.damaged[ino] = true
+			c.fault(FaultInode, ino, nil, "%v", err)
 			return
 		}
 		c.highest = max(c.highest, ino)
@@ -136,7 +237,7 @@ func (c *checker) readInodes() error {
 		}
 		u := c.shares[rec.share]
 		if u == nil {
-			c.fault(ino, "belongs to the unknown share %d", rec.share)
+			c.fault(FaultInodeShare, ino, nil, "belongs to the unknown share %d", rec.share)
 			return
 		}
 		u.inodes++
@@ -146,17 +247,18 @@ func (c *checker) readInodes() error {
 
 func (c *checker) readNames() error {
 	return c.each(prefixDirent, func(key, value []byte) {
+		c.count(&c.seen.Names, "names")
 		if len(key) <= 8 {
-			c.fault(0, "directory entry key of %d bytes", len(key))
+			c.fault(FaultName, 0, nil, "directory entry key of %d bytes", len(key))
 			return
 		}
 		dir, name := binary.BigEndian.Uint64(key), string(key[8:])
 		if err := checkName(name); err != nil || name == "." || name == ".." {
-			c.fault(dir, "holds the impossible name %q", name)
+			c.nameFault(FaultName, dir, name, nil, "is an impossible name")
 		}
 		e, err := decodeDirent(value)
 		if err != nil {
-			c.fault(dir, "%q: %v", name, err)
+			c.nameFault(FaultName, dir, name, nil, "has a damaged entry: %v", err)
 			return
 		}
 		c.entry(dir, name, e)
@@ -165,50 +267,115 @@ func (c *checker) readNames() error {
 
 func (c *checker) entry(dir uint64, name string, e dirent) {
 	d, n := c.inodes[dir], c.inodes[e.ino]
-	if d == nil || d.typ != TypeDirectory {
-		c.fault(dir, "is no directory, but holds the name %q", name)
+	switch {
+	case c.damaged[dir]:
+		return
+	case d == nil:
+		c.entryOfLost(dir, e, n)
+		if n != nil {
+			n.names, n.namedIn = n.names+1, dir
+		}
+		return
+	case d.typ != TypeDirectory:
+		c.nameFault(FaultName, dir, name, nil, "is a name in what is no directory")
 		return
 	}
 	d.contains++
-	if e.cookie < firstCookie || e.cookie >= d.next {
-		c.fault(dir, "%q has cookie %d, the next to give is %d", name, e.cookie, d.next)
-	}
-	got, err := c.r.Get(c.ctx, listKey(dir, e.cookie))
-	if err != nil {
-		c.fault(dir, "%q: %v", name, err)
-		return
-	}
-	if string(got[0]) != string(e.encodeListed(name)) {
-		c.fault(dir, "%q is not what is listed with cookie %d", name, e.cookie)
+	d.listing += c.sum(e.cookie, e.encodeListed(name))
+	switch {
+	case e.cookie < firstCookie:
+		c.nameFault(FaultCookie, dir, name, nil, "has cookie %d, the first to give is %d", e.cookie, firstCookie)
+	case e.cookie >= d.next:
+		c.nameFault(FaultCookie, dir, name, raiseCookie(dir, e.cookie), "has cookie %d, the next to give is %d", e.cookie, d.next)
 	}
 	if n == nil {
-		c.fault(dir, "%q leads to inode %d, which is missing", name, e.ino)
+		c.dangling = append(c.dangling, danglingName{dir, name, e})
+		if e.typ == TypeDirectory {
+			d.subdirs++
+		}
 		return
+	}
+	if n.typ == TypeDirectory && n.names > 0 {
+		c.secondName(dir, name, e, n)
 	}
 	n.names++
 	n.namedIn = dir
 	if n.typ != e.typ {
-		c.fault(dir, "%q has type %d, inode %d has %d", name, e.typ, e.ino, n.typ)
+		c.nameFault(FaultNameType, dir, name, setNameType(dir, name, e, n.typ), "has type %d, inode %d has %d", e.typ, e.ino, n.typ)
 	}
 	if n.share != d.share {
-		c.fault(dir, "%q leads from share %d into share %d", name, d.share, n.share)
+		c.nameFault(FaultInodeShare, dir, name, nil, "leads from share %d into share %d", d.share, n.share)
 	}
 	if n.typ == TypeDirectory {
 		d.subdirs++
 	}
 }
 
+// entryOfLost is a name in a directory that is missing.
+func (c *checker) entryOfLost(dir uint64, e dirent, n *checked) {
+	l := c.lost[dir]
+	if l == nil {
+		l = &lostDirectory{}
+		c.lost[dir] = l
+	}
+	l.names++
+	l.cookie = max(l.cookie, e.cookie)
+	if n != nil {
+		l.share = n.share
+	}
+}
+
+// checkLost judges what is missing: a directory that has names is made again,
+// and then what leads to it does not lead nowhere.
+func (c *checker) checkLost() error {
+	for dir, l := range c.lost {
+		c.fault(FaultDirectory, dir, makeAgain(dir, l), "is a directory with %d names, and is missing", l.names)
+	}
+	for _, d := range c.dangling {
+		switch {
+		case c.damaged[d.ino]:
+			c.nameFault(FaultDangling, d.dir, d.name, nil, "leads to inode %d, whose record is damaged", d.ino)
+		case c.lost[d.ino] != nil:
+			c.nameFault(FaultDangling, d.dir, d.name, nil, "leads to directory %d, which is missing", d.ino)
+		default:
+			c.nameFault(FaultDangling, d.dir, d.name, dropName(d.dir, d.name, d.dirent), "leads to inode %d, which is missing", d.ino)
+		}
+	}
+	return nil
+}
+
+// secondName is a further name of a directory, which has only one.
+func (c *checker) secondName(dir uint64, name string, e dirent, n *checked) {
+	what, from := dropName(dir, name, e), n.namedIn
+	if n.parent == dir && from != dir {
+		what = dropNameOf(from, e.ino) // of the two, the one in the parent stays
+	}
+	c.nameFault(FaultNames, dir, name, what, "is another name of directory %d, which has one in directory %d; its parent is %d", e.ino, from, n.parent)
+}
+
+// sum stands for an entry of a list.
+func (c *checker) sum(cookie uint64, listed []byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	_ = binary.Write(&h, binary.BigEndian, cookie)
+	_, _ = h.Write(listed)
+	return h.Sum64()
+}
+
 func (c *checker) readLists() error {
+	lists := int64(0)
 	return c.each(prefixList, func(key, value []byte) {
+		c.count(&lists, "lists")
 		if len(key) != 16 {
-			c.fault(0, "listed directory entry key of %d bytes", len(key))
+			c.fault(FaultListing, 0, nil, "listed directory entry key of %d bytes", len(key))
 			return
 		}
-		dir := binary.BigEndian.Uint64(key)
+		dir, cookie := binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])
 		if d := c.inodes[dir]; d != nil {
 			d.listed++
-		} else {
-			c.fault(dir, "is missing, but has listed entries")
+			d.listing -= c.sum(cookie, value)
+		} else if c.lost[dir] == nil && !c.damaged[dir] {
+			c.fault(FaultListing, dir, dropListed(dir, cookie), "is missing, but has listed entries")
 		}
 	})
 }
@@ -226,25 +393,27 @@ func (c *checker) readExtents() error {
 		return err
 	}
 	return c.each('x', func(key, value []byte) {
+		c.count(&c.seen.Extents, "extents")
 		if len(key) != 16 || len(value) != 21 {
-			c.fault(0, "extent with %d bytes of key and %d of value", len(key), len(value))
-			return
+			return // package data reports it
 		}
 		ino, off := binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])
 		length, segment := binary.BigEndian.Uint64(value[1:]), binary.BigEndian.Uint64(value[9:])
 		n := c.inodes[ino]
 		switch {
-		case n == nil && orphans[ino]:
+		case n == nil && (orphans[ino] || c.damaged[ino]):
 			return
 		case n == nil:
-			c.fault(ino, "is missing, but has an extent at %d", off)
+			c.fault(FaultExtentOwner, ino, nil, "is missing, but has an extent at %d", off)
 			return
 		case n.typ != TypeRegular:
-			c.fault(ino, "is no regular file, but has an extent at %d", off)
-		case off != n.mapped:
-			c.fault(ino, "has an extent at %d, the one before ends at %d", off, n.mapped)
+			c.fault(FaultExtentOwner, ino, nil, "is no regular file, but has an extent at %d", off)
+		case off > n.mapped:
+			c.fault(FaultGap, ino, nil, "has an extent at %d, the one before ends at %d", off, n.mapped)
+		case off < n.mapped:
+			c.fault(FaultOverlap, ino, nil, "has an extent at %d, the one before ends at %d", off, n.mapped)
 		}
-		n.mapped = off + length
+		n.mapped = max(n.mapped, off+length)
 		if segment != 0 {
 			n.bytes += length
 		}
@@ -254,17 +423,18 @@ func (c *checker) readExtents() error {
 func (c *checker) readOrphans() error {
 	return c.each(prefixOrphan, func(key, _ []byte) {
 		if len(key) != 8 {
-			c.fault(0, "orphan key of %d bytes", len(key))
+			c.fault(FaultOrphan, 0, nil, "orphan key of %d bytes", len(key))
 			return
 		}
 		if ino := binary.BigEndian.Uint64(key); c.inodes[ino] != nil {
-			c.fault(ino, "exists, but its data is to be reclaimed")
+			c.fault(FaultOrphan, ino, keepData(ino), "exists, but its data is to be reclaimed")
 		}
 	})
 }
 
 func (c *checker) readUsage() error {
 	for id, u := range c.shares {
+		c.seen.Shares[u.name] = ShareUsage{u.bytes, u.inodes}
 		for _, v := range []struct {
 			what byte
 			want int64
@@ -275,7 +445,11 @@ func (c *checker) readUsage() error {
 			}
 			stored := int64(binary.BigEndian.Uint64(pad8(got[0])))
 			if stored != v.want {
-				c.fault(0, "share %d counts %d for usage '%c', a recount gives %d", id, stored, v.what, v.want)
+				fix := setUsage(id, v.what, v.want)
+				if len(c.damaged) > 0 {
+					fix = nil // nobody knows what they use
+				}
+				c.fault(FaultUsage, 0, fix, "share %q (%d) counts %d for usage '%c', a recount gives %d", u.name, id, stored, v.what, v.want)
 			}
 		}
 	}
@@ -288,52 +462,7 @@ func (c *checker) readSettings() error {
 		return err
 	}
 	if next := binary.BigEndian.Uint64(pad8(got[0])); len(c.inodes) > 0 && next <= c.highest {
-		c.fault(0, "the next inode number is %d, %d is in use", next, c.highest)
+		c.fault(FaultNumber, 0, setNextInode(c.highest+1), "the next inode number is %d, %d is in use", next, c.highest)
 	}
 	return nil
-}
-
-func (c *checker) checkInode(ino uint64, n *checked) {
-	if n.typ != TypeDirectory {
-		if n.nlink != n.names || n.nlink == 0 {
-			c.fault(ino, "has link count %d and %d names", n.nlink, n.names)
-		}
-		if n.typ == TypeRegular && (n.mapped != n.size || n.bytes != n.used) {
-			c.fault(ino, "has size %d and uses %d bytes, its extents end at %d and hold %d", n.size, n.used, n.mapped, n.bytes)
-		}
-		return
-	}
-	if n.nlink != 2+n.subdirs {
-		c.fault(ino, "has link count %d and %d subdirectories", n.nlink, n.subdirs)
-	}
-	if n.entries != n.contains || n.entries != n.listed {
-		c.fault(ino, "counts %d entries, has %d names and lists %d", n.entries, n.contains, n.listed)
-	}
-	if share, top := c.roots[ino]; top {
-		if n.names != 0 || n.parent != ino || n.share != share {
-			c.fault(ino, "is the top of share %d, with %d names, parent %d and share %d", share, n.names, n.parent, n.share)
-		}
-		return
-	}
-	if n.names != 1 || n.namedIn != n.parent {
-		c.fault(ino, "is a directory with %d names, one in directory %d; its parent is %d", n.names, n.namedIn, n.parent)
-	}
-	c.checkRooted(ino)
-}
-
-// checkRooted follows the parents up to a top directory.
-func (c *checker) checkRooted(ino uint64) {
-	at := ino
-	for range len(c.inodes) {
-		n := c.inodes[at]
-		if n == nil {
-			c.fault(ino, "has the missing ancestor %d", at)
-			return
-		}
-		if _, top := c.roots[at]; top {
-			return
-		}
-		at = n.parent
-	}
-	c.fault(ino, "is its own ancestor")
 }

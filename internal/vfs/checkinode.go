@@ -1,0 +1,141 @@
+package vfs
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+)
+
+// checkInodes judges each inode by what the passes over names and extents have
+// found of it.
+func (c *checker) checkInodes() error {
+	for _, ino := range slices.Sorted(maps.Keys(c.inodes)) {
+		n := c.inodes[ino]
+		if n.typ != TypeDirectory {
+			c.checkLeaf(ino, n)
+			continue
+		}
+		c.checkDirectory(ino, n)
+		if n.listing != 0 {
+			if err := c.checkListing(ino); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkLeaf(ino uint64, n *checked) {
+	switch {
+	case n.names == 0:
+		c.fault(FaultUnnamed, ino, reattach(ino, n.share), "has link count %d and no name", n.nlink)
+	case n.nlink != n.names:
+		c.fault(FaultLinks, ino, setLinks(ino, n.names), "has link count %d and %d names", n.nlink, n.names)
+	}
+	if n.typ != TypeRegular {
+		return
+	}
+	if n.mapped != n.size {
+		c.fault(FaultSize, ino, nil, "has size %d, its extents end at %d", n.size, n.mapped)
+	}
+	if n.bytes != n.used {
+		c.fault(FaultUsed, ino, setUsed(ino, n.bytes), "uses %d bytes, its extents hold %d", n.used, n.bytes)
+	}
+}
+
+func (c *checker) checkDirectory(ino uint64, n *checked) {
+	if n.nlink != 2+n.subdirs {
+		c.fault(FaultLinks, ino, setLinks(ino, 2+n.subdirs), "has link count %d and %d subdirectories", n.nlink, n.subdirs)
+	}
+	if n.entries != n.contains || n.entries != n.listed {
+		c.fault(FaultEntries, ino, setEntries(ino, n.contains), "counts %d entries, has %d names and lists %d", n.entries, n.contains, n.listed)
+	}
+	if share, top := c.roots[ino]; top {
+		if n.names != 0 || n.parent != ino || n.share != share {
+			c.fault(FaultShare, ino, nil, "is the top of share %d, with %d names, parent %d and share %d", share, n.names, n.parent, n.share)
+		}
+		return
+	}
+	switch {
+	case n.names == 0:
+		c.fault(FaultUnnamed, ino, reattach(ino, n.share), "is a directory without a name; its parent was %d", n.parent)
+	case n.names == 1 && n.namedIn != n.parent:
+		c.fault(FaultParent, ino, setParent(ino, n.namedIn), "is a directory with its name in directory %d; its parent is %d", n.namedIn, n.parent)
+	default:
+		c.checkRooted(ino)
+	}
+}
+
+// checkRooted follows the parents up to a top directory. The first directory
+// of a cycle that is met is the one that is reported.
+func (c *checker) checkRooted(ino uint64) {
+	var path []*checked
+	verdict := rootedNo
+	for at := ino; ; {
+		n := c.inodes[at]
+		if n == nil {
+			break // a name in a directory that is missing was reported
+		}
+		if _, top := c.roots[at]; top {
+			verdict = rootedYes
+			break
+		}
+		if n.rooted == rootedAsking {
+			c.fault(FaultCycle, at, reattach(at, n.share), "is its own ancestor")
+			break
+		}
+		if n.rooted != rootedUnknown {
+			verdict = n.rooted
+			break
+		}
+		n.rooted = rootedAsking
+		path = append(path, n)
+		at = n.parent
+	}
+	for _, n := range path {
+		n.rooted = verdict
+	}
+}
+
+// checkListing compares the two forms of each entry of a directory in which
+// they differ.
+func (c *checker) checkListing(dir uint64) error {
+	type place struct {
+		name   string
+		listed string
+	}
+	byCookie := map[uint64]place{}
+	err := scanAll(c.ctx, c.r, key64(prefixDirent, dir), func(key, value []byte) {
+		name := string(key[8:])
+		e, err := decodeDirent(value)
+		if err != nil {
+			return // reported before
+		}
+		if other, twice := byCookie[e.cookie]; twice {
+			c.nameFault(FaultListing, dir, name, newCookie(dir, name, e), "has cookie %d, as %q has", e.cookie, other.name)
+			return
+		}
+		byCookie[e.cookie] = place{name, string(e.encodeListed(name))}
+	})
+	if err != nil {
+		return err
+	}
+	if err := scanAll(c.ctx, c.r, key64(prefixList, dir), func(key, value []byte) {
+		cookie := binary.BigEndian.Uint64(key[8:])
+		p, ok := byCookie[cookie]
+		switch {
+		case !ok:
+			c.fault(FaultListing, dir, dropListed(dir, cookie), "lists an entry with cookie %d that no name has", cookie)
+		case p.listed != string(value):
+			c.nameFault(FaultListing, dir, p.name, list(dir, cookie, p.listed), "is not what is listed with cookie %d", cookie)
+		}
+		delete(byCookie, cookie)
+	}); err != nil {
+		return err
+	}
+	for _, cookie := range slices.Sorted(maps.Keys(byCookie)) {
+		p := byCookie[cookie]
+		c.nameFault(FaultListing, dir, p.name, list(dir, cookie, p.listed), "is not what is listed with cookie %d", cookie)
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package vfs
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// Path is where an inode is found: the name of its share and a path in it
+// that begins with "/".
+type Path struct{ Share, Path string }
+
+// Paths finds names of inodes; of several that one has, the first. An inode to
+// which no path leads is left out. With one that is no directory it reads all
+// names of the filesystem once, since only directories know where they are.
+func Paths(ctx context.Context, r meta.Reader, inodes []uint64) (map[uint64]Path, error) {
+	p := &pathFinder{ctx: ctx, r: r, tops: map[uint64]string{}, nodes: map[uint64]*pathNode{}}
+	for _, step := range []func([]uint64) error{p.readTops, p.readNodes, p.nameLeaves, p.nameDirectories} {
+		if err := step(inodes); err != nil {
+			return nil, err
+		}
+	}
+	paths := make(map[uint64]Path, len(inodes))
+	for _, ino := range inodes {
+		if path, ok := p.path(ino); ok {
+			paths[ino] = path
+		}
+	}
+	return paths, nil
+}
+
+type pathFinder struct {
+	ctx   context.Context
+	r     meta.Reader
+	tops  map[uint64]string // the name of the share
+	nodes map[uint64]*pathNode
+}
+
+type pathNode struct {
+	dir    bool
+	parent uint64
+	name   string // "" while it is not known
+}
+
+func (p *pathFinder) readTops([]uint64) error {
+	return scanAll(p.ctx, p.r, []byte{prefixShare}, func(key, value []byte) {
+		if len(value) == 12 {
+			p.tops[binary.BigEndian.Uint64(value[4:])] = string(key)
+		}
+	})
+}
+
+// readNodes reads the inodes, and of directories their ancestors too.
+func (p *pathFinder) readNodes(inodes []uint64) error {
+	for _, ino := range inodes {
+		for p.nodes[ino] == nil {
+			n, err := p.readNode(ino)
+			if err != nil {
+				return err
+			}
+			p.nodes[ino] = n
+			if _, top := p.tops[ino]; top || !n.dir {
+				break
+			}
+			ino = n.parent
+		}
+	}
+	return nil
+}
+
+// readNode takes an inode that cannot be read for a leaf, which may have a
+// name all the same.
+func (p *pathFinder) readNode(ino uint64) (*pathNode, error) {
+	got, err := p.r.Get(p.ctx, inodeKey(ino))
+	if err != nil {
+		return nil, err
+	}
+	rec, err := decodeRecord(got[0])
+	if err != nil || rec.typ != TypeDirectory {
+		return &pathNode{}, nil
+	}
+	return &pathNode{dir: true, parent: rec.parent}, nil
+}
+
+// nameLeaves finds a name for each inode that is no directory, and reads the
+// directories in which they are.
+func (p *pathFinder) nameLeaves([]uint64) error {
+	var parents []uint64
+	left := 0
+	for _, n := range p.nodes {
+		if !n.dir {
+			left++
+		}
+	}
+	if left == 0 {
+		return nil
+	}
+	err := scanAll(p.ctx, p.r, []byte{prefixDirent}, func(key, value []byte) {
+		e, err := decodeDirent(value)
+		if err != nil || len(key) <= 8 {
+			return
+		}
+		if n := p.nodes[e.ino]; n != nil && !n.dir && n.name == "" {
+			n.name, n.parent = string(key[8:]), binary.BigEndian.Uint64(key)
+			parents = append(parents, n.parent)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return p.readNodes(parents)
+}
+
+// nameDirectories finds the name of each directory in its parent.
+func (p *pathFinder) nameDirectories([]uint64) error {
+	parents := map[uint64]bool{}
+	for ino, n := range p.nodes {
+		if _, top := p.tops[ino]; n.dir && !top {
+			parents[n.parent] = true
+		}
+	}
+	for dir := range parents {
+		if err := scanAll(p.ctx, p.r, key64(prefixDirent, dir), func(key, value []byte) {
+			e, err := decodeDirent(value)
+			if err != nil {
+				return
+			}
+			if n := p.nodes[e.ino]; n != nil && n.dir && n.parent == dir && n.name == "" {
+				n.name = string(key[8:])
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pathFinder) path(ino uint64) (Path, bool) {
+	path := ""
+	for range MaxPath {
+		if share, top := p.tops[ino]; top {
+			if path == "" {
+				path = "/"
+			}
+			return Path{share, path}, true
+		}
+		n := p.nodes[ino]
+		if n == nil || n.name == "" {
+			return Path{}, false
+		}
+		path = "/" + n.name + path
+		ino = n.parent
+	}
+	return Path{}, false
+}

@@ -1,0 +1,364 @@
+package vfs
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// LostAndFound is the directory at the top of a share under which Repair puts
+// what no name leads to, as "#" and the number of the inode.
+const LostAndFound = "lost+found"
+
+// fix is a change that mends a fault.
+type fix struct {
+	what string // is done, for the user
+	// counts: of something that other repairs change; done last.
+	counts bool
+	do     func(e *editor) error
+}
+
+// Repair mends what Survey reports as far as that loses nothing: names that
+// lead nowhere go, what no name leads to gets one in LostAndFound of its share,
+// counts are set to a recount. It tells of each fault that it has mended; what
+// is left another Survey reports. Nobody else may use the store meanwhile. A
+// crash leaves it partly mended.
+func Repair(ctx context.Context, s meta.Store, told func(f Fault, done string)) error {
+	const rounds = 20 // each repair can bring others to light, but not for ever
+	for range rounds {
+		var first, last []Fault
+		if _, err := Survey(ctx, s, func(f Fault) {
+			switch {
+			case f.fix == nil, len(first) >= maxFixes:
+			case !f.fix.counts:
+				first = append(first, f)
+			case len(last) < maxFixes:
+				last = append(last, f)
+			}
+		}, func(string, int64) {}); err != nil {
+			return err
+		}
+		done, err := mend(ctx, s, first, told)
+		if err == nil && done == 0 {
+			done, err = mend(ctx, s, last, told)
+		}
+		if err != nil || done == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxFixes bounds the faults that are mended in one round.
+const maxFixes = 100_000
+
+// errLeft says that a fault cannot be mended.
+var errLeft = errors.New("left as it is")
+
+// mend mends the faults and returns how many it could.
+func mend(ctx context.Context, s meta.Store, faults []Fault, told func(Fault, string)) (done int, err error) {
+	e := &editor{ctx: ctx, s: s, changed: map[string][]byte{}}
+	var mended []Fault
+	for i, f := range faults {
+		switch err := f.fix.do(e); {
+		case err == nil:
+			mended = append(mended, f)
+		case !errors.Is(err, errLeft):
+			return done, fmt.Errorf("repair of inode %d: %w", f.Inode, err)
+		}
+		if len(e.changed) < 1000 && i < len(faults)-1 {
+			continue
+		}
+		if err := e.apply(); err != nil {
+			return done, err
+		}
+		for _, f := range mended {
+			told(f, f.fix.what)
+		}
+		done, mended = done+len(mended), mended[:0]
+	}
+	return done, nil
+}
+
+// editor collects changes and shows them to those that come after.
+type editor struct {
+	ctx     context.Context
+	s       meta.Store
+	changed map[string][]byte // nil: deleted
+}
+
+func (e *editor) get(key []byte) ([]byte, error) {
+	if v, ok := e.changed[string(key)]; ok {
+		return v, nil
+	}
+	got, err := e.s.Get(e.ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return got[0], nil
+}
+
+func (e *editor) put(key, value []byte) { e.changed[string(key)] = value }
+func (e *editor) delete(key []byte)     { e.changed[string(key)] = nil }
+
+// apply makes the changes durable, all at once.
+func (e *editor) apply() error {
+	b := &meta.Batch{}
+	for key, value := range e.changed {
+		if value == nil {
+			b.Delete([]byte(key))
+		} else {
+			b.Put([]byte(key), value)
+		}
+	}
+	clear(e.changed)
+	return e.s.Apply(e.ctx, b)
+}
+
+// record reads an inode; errLeft if there is none that can be read.
+func (e *editor) record(ino uint64) (record, error) {
+	value, err := e.get(inodeKey(ino))
+	if err != nil {
+		return record{}, err
+	}
+	rec, err := decodeRecord(value)
+	if err != nil {
+		return record{}, errLeft
+	}
+	return rec, nil
+}
+
+// inode changes the record of an inode, if there still is one.
+func (e *editor) inode(ino uint64, change func(r *record)) error {
+	rec, err := e.record(ino)
+	if err != nil {
+		return err
+	}
+	change(&rec)
+	rec.change++
+	e.put(inodeKey(ino), rec.encode(rec.size, rec.used))
+	return nil
+}
+
+func setCount(what string, ino uint64, change func(r *record)) *fix {
+	return &fix{what: what, counts: true, do: func(e *editor) error { return e.inode(ino, change) }}
+}
+
+func setLinks(ino uint64, n uint32) *fix {
+	return setCount(fmt.Sprintf("set its link count to %d", n), ino, func(r *record) { r.nlink = n })
+}
+
+func setEntries(ino, n uint64) *fix {
+	return setCount(fmt.Sprintf("set its number of entries to %d", n), ino, func(r *record) { r.entries = n })
+}
+
+func setUsed(ino, n uint64) *fix {
+	return setCount(fmt.Sprintf("set the bytes that it uses to %d", n), ino, func(r *record) { r.used = n })
+}
+
+func setUsage(share uint32, what byte, n int64) *fix {
+	return &fix{what: fmt.Sprintf("set it to %d", n), counts: true, do: func(e *editor) error {
+		e.put(usageKey(share, what), be64(uint64(n)))
+		return nil
+	}}
+}
+
+func setParent(ino, dir uint64) *fix {
+	return &fix{what: fmt.Sprintf("set its parent to %d", dir), do: func(e *editor) error {
+		return e.inode(ino, func(r *record) { r.parent = dir })
+	}}
+}
+
+func setNextInode(n uint64) *fix {
+	return &fix{what: fmt.Sprintf("set it to %d", n), do: func(e *editor) error {
+		e.put(keyInodes, be64(n))
+		return nil
+	}}
+}
+
+func raiseCookie(dir, cookie uint64) *fix {
+	return &fix{what: "raised the next one above it", do: func(e *editor) error {
+		return e.inode(dir, func(r *record) { r.nextCookie = max(r.nextCookie, cookie+1) })
+	}}
+}
+
+func keepData(ino uint64) *fix {
+	return &fix{what: "its data stays", do: func(e *editor) error {
+		e.delete(orphanKey(ino))
+		return nil
+	}}
+}
+
+func list(dir, cookie uint64, listed string) *fix {
+	return &fix{what: "listed it", do: func(e *editor) error {
+		e.put(listKey(dir, cookie), []byte(listed))
+		return nil
+	}}
+}
+
+func dropListed(dir, cookie uint64) *fix {
+	return &fix{what: "removed it from the list", do: func(e *editor) error {
+		e.delete(listKey(dir, cookie))
+		return nil
+	}}
+}
+
+// dropName removes a name; its place in the list too, if that is its own.
+func dropName(dir uint64, name string, d dirent) *fix {
+	return &fix{what: "removed the name", do: func(e *editor) error { return e.dropName(dir, name, d) }}
+}
+
+func (e *editor) dropName(dir uint64, name string, d dirent) error {
+	e.delete(direntKey(dir, name))
+	listed, err := e.get(listKey(dir, d.cookie))
+	if err == nil && string(listed) == string(d.encodeListed(name)) {
+		e.delete(listKey(dir, d.cookie))
+	}
+	return err
+}
+
+// dropNameOf removes the first name of an inode in a directory.
+func dropNameOf(dir, ino uint64) *fix {
+	return &fix{what: fmt.Sprintf("removed its name in directory %d", dir), do: func(e *editor) error { return e.dropNameOf(dir, ino) }}
+}
+
+func (e *editor) dropNameOf(dir, ino uint64) error {
+	var name string
+	var found dirent
+	err := scanAll(e.ctx, e.s, key64(prefixDirent, dir), func(key, value []byte) {
+		if d, err := decodeDirent(value); err == nil && d.ino == ino && name == "" {
+			name, found = string(key[8:]), d
+		}
+	})
+	if err != nil || name == "" {
+		return err
+	}
+	return e.dropName(dir, name, found)
+}
+
+func setNameType(dir uint64, name string, d dirent, typ FileType) *fix {
+	return &fix{what: "gave the name that type", do: func(e *editor) error {
+		d.typ = typ
+		e.put(direntKey(dir, name), d.encode())
+		e.put(listKey(dir, d.cookie), d.encodeListed(name))
+		return nil
+	}}
+}
+
+// newCookie moves a name to the end of its directory.
+func newCookie(dir uint64, name string, d dirent) *fix {
+	return &fix{what: "listed it at the end", do: func(e *editor) error {
+		return e.inode(dir, func(r *record) { e.list(dir, r, name, d) })
+	}}
+}
+
+// list gives a name the next cookie of its directory.
+func (e *editor) list(dir uint64, r *record, name string, d dirent) {
+	d.cookie = r.nextCookie
+	r.nextCookie++
+	e.put(direntKey(dir, name), d.encode())
+	e.put(listKey(dir, d.cookie), d.encodeListed(name))
+}
+
+// reattach gives an inode a name in the lost+found of its share. That of a
+// directory in a cycle takes the place of the one it has.
+func reattach(ino uint64, share uint32) *fix {
+	return &fix{
+		what: fmt.Sprintf("it is in %s now, as #%d", LostAndFound, ino),
+		do:   func(e *editor) error { return e.reattach(ino, share) },
+	}
+}
+
+func (e *editor) reattach(ino uint64, share uint32) error {
+	rec, err := e.record(ino)
+	if err != nil {
+		return err
+	}
+	place, err := e.lostAndFound(share)
+	if err != nil {
+		return err
+	}
+	if rec.typ == TypeDirectory {
+		if err := e.dropNameOf(rec.parent, ino); err != nil {
+			return err
+		}
+		if err := e.inode(ino, func(r *record) { r.parent = place }); err != nil {
+			return err
+		}
+	}
+	return e.inode(place, func(r *record) { e.list(place, r, fmt.Sprintf("#%d", ino), dirent{ino: ino, typ: rec.typ}) })
+}
+
+// lostAndFound returns the directory of that name at the top of a share, which
+// it makes if need be; errLeft if the share has no top, or a file of that name.
+func (e *editor) lostAndFound(share uint32) (uint64, error) {
+	var root uint64
+	err := scanAll(e.ctx, e.s, []byte{prefixShare}, func(_, value []byte) {
+		if len(value) == 12 && binary.BigEndian.Uint32(value) == share {
+			root = binary.BigEndian.Uint64(value[4:])
+		}
+	})
+	if err == nil && root == 0 {
+		err = errLeft
+	}
+	if err != nil {
+		return 0, err
+	}
+	value, err := e.get(direntKey(root, LostAndFound))
+	if err != nil {
+		return 0, err
+	}
+	if value != nil {
+		d, err := decodeDirent(value)
+		if err != nil || d.typ != TypeDirectory {
+			return 0, errLeft
+		}
+		return d.ino, nil
+	}
+	return e.makeLostAndFound(root, share)
+}
+
+func (e *editor) makeLostAndFound(root uint64, share uint32) (uint64, error) {
+	next, err := e.get(keyInodes)
+	if err != nil {
+		return 0, err
+	}
+	ino := binary.BigEndian.Uint64(pad8(next))
+	taken, err := e.get(inodeKey(ino))
+	if err != nil {
+		return 0, err
+	}
+	if taken != nil || ino == 0 {
+		return 0, errLeft // the number is mended first
+	}
+	e.put(keyInodes, be64(ino+1))
+	e.makeDirectory(ino, root, share, firstCookie)
+	return ino, e.inode(root, func(r *record) { e.list(root, r, LostAndFound, dirent{ino: ino, typ: TypeDirectory}) })
+}
+
+func (e *editor) makeDirectory(ino, parent uint64, share uint32, cookie uint64) {
+	t := time.Now()
+	now := Time{Sec: t.Unix(), Nsec: uint32(t.Nanosecond())}
+	rec := record{
+		typ: TypeDirectory, mode: 0o700, nlink: 2, share: share, generation: rand.Uint32(), change: 1,
+		parent: parent, nextCookie: cookie, atime: now, mtime: now, ctime: now,
+	}
+	e.put(inodeKey(ino), rec.encode(0, 0))
+}
+
+// makeAgain makes a directory whose names are there, for its owner to set
+// right. What its name and its parent are comes to light in the next round.
+func makeAgain(ino uint64, l *lostDirectory) *fix {
+	return &fix{what: "made it again, with mode 0700 of root", do: func(e *editor) error {
+		if l.share == 0 {
+			return errLeft
+		}
+		e.makeDirectory(ino, ino, l.share, max(l.cookie+1, firstCookie))
+		return nil
+	}}
+}

@@ -28,6 +28,7 @@ func decodeArgs(args json.RawMessage, to any) error {
 		return fmt.Errorf("the arguments: %w", err)
 	}
 	return nil
+	s.registerFsck()
 }
 
 // commandsOverTCP is what the admin listener answers commands with: nothing

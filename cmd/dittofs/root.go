@@ -30,7 +30,7 @@ at a running server, such as status, find it by the same file.`,
 	makeGroup(root)
 	root.AddCommand(newServeCommand(environ), newConfigCommand(environ), newVersionCommand(),
 		newStatusCommand(environ), newSharesCommand(environ), newClientsCommand(environ), newGCCommand(environ),
-		newCompletionCommand(), newManCommand())
+		newFsckCommand(environ), newScrubCommand(environ), newCompletionCommand(), newManCommand())
 	return root
 }
 

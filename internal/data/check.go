@@ -118,6 +118,7 @@ type examiner struct {
 type examined struct {
 	id      SegmentID
 	rec     segmentRecord // state 0: not sealed
+	unread  bool          // the record is damaged: nobody knows where it is
 	extents int
 	found   int64 // live bytes in extents
 	counted int64 // by the counter
@@ -166,7 +167,8 @@ func (c *examiner) readSegments() error {
 		rec, err := decodeSegmentRecord(value)
 		g := c.segment(key)
 		if err != nil {
-			c.fault(FaultSegmentRecord, g.id, "%v", err)
+			g.unread = true
+			c.fault(FaultSegmentRecord, g.id, "the record of segment %v, with which no server starts: %v", g.id, err)
 		}
 		g.rec = rec
 	})

@@ -118,7 +118,7 @@ func (c *examiner) checkSegments() error {
 // concerns says whether a segment is worth a look: one with extents, and with
 // Deep any that was sealed.
 func (c *examiner) concerns(g *examined) bool {
-	return g.extents > 0 || c.Deep && (g.rec.state == recordSealed || g.rec.state == recordStored)
+	return !g.unread && g.extents > 0 || c.Deep && (g.rec.state == recordSealed || g.rec.state == recordStored)
 }
 
 // work is the unit of progress: bytes with Deep, else segments.

@@ -17,6 +17,7 @@ func (s *server) registerOperations() {
 	s.control.Handle("shares", s.controlShares)
 	s.control.Handle("clients", s.controlClients)
 	s.control.Handle("gc", s.controlGC)
+	s.registerFsck()
 }
 
 // decodeArgs reads the arguments of an operation strictly: a client that asks
@@ -28,7 +29,6 @@ func decodeArgs(args json.RawMessage, to any) error {
 		return fmt.Errorf("the arguments: %w", err)
 	}
 	return nil
-	s.registerFsck()
 }
 
 // commandsOverTCP is what the admin listener answers commands with: nothing

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/vfs"
 )
 
 // CheckArguments are those of the operations "fsck" and "scrub".
@@ -28,8 +28,8 @@ type check func(ctx context.Context, o fsck.Options, emit func(fsck.Line) error)
 func (s *server) checking(run check) func(context.Context, json.RawMessage, func(any) error) error {
 	return func(ctx context.Context, args json.RawMessage, emit func(any) error) error {
 		var a CheckArguments
-		if err := json.Unmarshal(args, &a); err != nil {
-			return fmt.Errorf("arguments: %w", err)
+		if err := decodeArgs(args, &a); err != nil {
+			return err
 		}
 		if a.Limit < 0 || a.Rate < 0 {
 			return errors.New("arguments: limit and rate are not negative")
@@ -42,9 +42,18 @@ func (s *server) checking(run check) func(context.Context, json.RawMessage, func
 		if err == nil {
 			_, err = run(ctx, fsck.Options{
 				Meta: snap, Current: s.stores.log, Source: sourceOf(s.cfg, s.stores.content, instance),
-				Quotas: quotasOf(s.cfg.Shares), Limit: a.Limit, Rate: a.Rate,
+				Quotas: s.quotas(), Limit: a.Limit, Rate: a.Rate,
 			}, func(l fsck.Line) error { return emit(l) })
 		}
 		return errors.Join(err, snap.Close())
 	}
+}
+
+func (s *server) quotas() map[string]vfs.ShareUsage {
+	quotas := map[string]vfs.ShareUsage{}
+	for _, share := range s.exports.List() {
+		u := s.stores.fs.Usage(share.ID)
+		quotas[share.Name] = vfs.ShareUsage{Bytes: u.QuotaBytes, Inodes: u.QuotaInodes}
+	}
+	return quotas
 }

@@ -67,7 +67,12 @@ func (o *Offline) openMetadata(ctx context.Context, logger *slog.Logger, change 
 	case change && c.Type == config.MetadataPebble && isNew(c.Path):
 		err = atField("metadata.path", fmt.Errorf("%s holds no metadata store: %w", c.Path, fs.ErrNotExist))
 	case change:
-		o.Store, err = openMetadata(ctx, o.cfg, logger)
+		if c.Type == config.MetadataPebble { // one that is damaged stays as it is
+			err = tryPebble(c.Path, logger)
+		}
+		if err == nil {
+			o.Store, err = openMetadata(ctx, o.cfg, logger)
+		}
 		if err == nil {
 			o.Reader, o.closers = o.Store, append(o.closers, o.Store)
 		}
@@ -88,6 +93,14 @@ func (o *Offline) openMetadata(ctx context.Context, logger *slog.Logger, change 
 		err = fmt.Errorf("%w: %w", ErrRunning, err)
 	}
 	return err
+}
+
+func tryPebble(path string, logger *slog.Logger) error {
+	r, err := pebble.OpenReadOnly(path, pebble.Options{Logger: logger})
+	if err == nil {
+		err = r.Close()
+	}
+	return atField("metadata.path", err)
 }
 
 func (o *Offline) openContent(ctx context.Context, logger *slog.Logger) error {

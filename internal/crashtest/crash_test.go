@@ -210,7 +210,8 @@ func (h *history) verifyAll(i *instance, pos int) error {
 }
 
 // consistent waits until the data of removed files has been reclaimed, which
-// every start does, and checks all metadata.
+// every start does, and checks all metadata, and that the bytes are where it
+// says.
 func consistent(i *instance) error {
 	for {
 		left, err := i.log.Scan(background, meta.PrefixRange([]byte{'o'}), 1)
@@ -224,7 +225,10 @@ func consistent(i *instance) error {
 	}
 	var faults []string
 	err := vfs.Check(background, i.log, func(f vfs.Fault) { faults = append(faults, f.String()) })
-	err = errors.Join(err, data.Check(background, i.log, func(what string) { faults = append(faults, what) }))
+	_, examined := data.Examine(background, data.Examination{
+		Index: i.log, Current: i.log, Source: i.source, Report: func(f data.Fault) { faults = append(faults, f.String()) },
+	})
+	err = errors.Join(err, examined)
 	if len(faults) > 0 {
 		err = errors.Join(err, fmt.Errorf("inconsistent: %s", strings.Join(faults, "; ")))
 	}

@@ -51,6 +51,7 @@ type instance struct {
 	log     *commit.Log
 	data    *data.Store
 	content content.Store
+	source  *data.Source
 	said    *transcript
 	kind    kind
 
@@ -100,6 +101,7 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 		return i, err
 	}
 	i.content = k.content(local)
+	i.source = &data.Source{Disk: d, Dir: "/cache", Content: i.content, Instance: name, CachePages: k.Remote}
 	do := data.Options{
 		Remote: k.Safe, CachePages: k.Remote, PageSize: 64 << 10,
 		Disk: d, Dir: "/cache", Content: i.content, Log: i.log, Instance: name, Logger: logger, OnFailure: i.fail,

@@ -53,6 +53,9 @@ func (c combination) run(binary, dir string, seed uint64, length time.Duration) 
 	if err == nil {
 		err = w.quiescent(before["go_goroutines"])
 	}
+	if err == nil {
+		err = w.fsck(binary)
+	}
 	w.stopping.Store(true)
 	w.end(syscall.SIGKILL)
 	return errors.Join(err, <-supervised, bounds.err(), w.starts.crashes(), cs.summary(took, counts, bounds))

@@ -43,6 +43,7 @@ func (l *look) run() error {
 	l.seen.Segments++
 	if l.rec.state == 0 {
 		_, err := scanSegment(f, f.size, l.g.id, l.Source.Instance, l.meet)
+		l.seen.Bytes += f.size
 		l.blame()
 		return err
 	}

@@ -29,7 +29,7 @@ func TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile(t *testing.T) {
 	s := newServer(t)
 	empty := s.StartFor(t)
 	began := time.Now()
-	makeFiles(t, s, *files)
+	makeFiles(t, s, *files, 0)
 	t.Logf("%d files made in %v, %.0f/s", *files, time.Since(began).Round(time.Millisecond), float64(*files)/time.Since(began).Seconds())
 	killUnderLoad(t, s)
 	took := s.StartFor(t)
@@ -54,8 +54,8 @@ func TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile(t *testing.T) {
 	}
 }
 
-// makeFiles makes n empty files in directories.
-func makeFiles(t *testing.T, s *process.Server, n int) {
+// makeFiles makes n files of a size in directories, each durable.
+func makeFiles(t *testing.T, s *process.Server, n, size int) {
 	t.Helper()
 	c := connect(t, s)
 	root, err := c.Mount("/export")
@@ -81,7 +81,11 @@ func makeFiles(t *testing.T, s *process.Server, n int) {
 					if i >= n {
 						return
 					}
-					if _, err := c.Create(dirs[i/ofDirectory], fmt.Sprint("file", i), nfsclient.Guarded, nfsclient.SetAttr{}, nil); err != nil {
+					f, err := c.Create(dirs[i/ofDirectory], fmt.Sprint("file", i), nfsclient.Guarded, nfsclient.SetAttr{}, nil)
+					if err == nil && size > 0 {
+						_, err = c.Write(f.Handle, 0, make([]byte, size), nfsclient.FileSync)
+					}
+					if err != nil {
 						t.Error(err)
 						return
 					}

@@ -1,0 +1,247 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/fault"
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// examine looks at the world as it is on disk. The store may have it open.
+func (w *world) examine(x Examination) ([]Fault, Examined) {
+	w.t.Helper()
+	var faults []Fault
+	x.Index, x.Report = w.meta, func(f Fault) { faults = append(faults, f) }
+	if x.Source == nil {
+		x.Source = &Source{Dir: w.dir, Content: w.objects, Instance: testInstance}
+	}
+	seen, err := Examine(w.t.Context(), x)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return faults, seen
+}
+
+func kindsOf(faults []Fault) (kinds []string) {
+	for _, f := range faults {
+		kinds = append(kinds, fmt.Sprintf("%s %d", f.Kind, f.Inode))
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// manySegments has 20 files of 100,000 bytes in as many segments.
+func manySegments(t *testing.T) *world {
+	w := newWorld(t, testOptions())
+	for ino := range uint64(20) {
+		for off := range uint64(10) {
+			w.must(w.write(ino+1, off*10_000, random(newRand(ino), 10_000)))
+		}
+		w.must(w.flush(t.Context(), ino+1))
+		w.sealAll()
+	}
+	if n := len(w.objects.names()); n != 20 {
+		t.Fatalf("%d objects", n)
+	}
+	return w
+}
+
+func TestSegmentsAreExaminedInGroupsThatFitIntoMemory(t *testing.T) {
+	w := manySegments(t)
+	for i, name := range w.objects.names() {
+		if i%3 == 0 {
+			w.objects.flip(name, 50_000)
+		}
+	}
+	for _, atOnce := range []int{1, 25, 1000} {
+		faults, seen := w.examine(Examination{Deep: true, ExtentsAtOnce: atOnce})
+		files := 0
+		for _, f := range faults {
+			if f.Inode != 0 {
+				files++
+				// A page has bytes of two records or three.
+				if f.Kind != FaultPage || f.Len < 20_000 || f.Len > 30_000 || f.Inode%3 != 1 {
+					t.Errorf("%+v", f)
+				}
+			}
+		}
+		if files != 7 || len(faults) != 14 || seen.Segments != 20 || seen.Bytes < 2_000_000 {
+			t.Errorf("%d at once: %d files, %d faults, %+v", atOnce, files, len(faults), seen)
+		}
+	}
+	if faults, _ := w.examine(Examination{}); len(faults) > 0 {
+		t.Errorf("headers alone: %v", faults)
+	}
+}
+
+// local is a store on this machine.
+type local struct{ *objects }
+
+func (local) LocalPath(id string) string { return id }
+
+// distant is a store that is not on this machine, counts requests, and can be
+// unreadable in places.
+type distant struct {
+	*objects
+	reads  int
+	broken func(off int64, n int) error
+}
+
+func (d *distant) ReadAt(ctx context.Context, id string, p []byte, off int64) (int, error) {
+	d.reads++
+	if d.broken != nil {
+		if err := d.broken(off, len(p)); err != nil {
+			return 0, err
+		}
+	}
+	return d.objects.ReadAt(ctx, id, p, off)
+}
+
+func TestAFarStoreIsAskedForFootersAloneUnlessAllIsRead(t *testing.T) {
+	w := manySegments(t)
+	d := &distant{objects: w.objects}
+	source := &Source{Dir: w.dir, Content: d, Instance: testInstance, CachePages: true}
+	if faults, _ := w.examine(Examination{Source: source}); len(faults) > 0 || d.reads != 20 {
+		t.Errorf("%d reads, %v", d.reads, faults)
+	}
+	if faults, _ := w.examine(Examination{Source: source, Deep: true}); len(faults) > 0 || d.reads > 20+20*3 {
+		t.Errorf("%d reads, %v", d.reads, faults)
+	}
+}
+
+func TestBytesThatTheDiskDoesNotGiveAreDamagedAndAStoreThatIsAwayIsAnError(t *testing.T) {
+	w := manySegments(t)
+	sick := errors.New("input/output error")
+	d := &distant{objects: w.objects, broken: func(off int64, n int) error {
+		if off <= 20_000 && 20_000 < off+int64(n) {
+			return sick
+		}
+		return nil
+	}}
+	source := &Source{Dir: w.dir, Content: d, Instance: testInstance}
+	faults, _ := w.examine(Examination{Source: source, Deep: true})
+	if len(faults) != 40 || faults[0].Kind != FaultPage || !strings.Contains(faults[0].What, "bytes 16384 to 32768") {
+		t.Errorf("%d faults, %v", len(faults), kindsOf(faults))
+	}
+	d.broken = func(int64, int) error {
+		return &fault.Error{Store: "content", Reason: fault.Unreachable, Message: "away"}
+	}
+	_, err := Examine(t.Context(), Examination{Index: w.meta, Source: source, Report: func(f Fault) { t.Errorf("%v", f) }})
+	if fault.Of(err) == nil {
+		t.Errorf("a store that is away: %v", err)
+	}
+}
+
+func TestBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.must(w.write(1, 0, random(newRand(1), 5000)))
+	w.must(w.write(2, 0, []byte("neighbour")))
+	w.must(w.flush(t.Context(), 1))
+	w.must(w.flush(t.Context(), 2))
+	if faults, _ := w.examine(Examination{}); len(faults) > 0 {
+		t.Errorf("unsealed and whole: %v", faults)
+	}
+	zero(t, w.journal()[0], segmentHeaderLen+recordHeaderLen+1000, 1)
+	if faults, _ := w.examine(Examination{}); len(faults) != 1 || faults[0].Kind != FaultRecord || faults[0].Inode != 1 {
+		t.Errorf("unsealed: %v", faults)
+	}
+	w.sealAll()
+	for _, deep := range []bool{false, true} {
+		if faults, _ := w.examine(Examination{Deep: deep}); len(faults) != 1 || faults[0].Kind != FaultSealed || faults[0].Inode != 1 || faults[0].Len != 5000 {
+			t.Errorf("sealed: %+v", faults)
+		}
+	}
+}
+
+func TestADamagedHeaderDoesNotHideTheRecordsBehindIt(t *testing.T) {
+	w := manySegments(t)
+	name := w.objects.names()[0]
+	at := int(segmentHeaderLen + 5*(recordHeaderLen+10_000)) // the sixth record's
+	w.objects.flip(name, at+3)
+	faults, _ := w.examine(Examination{Source: &Source{Dir: w.dir, Content: local{w.objects}, Instance: testInstance}})
+	if got := kindsOf(faults); !slices.Equal(got, []string{FaultPage + " 0", FaultPage + " 1"}) {
+		t.Errorf("%v", faults)
+	}
+}
+
+func TestAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
+	w := manySegments(t)
+	// A snapshot from before segments were sealed and stored: no records.
+	old := w.meta.clone(w)
+	ids, b := []SegmentID{}, &meta.Batch{}
+	w.store.segments.each(func(g *segment) { ids = append(ids, g.id) })
+	for _, id := range ids {
+		b.Delete(segmentKey(prefixSegment, id))
+	}
+	w.must(old.Store.Apply(t.Context(), b))
+	var faults []Fault
+	x := Examination{
+		Index: old, Source: &Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
+		Report: func(f Fault) { faults = append(faults, f) },
+	}
+	if _, err := Examine(t.Context(), x); err != nil || len(faults) != 40 {
+		t.Errorf("%d faults, %v", len(faults), err)
+	}
+	faults = nil
+	x.Current = w.meta
+	if _, err := Examine(t.Context(), x); err != nil || len(faults) > 0 {
+		t.Errorf("as it is now: %v, %v", faults, err)
+	}
+}
+
+func TestReadingKeepsToItsRate(t *testing.T) {
+	w := manySegments(t)
+	began := time.Now()
+	_, seen := w.examine(Examination{Deep: true, Rate: 4 << 20})
+	least := time.Duration(float64(seen.Bytes-deepChunk) / (4 << 20) * float64(time.Second))
+	if took := time.Since(began); took < least*9/10 {
+		t.Errorf("%d bytes in %v, less than %v", seen.Bytes, took, least)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := &pace{rate: 1, next: time.Now().Add(time.Hour)}
+	if err := p.wait(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled wait: %v", err)
+	}
+}
+
+// FuzzWalker compares the walk in pieces of any size with that of the scan.
+func FuzzWalker(f *testing.F) {
+	f.Add([]byte("some bytes"), uint16(100), uint16(7))
+	f.Add(make([]byte, 5000), uint16(64), uint16(1000))
+	f.Fuzz(func(t *testing.T, p []byte, at, step uint16) {
+		if len(p) == 0 || len(p) > 4096 || step < 3 {
+			return
+		}
+		id := makeSegmentID(1, 1)
+		segment := encodeSegmentHeader(id, testInstance)
+		seed := segmentSeed(id, testInstance)
+		for i := range 3 {
+			head := make([]byte, recordHeaderLen)
+			record{ino: uint64(i + 1), length: uint32(len(p)), crc: checksum(p)}.encode(head, seed)
+			segment = append(append(segment, head...), p...)
+		}
+		if int(at) < len(segment) {
+			segment[at] ^= 1
+		}
+		var want, got []uint32
+		if _, err := scanSegment(strings.NewReader(string(segment)), int64(len(segment)), id, testInstance, func(_ record, pos uint32) { want = append(want, pos) }); err != nil {
+			t.Fatal(err)
+		}
+		w := &walker{seed: seed, pos: segmentHeaderLen}
+		for off := 0; off < len(segment); off += int(step) {
+			w.feed(segment[off:min(off+int(step), len(segment))], int64(off), func(_ record, pos uint32) { got = append(got, pos) })
+		}
+		for _, pos := range want { // the walk takes damaged bytes for whole too
+			if !slices.Contains(got, pos) {
+				t.Fatalf("step %d, damage at %d: records at %v, want %v", step, at, got, want)
+			}
+		}
+	})
+}

@@ -43,7 +43,7 @@ func checkUnderLoad(t *testing.T, isFar, remote bool) {
 	m.data, err = data.Open(t.Context(), data.Options{
 		Dir: filepath.Join(m.dir, "cache"), CacheSize: 2 << 20, SegmentSize: 256 << 10, Content: objects, Log: m.log,
 		Instance: instance, Logger: slog.New(slog.DiscardHandler), Remote: remote, CachePages: isFar, PageSize: 64 << 10,
-		SealAfter: 5 * time.Millisecond, CheckpointEvery: 5 * time.Millisecond, DeleteAfter: time.Millisecond,
+		SealAfter: 5 * time.Millisecond, CheckpointEvery: 5 * time.Millisecond, DeleteAfter: time.Millisecond, Garbage: 0.05,
 	})
 	m.must(err)
 	m.fs, err = vfs.Open(t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: slog.New(slog.DiscardHandler), Remote: remote})

@@ -60,7 +60,7 @@ const (
 // recount. It changes nothing. What it reads must stand still: a stopped
 // filesystem, or one without requests. The error is one of reading.
 //
-// Memory grows with the number of inodes (about 150 bytes each).
+// Memory grows with the number of inodes (about 100 bytes each).
 func Check(ctx context.Context, r meta.Reader, report func(Fault)) error {
 	_, err := Survey(ctx, r, report, func(string, int64) {})
 	return err
@@ -125,24 +125,38 @@ type danglingName struct {
 
 // checked is what Check keeps of an inode.
 type checked struct {
-	typ     FileType
-	rooted  rooted
-	share   uint32
-	nlink   uint32
-	names   uint32 // directory entries that lead here
-	subdirs uint32
+	typ   FileType
+	share uint32
+	nlink uint32
+	names uint32 // directory entries that lead here
 
-	size     uint64
-	used     uint64
+	size   uint64
+	used   uint64
+	mapped uint64 // end of the extents
+	bytes  uint64 // in extents that are no holes
+
+	*directory // nil of what is none
+}
+
+// directory is what Check keeps of a directory beside that.
+type directory struct {
+	rooted   rooted
+	subdirs  uint32
 	parent   uint64
 	entries  uint64
 	next     uint64 // cookie
 	namedIn  uint64 // the directory of the last name
 	contains uint64 // entries found in this directory
 	listed   uint64 // the same, in the order of cookies
-	mapped   uint64 // end of the extents
-	bytes    uint64 // in extents that are no holes
 	listing  uint64 // sum over the entries, less the same over the list
+}
+
+// named counts a name in a directory.
+func (n *checked) named(dir uint64) {
+	n.names++
+	if n.directory != nil {
+		n.namedIn = dir
+	}
 }
 
 // rooted says whether the ancestors of a directory end at the top of a share.
@@ -231,10 +245,11 @@ func (c *checker) readInodes() error {
 			return
 		}
 		c.highest = max(c.highest, ino)
-		c.inodes[ino] = &checked{
-			typ: rec.typ, share: rec.share, nlink: rec.nlink, size: rec.size, used: rec.used,
-			parent: rec.parent, entries: rec.entries, next: rec.nextCookie,
+		n := &checked{typ: rec.typ, share: rec.share, nlink: rec.nlink, size: rec.size, used: rec.used}
+		if rec.typ == TypeDirectory {
+			n.directory = &directory{parent: rec.parent, entries: rec.entries, next: rec.nextCookie}
 		}
+		c.inodes[ino] = n
 		u := c.shares[rec.share]
 		if u == nil {
 			c.fault(FaultInodeShare, ino, nil, "belongs to the unknown share %d", rec.share)
@@ -273,7 +288,7 @@ func (c *checker) entry(dir uint64, name string, e dirent) {
 	case d == nil:
 		c.entryOfLost(dir, e, n)
 		if n != nil {
-			n.names, n.namedIn = n.names+1, dir
+			n.named(dir)
 		}
 		return
 	case d.typ != TypeDirectory:
@@ -298,8 +313,7 @@ func (c *checker) entry(dir uint64, name string, e dirent) {
 	if n.typ == TypeDirectory && n.names > 0 {
 		c.secondName(dir, name, e, n)
 	}
-	n.names++
-	n.namedIn = dir
+	n.named(dir)
 	if n.typ != e.typ {
 		c.nameFault(FaultNameType, dir, name, setNameType(dir, name, e, n.typ), "has type %d, inode %d has %d", e.typ, e.ino, n.typ)
 	}
@@ -371,11 +385,11 @@ func (c *checker) readLists() error {
 			return
 		}
 		dir, cookie := binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])
-		if d := c.inodes[dir]; d != nil {
+		if d := c.inodes[dir]; d != nil && d.directory != nil {
 			d.listed++
 			d.listing -= c.sum(cookie, value)
 		} else if c.lost[dir] == nil && !c.damaged[dir] {
-			c.fault(FaultListing, dir, dropListed(dir, cookie), "is missing, but has listed entries")
+			c.fault(FaultListing, dir, dropListed(dir, cookie), "is no directory, but has listed entries")
 		}
 	})
 }

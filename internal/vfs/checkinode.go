@@ -73,8 +73,8 @@ func (c *checker) checkRooted(ino uint64) {
 	verdict := rootedNo
 	for at := ino; ; {
 		n := c.inodes[at]
-		if n == nil {
-			break // a name in a directory that is missing was reported
+		if n == nil || n.directory == nil {
+			break // a name in what is no directory was reported
 		}
 		if _, top := c.roots[at]; top {
 			verdict = rootedYes

@@ -44,7 +44,7 @@ clean: ## Remove what is built here. The cluster's cache is kept: make cluster-d
 
 ##@ Test
 
-.PHONY: test test-unit test-envtest test-e2e test-stores test-kclient test-crash chaos mutants evidence lint fuzz bench bench-smoke bench-stores
+.PHONY: test test-unit test-envtest test-e2e test-stores test-kclient test-crash chaos mutants evidence lint fuzz bench bench-smoke bench-go bench-stores
 test: ## Everything that must pass: format, vet, generated files, unit tests with -race, envtest, kernel client, end to end.
 	hack/test.sh all
 test-unit: ## Unit and conformance tests with -race, and the seeds of all fuzz targets. PKG=./internal/... for a part.
@@ -72,12 +72,14 @@ lint: $(GOLANGCI_LINT) ## golangci-lint, in its pinned version.
 	$(GOLANGCI_LINT) run ./...
 fuzz: ## Every fuzz target for FUZZTIME (30s) each. PKG=./internal/xdr for a part.
 	hack/fuzz.sh $(FUZZTIME) $(or $(PKG),./...)
-bench: ## Go benchmarks. PKG= for a part.
+bench: ## Every goal of docs/performance.md beside NFS-Ganesha: table, bin/bench/bench.{md,json,svg}. FLAGS="-only READ", -h.
+	hack/bench.sh $(FLAGS)
+bench-smoke: ## The same in a minute, with rougher figures.
+	hack/bench.sh -rounds 3 -time 300ms -size 128 -entries 10000 -removes 2000 $(FLAGS)
+bench-go: ## Go benchmarks of the hot paths, with allocations. PKG= for a part.
 	go test -run '^$$' -bench . -benchmem $(or $(PKG),./internal/...)
 bench-stores: ## A server over S3: requests for small files, writes with S3 far away, cold reads beside plain GETs. FLAGS="-time 5s".
 	go run ./test/bench/far $(FLAGS)
-bench-smoke: ## Rates over the wire beside NFS-Ganesha, in alternating rounds. FLAGS="-time 3s" for steadier ones.
-	hack/bench-smoke.sh $(FLAGS)
 
 ##@ Generated files
 

@@ -1,0 +1,22 @@
+#!/bin/bash
+# bench.sh [bench flags]: bin/dittofs beside NFS-Ganesha from Debian, on folders of one disk: each row of the goals in
+# docs/performance.md, measured and met or not. Writes bench.md, bench.json and bench.svg to OUT (default: bin/bench). DISK= is
+# a folder on the disk to use. -h lists the flags. Without Ganesha, ours is measured alone.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/server.sh"
+cd "$REPO"
+SAY=bench
+dir=$(mktemp -d "${DISK:-${TMPDIR:-/tmp}}/bench.XXXXXX")
+port=$(free_port 14049)
+trap 'hack/ganesha/ganesha.sh down "$port"; rm -rf "$dir"' EXIT
+mkdir -m 1777 "$dir/export" "$dir/dittofs"
+server_build
+go build -o "$dir/bench" ./test/bench
+peer=()
+if hack/ganesha/ganesha.sh up "$port" "$dir/export"; then
+	peer=(-peer "ganesha=127.0.0.1:$port,/vfs,$((port + 1)),$(cat "$LAB/ganesha/$port/pid")")
+else
+	say "NFS-Ganesha cannot be had here: DittoFS alone, without ratios"
+fi
+"$dir/bench" -server bin/dittofs -dir "$dir/dittofs" -out "${OUT:-bin/bench}" "${peer[@]}" "$@"

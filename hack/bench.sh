@@ -10,7 +10,9 @@ SAY=bench
 dir=$(mktemp -d "${DISK:-${TMPDIR:-/tmp}}/bench.XXXXXX")
 port=$(free_port 14049)
 trap 'hack/ganesha/ganesha.sh down "$port"; rm -rf "$dir"' EXIT
+chmod 711 "$dir" # PostgreSQL and Ganesha's clients come as other users
 mkdir -m 1777 "$dir/export" "$dir/dittofs"
+"$REPO/hack/apt.sh" postgresql || say "no PostgreSQL: without its rows"
 server_build
 go build -o "$dir/bench" ./test/bench
 peer=()

@@ -14,7 +14,7 @@ import (
 
 func tiny(t *testing.T, more ...string) *options {
 	t.Helper()
-	o, err := parse(append([]string{"-dir", t.TempDir(), "-time", "20ms", "-rounds", "2", "-size", "16", "-entries", "500", "-removes", "100"}, more...))
+	o, err := parse(append([]string{"-dir", t.TempDir(), "-time", "20ms", "-rounds", "2", "-size", "16", "-entries", "500", "-removes", "100", "-files", "2000", "-clients", "20", "-tail", "100ms"}, more...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestAGoalIsMetByTheMedianOfTheRatios(t *testing.T) {
 func TestBadFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"-peer", "ganesha"}, {"-peer", "a=127.0.0.1:1,vfs"}, {"-peer", "a=127.0.0.1,/vfs"}, {"-peer", "a=127.0.0.1:1,/vfs,2,x"},
-		{"-conns", "0"}, {"-depth", "65"}, {"-rounds", "0"}, {"-size", "0"}, {"-size", "x"}, {"-only", "("}, {"more"},
+		{"-conns", "0"}, {"-depth", "65"}, {"-rounds", "0"}, {"-size", "0"}, {"-size", "x"}, {"-files", "10"}, {"-only", "("}, {"more"},
 	} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v is taken", args)

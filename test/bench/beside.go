@@ -9,10 +9,6 @@ import (
 
 // beside measures our server and the peer, if there is one, in alternating rounds. dir is for our stores.
 func beside(o *options, dir string) ([]*Result, error) {
-	wanted := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !o.only.MatchString(r.name) })
-	if len(wanted) == 0 {
-		return nil, nil
-	}
 	srv, err := startOurs(o, dir, "ours", onDisk)
 	if err != nil {
 		return nil, err
@@ -22,6 +18,11 @@ func beside(o *options, dir string) ([]*Result, error) {
 	if o.peer != nil {
 		targets = append(targets, o.peer)
 	}
+	return besides(o, rows, targets...)
+}
+
+// besides measures those of the rows that are wanted at one server, or at two.
+func besides(o *options, rows []row, targets ...*target) ([]*Result, error) {
 	var benches []*bench
 	for _, t := range targets {
 		b, err := connect(o, t)
@@ -32,7 +33,10 @@ func beside(o *options, dir string) ([]*Result, error) {
 		benches = append(benches, b)
 	}
 	var results []*Result
-	for _, r := range wanted {
+	for _, r := range rows {
+		if !o.only.MatchString(r.name) {
+			continue
+		}
 		samples, err := alternate(&r, benches, o.rounds)
 		if err != nil {
 			return nil, err
@@ -110,11 +114,15 @@ func compare(r *row, samples [][]sample) *Result {
 	res.Peer = r.unit.rate(res.PeerFigures.Rate.Median)
 	var ratios []float64
 	for i := range samples[0] {
-		ratios = append(ratios, samples[0][i].value/samples[1][i].value)
+		ratio := samples[0][i].value / samples[1][i].value
+		if r.goal.slower {
+			ratio = 1 / ratio
+		}
+		ratios = append(ratios, ratio)
 	}
 	s := spread(ratios)
 	met := s.Median >= r.goal.ratio
-	if r.goal.atMost {
+	if r.goal.atMost || r.goal.slower {
 		met = s.Median <= r.goal.ratio
 	}
 	if res.PeerFigures.CPUPerUnit > 0 {
@@ -127,6 +135,8 @@ func compare(r *row, samples [][]sample) *Result {
 
 func (g goal) text() string {
 	switch {
+	case g.slower:
+		return fmt.Sprintf("≤ %.1f× slower", g.ratio)
 	case g.atMost:
 		return fmt.Sprintf("≤ %.1f×", g.ratio)
 	case g.cost:

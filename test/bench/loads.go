@@ -91,11 +91,20 @@ func write(h nfsclient.Handle, size int) call {
 	}
 }
 
-// create makes empty files in a directory.
-func create(dir nfsclient.Handle) call {
+// lookupAny looks up files that makes has made, n in each of the directories.
+func lookupAny(dirs []nfsclient.Handle, n int) call {
+	return func(args *xdr.Encoder) (uint32, int) {
+		args.Opaque(dirs[rand.IntN(len(dirs))])
+		args.String(nameOf(rand.IntN(n)))
+		return nfsclient.ProcLookup, 1
+	}
+}
+
+// createIn makes empty files in all directories by turns.
+func createIn(dirs []nfsclient.Handle, prefix string) call {
 	n := 0
 	return func(args *xdr.Encoder) (uint32, int) {
-		putCreate(args, dir, nameOf(n))
+		putCreate(args, dirs[n%len(dirs)], prefix+strconv.Itoa(n))
 		n++
 		return nfsclient.ProcCreate, 1
 	}
@@ -142,4 +151,22 @@ func pattern(n int) []byte {
 		b[i] = byte(i * 11)
 	}
 	return b
+}
+
+// paced is a call that is repeated, with the time that each took.
+type paced struct {
+	call call
+	sent [maxDepth]time.Time
+	seen *histogram
+}
+
+func (p *paced) Next(slot int, args *xdr.Encoder) (uint32, bool) {
+	p.sent[slot] = time.Now()
+	proc, _ := p.call(args)
+	return proc, true
+}
+
+func (p *paced) Done(slot int, results *xdr.Decoder) error {
+	p.seen.record(time.Since(p.sent[slot]))
+	return status(results)
 }

@@ -29,6 +29,9 @@ type options struct {
 	size                 int64         // bytes of the new file that is written
 	entries              int           // of the directory that is listed
 	removes              int           // files that a round removes
+	files                int           // most that a server has
+	clients              int           // most that it has
+	tail                 time.Duration // at half load
 	only                 *regexp.Regexp
 }
 
@@ -49,6 +52,9 @@ func parse(args []string) (*options, error) {
 	f.Func("size", "MiB of the new file that is written (default 512; the goal is for 4096)", mebibytes(&o.size, 512))
 	f.IntVar(&o.entries, "entries", 100_000, "entries of the directory that is listed")
 	f.IntVar(&o.removes, "removes", 8_000, "files that are removed in a round")
+	f.IntVar(&o.files, "files", 100_000, "files of the largest server (the goals are for 1000000)")
+	f.IntVar(&o.clients, "clients", 1000, "clients of that server")
+	f.DurationVar(&o.tail, "tail", 10*time.Second, "time at half load (the goal is for 10m)")
 	only := f.String("only", "", "regular expression of the rows to measure")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -57,8 +63,8 @@ func parse(args []string) (*options, error) {
 	if o.only, err = regexp.Compile("(?i)" + *only); err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
 	}
-	if o.conns < 1 || o.depth < 1 || o.depth > maxDepth/4 || o.rounds < 1 || f.NArg() > 0 {
-		return nil, fmt.Errorf("-conns and -rounds are 1 at least, -depth is 1 to %d, and there are no arguments but flags", maxDepth/4)
+	if o.conns < 1 || o.depth < 1 || o.depth > maxDepth/4 || o.rounds < 1 || o.files < 1000 || f.NArg() > 0 {
+		return nil, fmt.Errorf("-conns and -rounds are 1 at least, -files 1000, -depth is 1 to %d, and there are no arguments but flags", maxDepth/4)
 	}
 	return o, nil
 }
@@ -84,8 +90,11 @@ func run(o *options) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
+	if err := os.Chmod(temp, 0o711); err != nil { // PostgreSQL runs as another user
+		return err
+	}
 	r := newReport(o)
-	if r.Results, err = beside(o, temp); err != nil {
+	if r.Results, err = measureAll(o, temp); err != nil {
 		return err
 	}
 	r.finish()

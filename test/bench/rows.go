@@ -7,10 +7,12 @@ import (
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
-// goal bounds the ratio of ours to the peer's: at least, or at most for times. cost asks that no more CPU is used for a unit.
+// goal bounds the ratio of ours to the peer's: at least, or at most for times. slower bounds how many times slower ours may be.
+// cost asks that no more CPU is used for a unit.
 type goal struct {
 	ratio  float64
 	atMost bool
+	slower bool
 	cost   bool
 }
 
@@ -55,7 +57,7 @@ func (b *bench) makeNames() (err error) {
 		return nil
 	}
 	if b.names, err = b.mkdir(b.dir, "names"); err == nil {
-		b.files, err = b.makeFiles([]nfsclient.Handle{b.names}, names)
+		b.files, err = b.makeFiles([]nfsclient.Handle{b.names}, names, b.o.depth)
 	}
 	return err
 }
@@ -80,7 +82,7 @@ func (b *bench) makeWrite() error {
 
 func (b *bench) makeFull() (err error) {
 	if b.full, err = b.mkdir(b.dir, "full"); err == nil {
-		_, err = b.makeFiles([]nfsclient.Handle{b.full}, b.o.entries)
+		_, err = b.makeFiles([]nfsclient.Handle{b.full}, b.o.entries, b.o.depth)
 	}
 	return err
 }
@@ -125,7 +127,7 @@ func (b *bench) creates() (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	return b.drive(b.o.depth, b.each(func(i int) load { return b.until(create(dirs[i])) }))
+	return b.drive(b.o.depth, b.each(func(i int) load { return b.until(createIn(dirs[i:i+1], "file")) }))
 }
 
 func (b *bench) smallFiles() (sample, error) {
@@ -148,10 +150,10 @@ func (b *bench) removes() (sample, error) {
 		return sample{}, err
 	}
 	n := b.o.removes / b.o.conns
-	if _, err := b.makeFiles(dirs, n); err != nil {
+	if _, err := b.makeFiles(dirs, n, b.o.depth); err != nil {
 		return sample{}, err
 	}
-	return b.drive(b.o.depth, b.each(func(i int) load { return &removes{dir: dirs[i], n: n} }))
+	return b.drive(b.o.depth, b.each(func(i int) load { return &removes{dirs: dirs[i : i+1], prefix: "file", n: n} }))
 }
 
 // oneByOne is the median time of a call when no other is outstanding.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/xdr"
@@ -40,9 +41,10 @@ func (m *makes) Done(_ int, results *xdr.Decoder) error {
 
 func (m *makes) count() int { return len(m.handles) }
 
-// removes removes the first n files of a directory.
+// removes removes the first n files that createIn has made with the prefix.
 type removes struct {
-	dir     nfsclient.Handle
+	dirs    []nfsclient.Handle
+	prefix  string
 	n       int
 	removed int
 }
@@ -52,8 +54,8 @@ func (r *removes) Next(_ int, args *xdr.Encoder) (uint32, bool) {
 		return 0, false
 	}
 	r.n--
-	args.Opaque(r.dir)
-	args.String(nameOf(r.n))
+	args.Opaque(r.dirs[r.n%len(r.dirs)])
+	args.String(r.prefix + strconv.Itoa(r.n))
 	return nfsclient.ProcRemove, true
 }
 

@@ -65,6 +65,15 @@ logging:  {level: warn}
 
 // startOurs starts a server of ours in a new directory of dir.
 func startOurs(o *options, dir, name, stores string) (*process.Server, error) {
+	s, err := newOurs(o, dir, name, stores)
+	if err == nil {
+		_, err = s.Start()
+	}
+	return s, err
+}
+
+// newOurs is startOurs without the start.
+func newOurs(o *options, dir, name, stores string) (*process.Server, error) {
 	if o.server == "" {
 		var err error
 		if o.server, err = process.Build(dir); err != nil {
@@ -78,9 +87,6 @@ func startOurs(o *options, dir, name, stores string) (*process.Server, error) {
 	s, err := process.New(o.server, home)
 	if err == nil {
 		err = s.Configure(stores)
-	}
-	if err == nil {
-		_, err = s.Start()
 	}
 	return s, err
 }

@@ -71,7 +71,7 @@ func (p *Pipeline) Run(depth int, load Load) (answered int, err error) {
 		if err := p.flush(); err != nil {
 			return answered, err
 		}
-		if err := p.fill(); err != nil {
+		if err := p.fill(time.Now().Add(p.timeout)); err != nil {
 			return answered, err
 		}
 		for {
@@ -124,12 +124,12 @@ func (p *Pipeline) flush() error {
 	return err
 }
 
-func (p *Pipeline) fill() error {
+func (p *Pipeline) fill(deadline time.Time) error {
 	if p.r > 0 && (p.r == p.w || len(p.in)-p.w < len(p.in)/2) {
 		p.w = copy(p.in, p.in[p.r:p.w])
 		p.r = 0
 	}
-	if err := p.nc.SetReadDeadline(time.Now().Add(p.timeout)); err != nil {
+	if err := p.nc.SetReadDeadline(deadline); err != nil {
 		return err
 	}
 	n, err := p.nc.Read(p.in[p.w:])

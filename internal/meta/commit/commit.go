@@ -294,6 +294,7 @@ func (l *Log) finish(g *group, err error) {
 	l.pending -= g.cost
 	l.commits++
 	l.batches += g.batches
+	g.forget()
 	close(g.done)
 	l.space.Broadcast()
 }

@@ -376,3 +376,15 @@ func TestASnapshotHoldsWhatIsDurableAndNotWhatIsOnlyVisible(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestATicketThatIsDoneKeepsNothingOfItsBatch(t *testing.T) {
+	l := New(context.Background(), memory.Open())
+	defer l.Close()
+	ticket := l.Submit(put("a", "1"))
+	if err := ticket.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if g := ticket.g; g.ops != nil || g.byKey != nil || g.index != nil {
+		t.Error("inodes keep their last ticket: it must not keep what was written with it")
+	}
+}

@@ -21,11 +21,11 @@ type group struct {
 	bytes   int // of keys and values submitted
 	cost    int // of memory
 
-	index keyIndex
+	index *keyIndex
 }
 
 func newGroup() *group {
-	return &group{done: make(chan struct{}), byKey: make(map[string]int)}
+	return &group{done: make(chan struct{}), byKey: make(map[string]int), index: &keyIndex{}}
 }
 
 // set makes value (nil: absent) the state of key.
@@ -53,6 +53,9 @@ func (g *group) get(key []byte) (value []byte, ok bool) {
 	}
 	return g.ops[i].Value, true
 }
+
+// forget drops what the store has now: tickets are kept for long, by every inode for its last change. The caller holds Log.mu.
+func (g *group) forget() { g.ops, g.byKey, g.index = nil, nil, nil }
 
 // batch is what the store applies.
 func (g *group) batch() *meta.Batch {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	defaultCache = 32 << 20
+	defaultCache = 64 << 20
 	memTableSize = 16 << 20
 )
 

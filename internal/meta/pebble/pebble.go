@@ -173,6 +173,9 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 		return nil, err
 	}
 	defer leave()
+	if len(keys) >= manyKeys {
+		return getMany(ctx, s.db, keys)
+	}
 	values := make([][]byte, len(keys))
 	for i, key := range keys {
 		if values[i], err = get(s.db, key); err != nil {

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,6 +154,9 @@ func (s *syncer) wait(run func() error) error {
 			continue
 		}
 		s.running = true
+		s.mu.Unlock()
+		runtime.Gosched() // whoever can run may have written, and joins
+		s.mu.Lock()
 		s.started++
 		s.mu.Unlock()
 		err := run()

@@ -114,7 +114,7 @@ func (c *conn) flush() error {
 	}
 	b := c.batch
 	c.batch = nil
-	return c.out.send(b)
+	return c.out.send(b, false)
 }
 
 // open returns the batch for the next inline reply.

@@ -177,7 +177,7 @@ func (c *conn) serveApart(inline *Call, rec record) error {
 		return err
 	}
 	c.calls.Add(1)
-	go c.serveCall(call, c.reader.now)
+	c.srv.workers.do(job{c, call, c.reader.now})
 	return nil
 }
 
@@ -251,7 +251,7 @@ func (c *conn) reserve(call *Call) error {
 	return err
 }
 
-// serveCall is the goroutine of one call.
+// serveCall serves one call on a goroutine.
 func (c *conn) serveCall(call *Call, arrived time.Time) {
 	defer c.calls.Done()
 	b := newBatch()
@@ -263,7 +263,7 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 	}
 	held := call.held
 	c.recycle(call)
-	_ = c.out.send(b) // a failure ends the connection, which its reader notices
+	_ = c.out.send(b, len(c.inFlight) > 1) // a failure ends the connection, which its reader notices
 	c.srv.held.Release(held)
 	<-c.inFlight
 }

@@ -93,6 +93,7 @@ type Server struct {
 	drc      *drc
 	arriving *semaphore.Weighted // bytes of large records, from their first large part to the end of their call
 	held     *semaphore.Weighted // bytes of calls on goroutines
+	workers  workers
 
 	ctx    context.Context // of all handlers
 	cancel context.CancelFunc
@@ -214,11 +215,13 @@ func (s *Server) start(nc net.Conn) {
 		return
 	}
 	s.opts.Observer.Connections(1)
+	s.workers.connections(1)
 	go c.serve()
 }
 
 func (s *Server) forget(c *conn) {
 	s.opts.Observer.Connections(-1)
+	s.workers.connections(-1)
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()

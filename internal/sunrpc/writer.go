@@ -2,6 +2,7 @@ package sunrpc
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,8 +41,9 @@ func newWriter(nc net.Conn, timeout time.Duration, sent *atomic.Uint64) *writer 
 	return w
 }
 
-// send queues b and takes it over. It returns the connection's failure.
-func (w *writer) send(b *batch) error {
+// send queues b and takes it over. It returns the connection's failure. If more replies are expected, the ones that are ready
+// in this moment are let in before anything is written: one sync ends the wait of many calls.
+func (w *writer) send(b *batch, more bool) error {
 	w.mu.Lock()
 	for w.err == nil && w.queued > maxQueued {
 		w.room.Wait()
@@ -62,6 +64,11 @@ func (w *writer) send(b *batch) error {
 		return nil
 	}
 	w.writing = true
+	if more {
+		w.mu.Unlock()
+		runtime.Gosched()
+		w.mu.Lock()
+	}
 	for w.err == nil && len(w.queue) > 0 {
 		w.writeQueue()
 	}

@@ -75,7 +75,7 @@ fuzz: ## Every fuzz target for FUZZTIME (30s) each. PKG=./internal/xdr for a par
 bench: ## Every goal of docs/performance.md beside NFS-Ganesha: table, bin/bench/bench.{md,json,svg}. FLAGS="-only READ", -h.
 	hack/bench.sh $(FLAGS)
 bench-smoke: ## The same in a minute, with rougher figures.
-	hack/bench.sh -rounds 3 -time 300ms -size 128 -entries 10000 -removes 2000 -files 5000 -clients 100 -tail 2s $(FLAGS)
+	hack/bench.sh -rounds 3 -time 300ms -size 128 -entries 10000 -removes 2000 -files 5000 -clients 100 -tail 2s -kclient "" $(FLAGS)
 bench-go: ## Go benchmarks of the hot paths, with allocations. PKG= for a part.
 	go test -run '^$$' -bench . -benchmem $(or $(PKG),./internal/...)
 bench-stores: ## A server over S3: requests for small files, writes with S3 far away, cold reads beside plain GETs. FLAGS="-time 5s".

@@ -12,6 +12,7 @@ port=$(free_port 14049)
 trap 'hack/ganesha/ganesha.sh down "$port"; rm -rf "$dir"' EXIT
 chmod 711 "$dir" # PostgreSQL and Ganesha's clients come as other users
 mkdir -m 1777 "$dir/export" "$dir/dittofs"
+"$REPO/hack/apt.sh" libnfs-utils || say "no libnfs: without its rows"
 "$REPO/hack/apt.sh" postgresql || say "no PostgreSQL: without its rows"
 server_build
 go build -o "$dir/bench" ./test/bench
@@ -21,4 +22,6 @@ if hack/ganesha/ganesha.sh up "$port" "$dir/export"; then
 else
 	say "NFS-Ganesha cannot be had here: DittoFS alone, without ratios"
 fi
-"$dir/bench" -server bin/dittofs -dir "$dir/dittofs" -out "${OUT:-bin/bench}" "${peer[@]}" "$@"
+guest=()
+! hack/cluster/possible.sh guest >/dev/null 2>&1 || guest=(-kclient hack/kclient/kclient.sh)
+"$dir/bench" -server bin/dittofs -dir "$dir/dittofs" -out "${OUT:-bin/bench}" "${peer[@]}" "${guest[@]}" "$@"

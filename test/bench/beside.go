@@ -9,7 +9,16 @@ import (
 
 // beside measures our server and the peer, if there is one, in alternating rounds. dir is for our stores.
 func beside(o *options, dir string) ([]*Result, error) {
-	srv, err := startOurs(o, dir, "ours", onDisk)
+	return withPeer(o, dir, func(benches []*bench) ([]*Result, error) { return inTurns(o, rows, benches) })
+}
+
+// withPeer starts a server of ours and connects to it and to the peer, if there is one.
+func withPeer(o *options, dir string, measure func([]*bench) ([]*Result, error)) ([]*Result, error) {
+	home, err := os.MkdirTemp(dir, "beside-")
+	if err != nil {
+		return nil, err
+	}
+	srv, err := startOurs(o, home, "ours", onDisk)
 	if err != nil {
 		return nil, err
 	}
@@ -18,11 +27,11 @@ func beside(o *options, dir string) ([]*Result, error) {
 	if o.peer != nil {
 		targets = append(targets, o.peer)
 	}
-	return besides(o, rows, targets...)
+	return connected(o, targets, measure)
 }
 
-// besides measures those of the rows that are wanted at one server, or at two.
-func besides(o *options, rows []row, targets ...*target) ([]*Result, error) {
+// connected connects to the targets for as long as they are measured.
+func connected(o *options, targets []*target, measure func([]*bench) ([]*Result, error)) ([]*Result, error) {
 	var benches []*bench
 	for _, t := range targets {
 		b, err := connect(o, t)
@@ -32,6 +41,11 @@ func besides(o *options, rows []row, targets ...*target) ([]*Result, error) {
 		defer b.close()
 		benches = append(benches, b)
 	}
+	return measure(benches)
+}
+
+// inTurns measures those of the rows that are wanted at one server, or at two.
+func inTurns(o *options, rows []row, benches []*bench) ([]*Result, error) {
 	var results []*Result
 	for _, r := range rows {
 		if !o.only.MatchString(r.name) {
@@ -106,7 +120,9 @@ type Result struct {
 func compare(r *row, samples [][]sample) *Result {
 	res := &Result{Row: r.name, Goal: r.goal.text(), OursFigures: figures(samples[0]), bound: r.goal.ratio}
 	res.Ours = r.unit.rate(res.OursFigures.Rate.Median)
-	res.Note = "CPU " + r.unit.cost(res.OursFigures.CPUPerUnit)
+	if res.OursFigures.CPUPerUnit > 0 {
+		res.Note = "CPU " + r.unit.cost(res.OursFigures.CPUPerUnit)
+	}
 	if len(samples) == 1 {
 		return res
 	}

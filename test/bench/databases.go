@@ -53,5 +53,7 @@ func databases(o *options, dir string) ([]*Result, error) {
 		return nil, err
 	}
 	defer kill(other)
-	return besides(o, databaseRows, targetOf("PostgreSQL", ours), targetOf("Pebble", other))
+	return connected(o, []*target{targetOf("PostgreSQL", ours), targetOf("Pebble", other)}, func(benches []*bench) ([]*Result, error) {
+		return inTurns(o, databaseRows, benches)
+	})
 }

@@ -32,6 +32,7 @@ type options struct {
 	files                int           // most that a server has
 	clients              int           // most that it has
 	tail                 time.Duration // at half load
+	kclient              string        // path of hack/kclient/kclient.sh
 	only                 *regexp.Regexp
 }
 
@@ -55,6 +56,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.files, "files", 100_000, "files of the largest server (the goals are for 1000000)")
 	f.IntVar(&o.clients, "clients", 1000, "clients of that server")
 	f.DurationVar(&o.tail, "tail", 10*time.Second, "time at half load (the goal is for 10m)")
+	f.StringVar(&o.kclient, "kclient", "", "path of hack/kclient/kclient.sh, for the rows of the kernel's client")
 	only := f.String("only", "", "regular expression of the rows to measure")
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -15,6 +15,8 @@ func parts() []part {
 	}
 	return []part{
 		{compared, beside},
+		{[]string{rowLibnfsWrite, rowLibnfsRead}, libnfs},
+		{[]string{rowKernel}, kernel},
 		{[]string{rowTail}, tail},
 		{[]string{rowIdle, rowFlat, rowMemory, rowStart}, manyFiles},
 		{[]string{rowPostgresCreate, rowPostgresLookup}, databases},

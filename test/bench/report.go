@@ -61,7 +61,7 @@ func (r *Result) cells() []string {
 	if r.Ratio != nil {
 		ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", r.Ratio.Median, r.Ratio.Min, r.Ratio.Max)
 	}
-	if r.OursFigures != nil {
+	if r.OursFigures != nil && r.OursFigures.RSS > 0 {
 		rss = mib(r.OursFigures.RSS)
 	}
 	if r.PeerFigures != nil && r.PeerFigures.RSS > 0 {

@@ -55,6 +55,13 @@ func (t *target) root() (nfsclient.Handle, error) {
 	return h, nil
 }
 
+// url names a file of the directory that clients mount, as libnfs does.
+func (t *target) url(name string) string {
+	host, port, _ := net.SplitHostPort(t.addr)
+	_, mount, _ := net.SplitHostPort(t.mount)
+	return fmt.Sprintf("nfs://%s%s/%s?version=3&nfsport=%s&mountport=%s", host, t.export, name, port, mount)
+}
+
 // onDisk are the stores of the default configuration.
 const onDisk = `
 cache:    {path: DIR/cache, size: 8GiB}

@@ -12,12 +12,15 @@ const (
 	calls  unit = iota // and the like, a second
 	bytes              // a second
 	micros             // a time, in microseconds
+	runs               // a second; shown as the time of one
 )
 
 func (u unit) rate(v float64) string {
 	switch u {
 	case bytes:
 		return fmt.Sprintf("%.2f GiB/s", v/(1<<30))
+	case runs:
+		return fmt.Sprintf("%.2f s", 1/v)
 	case micros:
 		return fmt.Sprintf("%.0f µs", v)
 	}

@@ -2,6 +2,7 @@ package vfs_test
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -161,5 +162,56 @@ func BenchmarkRead4K(b *testing.B) {
 			buf.Release()
 			n++
 		}
+	})
+}
+
+// BenchmarkReadDirPlus lists a directory of 10,000 files with their attributes, from memory as far as they are there; an
+// operation is an entry.
+func BenchmarkReadDirPlus(b *testing.B) {
+	overStores(b, func(b *testing.B, fs vfs.FileSystem, top vfs.ID) {
+		const files = 10_000
+		var wg sync.WaitGroup
+		for worker := range 100 {
+			wg.Go(func() {
+				for i := range files / 100 {
+					if _, _, err := fs.Create(asRoot, top, fmt.Sprint("f", worker, "-", i), vfs.CreateUnchecked, vfs.SetAttr{}, vfs.Verifier{}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		b.ResetTimer()
+		for left := b.N; left > 0; {
+			_, _, err := fs.ReadDir(asRoot, top, 0, true, func(vfs.DirEntry) bool {
+				left--
+				return left > 0
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkRemoveParallel removes files durably, from 64 clients.
+func BenchmarkRemoveParallel(b *testing.B) {
+	overStores(b, func(b *testing.B, fs vfs.FileSystem, top vfs.ID) {
+		var made, gone atomic.Int64
+		b.SetParallelism(32)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				benchFile(b, fs, top, fmt.Sprint("f", made.Add(1)))
+			}
+		})
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := fs.Remove(asRoot, top, fmt.Sprint("f", gone.Add(1))); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
 	})
 }

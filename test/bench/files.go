@@ -46,6 +46,10 @@ var layouts = []layout{
 // manyFiles measures servers with few files and with many.
 func manyFiles(o *options, dir string) ([]*Result, error) {
 	var results []*Result
+	layouts, counts := layouts, sizes(o.files)
+	if !o.only.MatchString(rowFlat) { // the largest server is enough
+		layouts, counts = layouts[1:], counts[len(counts)-1:]
+	}
 	for i, l := range layouts {
 		var worlds []*world
 		defer func() {
@@ -54,21 +58,23 @@ func manyFiles(o *options, dir string) ([]*Result, error) {
 				kill(w.srv)
 			}
 		}()
-		for _, size := range sizes(o.files) {
+		for _, size := range counts {
 			w, idle, err := newWorld(o, dir, l, size)
 			if err != nil {
 				return nil, err
 			}
 			worlds = append(worlds, w)
-			if i == 0 && size == sizes(o.files)[0] {
+			if i == 0 && size == counts[0] {
 				results = append(results, atMost(rowIdle, idle, idleAtMost, mib, "after the start, without files"))
 			}
 		}
-		flat, err := flatness(o, l, worlds)
-		if err != nil {
-			return nil, err
+		if len(counts) > 1 {
+			flat, err := flatness(o, l, worlds)
+			if err != nil {
+				return nil, err
+			}
+			results = append(results, flat...)
 		}
-		results = append(results, flat...)
 		if i == len(layouts)-1 {
 			last, err := crowdAndKill(o, worlds[len(worlds)-1])
 			if err != nil {
@@ -153,7 +159,7 @@ func flatResult(op string, l layout, worlds []*world, times [][]float64) *Result
 		for round := range times[i] {
 			ratios = append(ratios, times[i][round]/times[0][round])
 		}
-		if s := spread(ratios); s.Median > worst.Median && i > 0 || len(worlds) == 1 {
+		if s := spread(ratios); s.Median > worst.Median && i > 0 {
 			worst = s
 		}
 		if res.Note += fmt.Sprintf("%.1f µs with %s", median(times[i])*1e6, thousands(w.size)); i < len(worlds)-1 {

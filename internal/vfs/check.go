@@ -389,7 +389,11 @@ func (c *checker) readLists() error {
 			d.listed++
 			d.listing -= c.sum(cookie, value)
 		} else if c.lost[dir] == nil && !c.damaged[dir] {
-			c.fault(FaultListing, dir, dropListed(dir, cookie), "is no directory, but has listed entries")
+			fix := dropListed(dir, cookie)
+			if d != nil {
+				fix = nil // its type may be what is damaged
+			}
+			c.fault(FaultListing, dir, fix, "is no directory, but has listed entries")
 		}
 	})
 }

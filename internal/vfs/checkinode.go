@@ -48,7 +48,11 @@ func (c *checker) checkDirectory(ino uint64, n *checked) {
 		c.fault(FaultLinks, ino, setLinks(ino, 2+n.subdirs), "has link count %d and %d subdirectories", n.nlink, n.subdirs)
 	}
 	if n.entries != n.contains || n.entries != n.listed {
-		c.fault(FaultEntries, ino, setEntries(ino, n.contains), "counts %d entries, has %d names and lists %d", n.entries, n.contains, n.listed)
+		var fix *fix // if it is the list that is wrong, that is reported and mended for itself
+		if n.entries != n.contains {
+			fix = setEntries(ino, n.contains)
+		}
+		c.fault(FaultEntries, ino, fix, "counts %d entries, has %d names and lists %d", n.entries, n.contains, n.listed)
 	}
 	if share, top := c.roots[ino]; top {
 		if n.names != 0 || n.parent != ino || n.share != share {
@@ -108,7 +112,7 @@ func (c *checker) checkListing(dir uint64) error {
 	err := scanAll(c.ctx, c.r, key64(prefixDirent, dir), func(key, value []byte) {
 		name := string(key[8:])
 		e, err := decodeDirent(value)
-		if err != nil {
+		if err != nil || name == "" {
 			return // reported before
 		}
 		if other, twice := byCookie[e.cookie]; twice {
@@ -121,6 +125,9 @@ func (c *checker) checkListing(dir uint64) error {
 		return err
 	}
 	if err := scanAll(c.ctx, c.r, key64(prefixList, dir), func(key, value []byte) {
+		if len(key) != 16 {
+			return // reported before
+		}
 		cookie := binary.BigEndian.Uint64(key[8:])
 		p, ok := byCookie[cookie]
 		switch {

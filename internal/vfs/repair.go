@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -62,11 +63,13 @@ var errLeft = errors.New("left as it is")
 
 // mend mends the faults and returns how many it could.
 func mend(ctx context.Context, s meta.Store, faults []Fault, told func(Fault, string)) (done int, err error) {
-	e := &editor{ctx: ctx, s: s, changed: map[string][]byte{}}
+	e := &editor{ctx: ctx, s: s, changed: map[string][]byte{}, draft: map[string][]byte{}}
 	var mended []Fault
 	for i, f := range faults {
+		clear(e.draft)
 		switch err := f.fix.do(e); {
 		case err == nil:
+			maps.Copy(e.changed, e.draft)
 			mended = append(mended, f)
 		case !errors.Is(err, errLeft):
 			return done, fmt.Errorf("repair of inode %d: %w", f.Inode, err)
@@ -85,16 +88,19 @@ func mend(ctx context.Context, s meta.Store, faults []Fault, told func(Fault, st
 	return done, nil
 }
 
-// editor collects changes and shows them to those that come after.
+// editor collects changes and shows them to those that come after. The draft
+// is of the repair under way: if it comes to nothing, nothing of it stays.
 type editor struct {
-	ctx     context.Context
-	s       meta.Store
-	changed map[string][]byte // nil: deleted
+	ctx            context.Context
+	s              meta.Store
+	changed, draft map[string][]byte // nil: deleted
 }
 
 func (e *editor) get(key []byte) ([]byte, error) {
-	if v, ok := e.changed[string(key)]; ok {
-		return v, nil
+	for _, changes := range []map[string][]byte{e.draft, e.changed} {
+		if v, ok := changes[string(key)]; ok {
+			return v, nil
+		}
 	}
 	got, err := e.s.Get(e.ctx, key)
 	if err != nil {
@@ -103,8 +109,8 @@ func (e *editor) get(key []byte) ([]byte, error) {
 	return got[0], nil
 }
 
-func (e *editor) put(key, value []byte) { e.changed[string(key)] = value }
-func (e *editor) delete(key []byte)     { e.changed[string(key)] = nil }
+func (e *editor) put(key, value []byte) { e.draft[string(key)] = value }
+func (e *editor) delete(key []byte)     { e.draft[string(key)] = nil }
 
 // apply makes the changes durable, all at once.
 func (e *editor) apply() error {
@@ -117,6 +123,9 @@ func (e *editor) apply() error {
 		}
 	}
 	clear(e.changed)
+	if b.Len() == 0 {
+		return nil
+	}
 	return e.s.Apply(e.ctx, b)
 }
 
@@ -303,7 +312,11 @@ func (e *editor) lostAndFound(share uint32) (uint64, error) {
 			root = binary.BigEndian.Uint64(value[4:])
 		}
 	})
-	if err == nil && root == 0 {
+	if err != nil {
+		return 0, err
+	}
+	top, err := e.record(root)
+	if err == nil && top.typ != TypeDirectory {
 		err = errLeft
 	}
 	if err != nil {

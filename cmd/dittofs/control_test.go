@@ -504,7 +504,7 @@ func TestOnlyTheServersUserMayConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := cmd.CombinedOutput()
-	if err == nil && cmd.ProcessState == nil {
+	if cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("dittofs: permission denied at the socket %s; only the server's user may connect: run this as uid %d, with sudo -u '#%d' dittofs ...\n", socket, os.Getuid(), os.Getuid())

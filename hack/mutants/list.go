@@ -57,6 +57,30 @@ var mutants = []mutant{
 		pkg: "./internal/data", run: "TestEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless",
 	},
 	{
+		name: "control-token-not-compared", file: "internal/control/token.go",
+		old: "if subtle.ConstantTimeCompare(",
+		new: "if false && subtle.ConstantTimeCompare(",
+		pkg: "./internal/control", run: "TestOverTCPOnlyTheTokenOpensTheDoor",
+	},
+	{
+		name: "control-socket-for-all", file: "internal/control/listen.go",
+		old: "os.Chmod(path, 0o600)",
+		new: "os.Chmod(path, 0o666)",
+		pkg: "./internal/control", run: "TestTheSocketIsForItsOwnerAlone",
+	},
+	{
+		name: "control-cut-answer-is-complete", file: "internal/control/client.go",
+		old: "\t\treturn err\n\t}\n\treturn ErrCut\n}",
+		new: "\t\treturn err\n\t}\n\treturn nil\n}",
+		pkg: "./internal/control", run: "TestAnAnswerThatIsCutOffIsAnError",
+	},
+	{
+		name: "control-operation-ends-with-the-write-timeout", file: "internal/control/server.go",
+		old: "_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))",
+		new: "_ = time.Now()",
+		pkg: "./internal/control", run: "TestTheTimeoutOfARequestDoesNotEndALongOperation",
+	},
+	{
 		name: "recovery-accepts-torn-records", file: "internal/data/scan.go",
 		old: "return crc == rec.crc, nil",
 		new: "return true, nil",

@@ -231,8 +231,8 @@ func TestShutdownEndsOperationsAndSaysSo(t *testing.T) {
 	}
 }
 
-// TestTheTimeoutOfARequestDoesNotEndALongOperation: net/http cancels a request
-// whose read deadline passes while its handler runs.
+// TestTheTimeoutOfARequestDoesNotEndALongOperation: the time-outs of a listener
+// are of its short answers, and the admin listener has both.
 func TestTheTimeoutOfARequestDoesNotEndALongOperation(t *testing.T) {
 	s := control.NewServer(control.Options{})
 	s.Handle("long", func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {

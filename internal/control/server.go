@@ -194,8 +194,6 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, op 
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	control := http.NewResponseController(w)
-	// The time-out of reading the request would end a long operation.
-	_ = control.SetReadDeadline(time.Time{}) // a listener without deadlines needs none
 	send := func(line []byte) error {
 		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a listener without deadlines needs none
 		if _, err := w.Write(line); err != nil {

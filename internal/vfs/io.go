@@ -388,7 +388,7 @@ func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.
 			return err
 		}
 	}
-	if size == n.rec.size {
+	if size == n.rec.size && size == n.storedSize {
 		return nil
 	}
 	// One of very many extents gets shorter in batches of its own; the last

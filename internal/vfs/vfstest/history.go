@@ -25,7 +25,7 @@ func RunHistories(t *testing.T, open Open, oneIn int) {
 		defer func() { e.Close() }()
 		e.share = e.addShare(mainShare)
 		e.top = e.rootOf(e.share)
-		h := &history{env: e, m: newModel(e.top), limit: e.limited(1<<40, 1<<20), counts: counts}
+		h := &history{env: e, m: newModel(e.top, e.Remote), limit: e.limited(1<<40, 1<<20), counts: counts}
 		h.m.top.id = h.limit
 		rt.Repeat(h.actions())
 		h.compare(true)

@@ -13,6 +13,9 @@ type model struct {
 	top   *inode
 	all   []*inode // that were ever made, in order
 	bytes uint64   // in files, holes not counted
+	// remote: durability "remote", where a truncation does not make unstable
+	// data durable.
+	remote bool
 }
 
 // inode of the model. A removed one has no links.
@@ -58,10 +61,10 @@ func (c contents) resized(n int) contents {
 	return r
 }
 
-func newModel(top vfs.ID) *model {
+func newModel(top vfs.ID, remote bool) *model {
 	n := &inode{id: top, typ: vfs.TypeDirectory, mode: 0o777, nlink: 2}
 	n.parent = n
-	return &model{top: n, all: []*inode{n}}
+	return &model{top: n, all: []*inode{n}, remote: remote}
 }
 
 func (m *model) live() (nodes []*inode) {
@@ -236,8 +239,15 @@ func (m *model) write(n *inode, off int, p []byte, stable bool) {
 }
 
 func (m *model) truncate(n *inode, size int) {
+	if m.remote {
+		for i, c := range n.states {
+			n.states[i] = c.resized(size)
+		}
+	}
 	m.set(n, n.now.resized(size))
-	n.durable()
+	if !m.remote {
+		n.durable()
+	}
 }
 
 func (m *model) set(n *inode, c contents) {

@@ -172,6 +172,11 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 	if n, err := s.log.Counter(s.ctx, live); err != nil || n != 0 {
 		return n < 0, err
 	}
+	deleted, ok := s.mayDelete(id)
+	if !ok {
+		return true, nil
+	}
+	defer deleted()
 	if g.rec.state != 0 {
 		if err := s.putRecord(g, recordDead); err != nil {
 			return false, err

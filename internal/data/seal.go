@@ -196,6 +196,11 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	if err != nil || n != 0 {
 		return false, err
 	}
+	deleted, ok := s.mayDelete(g.id)
+	if !ok {
+		return false, nil
+	}
+	defer deleted()
 	if g.offered {
 		if err := s.content.Delete(s.ctx, g.id.Object()); err != nil {
 			return false, fmt.Errorf("content store: %w", err)

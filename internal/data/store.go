@@ -90,6 +90,9 @@ type Options struct {
 	ExtentMemory int64
 	// FooterMemory bounds the memory of page tables; default 16 MiB.
 	FooterMemory int64
+	// Pinned says that a segment must stay in the content store though no file
+	// uses it, because a backup refers to it; nil for none. It does not block.
+	Pinned func(SegmentID) bool
 	// Disk holds Dir; default disk.OS.
 	Disk disk.FS
 }
@@ -154,6 +157,7 @@ type Store struct {
 	stats    counters
 	failed   atomic.Pointer[error]
 	failing  chan struct{} // closed after failed is set
+	keeper   keeper
 
 	ctx      context.Context // of background work
 	cancel   context.CancelFunc

@@ -50,6 +50,9 @@ type Options struct {
 	// MemTableBytes is how much is held in memory before it becomes a table,
 	// 0 means 16 MiB.
 	MemTableBytes uint64
+	// MinEpoch is the least that the epoch will be: for a store that takes the
+	// place of one whose epochs were used.
+	MinEpoch uint64
 	// FS holds the directory; nil means the operating system.
 	FS vfs.FS
 
@@ -130,7 +133,7 @@ func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err e
 	if err != nil {
 		return nil, errors.Join(err, s.unlock())
 	}
-	if err := s.start(before); err != nil {
+	if err := s.start(before, o.MinEpoch); err != nil {
 		return nil, errors.Join(err, s.closeDB())
 	}
 	return s, nil

@@ -90,12 +90,12 @@ func writeState(fs vfs.FS, dir string, st state) error {
 }
 
 // start checks that the database is whole, and begins a new epoch.
-func (s *Store) start(before *state) error {
+func (s *Store) start(before *state, minEpoch uint64) error {
 	epoch, err := s.checkWhole(before)
 	if err != nil {
 		return err
 	}
-	s.epoch = epoch + 1
+	s.epoch = max(epoch+1, minEpoch)
 	b := &meta.Batch{}
 	b.Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
 	b.Put(epochKey, binary.BigEndian.AppendUint64(nil, s.epoch))

@@ -37,7 +37,7 @@ const (
 const takeLeaseSQL = `WITH free AS MATERIALIZED (
 	SELECT set_config('synchronous_commit', 'on', true) FROM dittofs.lease l WHERE ` + leaseFree + ` FOR UPDATE
 ), taken AS (
-	UPDATE dittofs.owner o SET epoch = o.epoch + 1, attempt = 0 FROM free RETURNING o.epoch
+	UPDATE dittofs.owner o SET epoch = greatest(o.epoch + 1, $3::bigint), attempt = 0 FROM free RETURNING o.epoch
 )
 UPDATE dittofs.lease l SET epoch = taken.epoch, holder = $1, released = false, renewed = clock_timestamp(), period = $2::float8 * interval '1 microsecond',
 	backend = pg_backend_pid(), backend_start = ` + backendStart + ` FROM taken RETURNING taken.epoch`
@@ -53,7 +53,7 @@ const releaseSQL = `UPDATE dittofs.lease SET released = true
 	WHERE epoch = $1 AND set_config('synchronous_commit', 'on', true) IS NOT NULL`
 
 func (s *Store) takeLease(ctx context.Context, q querier) (epoch int64, err error) {
-	err = q.QueryRow(ctx, takeLeaseSQL, s.options.Holder, float64(s.options.OwnerLease.Microseconds())).Scan(&epoch)
+	err = q.QueryRow(ctx, takeLeaseSQL, s.options.Holder, float64(s.options.OwnerLease.Microseconds()), int64(s.options.MinEpoch)).Scan(&epoch)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return epoch, err
 	}

@@ -42,6 +42,9 @@ type Options struct {
 	// OwnerLease is how long others wait after the last heart-beat; 0 means
 	// 15 s. It is renewed three times as often.
 	OwnerLease time.Duration
+	// MinEpoch is the least that the epoch will be: for a database that takes
+	// the place of another store whose epochs were used.
+	MinEpoch uint64
 	// Logger may be nil: slog.Default().
 	Logger *slog.Logger
 	// Holder names this process to others, such as host/pid, which is the

@@ -59,6 +59,7 @@ content:
   parallel_transfers: 4
 durability: remote
 compaction: {garbage_percent: 40, rate: 8MiB}
+backup: {every: 1h30m, keep: 7}
 nfs: {listen: "[::]:12049", versions: [3], lease: 15s}
 admin: {listen: "127.0.0.1:80", socket: /run/dittofs.sock, token_file: /s/token}
 logging: {level: debug, format: json}
@@ -84,6 +85,7 @@ shares:
 		},
 		Durability:      config.DurabilityRemote,
 		Compaction:      config.Compaction{GarbagePercent: 40, Rate: 8 << 20},
+		Backup:          config.Backup{Every: 5400e9, Keep: 7},
 		NFS:             config.NFS{Listen: "[::]:12049", Versions: []string{"3"}, Lease: 15e9},
 		Admin:           config.Admin{Listen: "127.0.0.1:80", Socket: "/run/dittofs.sock", TokenFile: "/s/token"},
 		Logging:         config.Logging{Level: "debug", Format: "json"},
@@ -140,6 +142,9 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 			"compaction.garbage_percent: 3 is not between 5 and 100 (100 turns compaction off) (line 3)"},
 		{"compaction rate", with("compaction: {rate: 100}"), "compaction.rate: 100 is not between 1MiB and 64GiB (line 3)"},
 		{"durability", with("durability: never"), `durability: "never" is not one of local, remote (line 3)`},
+		{"backup too often", with("backup: {every: 10s}"), `backup.every: 10s is not between 1m and 720h (0s: none by schedule) (line 3)`},
+		{"backup into memory", with("content: {type: memory}\nbackup: {every: 1h}"), `backup.every: 1h0m0s is of no use with a store that is memory, which ends with the server; remove the key (line 4)`},
+		{"too many backups", with("backup: {keep: 1001}"), `backup.keep: 1001 is not between 1 and 1000 (line 3)`},
 		{"unknown store", with("metadata: {type: sqlite}"), `metadata.type: "sqlite" is not one of memory, pebble, postgres (line 3)`},
 		{"unknown NFS version", with(`nfs: {versions: ["3", "5"]}`), `nfs.versions[1]: "5" is not an NFS version (known: "3", "4.0", "4.1", "4.2") (line 3)`},
 		{"NFS version twice", with(`nfs: {versions: ["3", "3"]}`), `nfs.versions[1]: "3" is listed twice (line 3)`},

@@ -14,6 +14,7 @@ func base() *Config {
 		Content:         Content{Type: ContentFilesystem},
 		Durability:      DurabilityLocal,
 		Compaction:      Compaction{GarbagePercent: 30, Rate: 64 << 20},
+		Backup:          Backup{Keep: 24},
 		NFS:             NFS{Listen: "127.0.0.1:2049", Versions: []string{"3"}, Lease: Duration(90 * time.Second)},
 		Admin:           Admin{Listen: "127.0.0.1:8080"},
 		Logging:         Logging{Level: "info", Format: "text"},
@@ -79,6 +80,7 @@ func (c *Config) Defaults() {
 	setIfZero(&c.Metadata.Type, d.Metadata.Type)
 	setIfZero(&c.Content.Type, d.Content.Type)
 	setIfZero(&c.Durability, d.Durability)
+	setIfZero(&c.Backup.Keep, d.Backup.Keep)
 	setIfZero(&c.NFS.Listen, d.NFS.Listen)
 	setIfZero(&c.NFS.Lease, d.NFS.Lease)
 	setIfZero(&c.Logging.Level, d.Logging.Level)

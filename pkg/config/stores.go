@@ -105,6 +105,20 @@ func (k *checker) file(key, path string) {
 	}
 }
 
+func (k *checker) backup(c *Config) {
+	b := c.Backup
+	switch every := b.Every.Duration(); {
+	case every == 0:
+	case every < time.Minute || every > 720*time.Hour:
+		k.fault("backup.every", "%s is not between 1m and 720h (0s: none by schedule)", b.Every)
+	case c.Content.Type == ContentMemory || c.Metadata.Type == MetadataMemory:
+		k.fault("backup.every", "%s is of no use with a store that is memory, which ends with the server; remove the key", b.Every)
+	}
+	if b.Keep < 1 || b.Keep > 1000 {
+		k.fault("backup.keep", "%d is not between 1 and 1000", b.Keep)
+	}
+}
+
 // unused warns of keys that were given and belong to another type of store.
 func unused(c *Config) []Fault {
 	k := &checker{}

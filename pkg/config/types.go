@@ -18,6 +18,8 @@ type Config struct {
 	Durability Durability `yaml:"durability" json:"durability" jsonschema:"enum=local,enum=remote"`
 	// Compaction gives the space of overwritten and removed data back.
 	Compaction Compaction `yaml:"compaction" json:"compaction"`
+	// Backup says when the metadata is copied to the content store.
+	Backup Backup `yaml:"backup" json:"backup"`
 	// NFS is the protocol listener.
 	NFS NFS `yaml:"nfs" json:"nfs"`
 	// Admin is the HTTP listener of /healthz, /readyz and /metrics, and the
@@ -173,6 +175,18 @@ const (
 	DurabilityLocal  Durability = "local"
 	DurabilityRemote Durability = "remote"
 )
+
+// Backup configures copies of the metadata in the content store, from which
+// "dittofs restore" makes a metadata store again. A memory store takes none.
+type Backup struct {
+	// Every is the time between two backups; nothing is written when nothing was
+	// changed. 1m to 720h; 0s (the default) makes none but those that "dittofs
+	// backup" asks for.
+	Every Duration `yaml:"every" json:"every"`
+	// Keep is how many backups stay: the newest. Space that is freed in a share
+	// comes back when the last backup that refers to it goes. 1 to 1000.
+	Keep uint32 `yaml:"keep" json:"keep"`
+}
 
 // NFS configures the protocol listener.
 type NFS struct {

@@ -52,6 +52,7 @@ func check(c *Config) (faults, warnings []Fault) {
 	k.metadata(c.Metadata)
 	k.content(c.Content)
 	oneOf(k, "durability", c.Durability, DurabilityLocal, DurabilityRemote)
+	k.backup(c)
 	k.directories(c)
 	k.nfs(c.NFS)
 	k.admin(c)

@@ -105,12 +105,13 @@ func (s *Store) Reconsider() {
 type StoredSegment struct {
 	ID        SegmentID
 	Size      int64 // of the object, in bytes
+	Payload   int64 // bytes of files in it, live or not
 	FooterCRC uint32
 }
 
 // IndexEntry is the segment's record, for an index that is made from a backup.
 func (g StoredSegment) IndexEntry() meta.Pair {
-	rec := segmentRecord{state: recordStored, size: g.Size, footerCRC: g.FooterCRC}
+	rec := segmentRecord{state: recordStored, size: g.Size, footerCRC: g.FooterCRC, payload: g.Payload}
 	return meta.Pair{Key: segmentKey(prefixSegment, g.ID), Value: rec.encode()}
 }
 
@@ -137,7 +138,7 @@ func (s *Store) EnsureStored(ctx context.Context, ids []SegmentID) ([]StoredSegm
 	stored := make([]StoredSegment, 0, len(ids))
 	for _, id := range ids {
 		if g := s.segment(id); g != nil && g.getState() == stateStored {
-			stored = append(stored, StoredSegment{ID: id, Size: g.rec.size, FooterCRC: g.rec.footerCRC})
+			stored = append(stored, StoredSegment{ID: id, Size: g.rec.size, Payload: g.rec.payload, FooterCRC: g.rec.footerCRC})
 		}
 	}
 	return stored, nil

@@ -113,7 +113,7 @@ func TestTheIndexEntryOfAStoredSegmentIsTheOneThatTheStoreWrites(t *testing.T) {
 	w.must(err)
 	p := stored[0].IndexEntry()
 	got, err := w.log.Get(t.Context(), p.Key)
-	if err != nil || string(got[0]) != string(p.Value) {
+	if err != nil || string(got[0]) != string(p.Value) || stored[0].Payload != 6 {
 		t.Errorf("%x is %x in the index, %x here, %v", p.Key, got[0], p.Value, err)
 	}
 }

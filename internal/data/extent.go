@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -58,8 +60,20 @@ func (id SegmentID) Object() string {
 	return fmt.Sprintf("%s%08x", objectPrefix(id.Epoch()), id.Number())
 }
 
+// SegmentPrefix begins the names of all segments in the content store.
+const SegmentPrefix = "segments/"
+
 // objectPrefix begins the names of all segments of an epoch.
-func objectPrefix(epoch uint64) string { return fmt.Sprintf("segments/%016x/", epoch) }
+func objectPrefix(epoch uint64) string { return fmt.Sprintf("%s%016x/", SegmentPrefix, epoch) }
+
+// ObjectEpoch is the epoch of a segment by its name in the content store; ok
+// says that it is such a name.
+func ObjectEpoch(object string) (epoch uint64, ok bool) {
+	rest, ok := strings.CutPrefix(object, SegmentPrefix)
+	digits, _, found := strings.Cut(rest, "/")
+	epoch, err := strconv.ParseUint(digits, 16, 32)
+	return epoch, ok && found && err == nil
+}
 
 func (id SegmentID) String() string { return fmt.Sprintf("%d/%d", id.Epoch(), id.Number()) }
 

@@ -30,7 +30,8 @@ at a running server, such as status, find it by the same file.`,
 	makeGroup(root)
 	root.AddCommand(newServeCommand(environ), newConfigCommand(environ), newVersionCommand(),
 		newStatusCommand(environ), newSharesCommand(environ), newClientsCommand(environ), newGCCommand(environ),
-		newFsckCommand(environ), newScrubCommand(environ), newCompletionCommand(), newManCommand())
+		newBackupCommand(environ), newRestoreCommand(environ), newFsckCommand(environ), newScrubCommand(environ),
+		newCompletionCommand(), newManCommand())
 	return root
 }
 

@@ -1,5 +1,5 @@
-// Package report holds what a running server answers to status, shares, clients
-// and gc: the server writes it and the command line reads it, so that the two
+// Package report holds what a running server answers to status, shares, clients,
+// gc and backup: the server writes it and the command line reads it, so that the two
 // cannot drift. Its JSON is what --output json prints, so names stay. It imports
 // pkg/health alone.
 package report

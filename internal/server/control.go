@@ -18,6 +18,7 @@ func (s *server) registerOperations() {
 	s.control.Handle("clients", s.controlClients)
 	s.control.Handle("gc", s.controlGC)
 	s.registerFsck()
+	s.control.Handle("backup", s.controlBackup)
 }
 
 // decodeArgs reads the arguments of an operation strictly: a client that asks

@@ -76,7 +76,7 @@ func checkOwner(field, dir, owner, instance string, err error) error {
 	case owner == "" || owner == instance:
 		return nil
 	case instance == "":
-		return atField(field, fmt.Errorf("%s belongs to another instance (%s), and the metadata is new; use the metadata that was used with it, or an empty directory", dir, owner))
+		return atField(field, fmt.Errorf("%s belongs to another instance (%s), and the metadata is new; use the metadata that was used with it, or an empty directory, or make lost metadata again with \"dittofs restore\"", dir, owner))
 	}
 	return atField(field, fmt.Errorf("%s belongs to another instance (%s, this is %s); use the metadata that was used with it, or an empty directory", dir, owner, instance))
 }

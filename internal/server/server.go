@@ -146,6 +146,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.stores.register(s.metrics)
 	s.stores.registerRemote(s.metrics)
+	s.stores.registerBackup(s.metrics)
 	s.rpc, err = sunrpc.NewServer(sunrpc.Options{
 		Logger: s.log, Programs: []sunrpc.Program{nfs, mount}, Observer: s.metrics,
 	})
@@ -158,6 +159,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener) error {
 	watching, stopWatching := context.WithCancel(context.Background())
 	defer stopWatching()
 	s.stores.watch(watching, s.state, s.log)
+	backups := s.startBackups(watching)
 	s.state.enter(health.Serving)
 	s.log.Info("serving", "nfs", ln.Addr().String(), "admin", s.cfg.Admin.Listen,
 		"shares", len(s.cfg.Shares), "metadata", string(s.cfg.Metadata.Type), "content", string(s.cfg.Content.Type), "version", s.opt.Version)
@@ -169,6 +171,8 @@ func (s *server) serve(ctx context.Context, ln net.Listener) error {
 	if err == nil {
 		err = s.drain(served)
 	}
+	stopWatching()
+	backups.Wait() // they use the stores
 	return errors.Join(err, s.stop())
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dittofs/dittofs/internal/backup"
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
@@ -35,6 +36,9 @@ type stores struct {
 	content content.Store
 	data    *data.Store
 	fs      *vfs.FS
+	backup  *backup.Maker // nil if there is nowhere to put one
+
+	generation uint64 // how often the metadata was restored
 }
 
 // openStores opens what the configuration names, from the bottom up, and waits
@@ -50,11 +54,18 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, logger); return err }); err != nil {
+	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, logger); return err }); err != nil {
 		return s, err
 	}
 	// Not ctx: commits go on while the server stops.
 	s.log = commit.New(context.WithoutCancel(ctx), s.meta)
+	s.generation, err = backup.Inspect(ctx, s.log)
+	if errors.Is(err, backup.ErrIncomplete) {
+		err = atField(metadataField(cfg), err)
+	}
+	if err != nil {
+		return s, err
+	}
 	instance, err := instanceOf(ctx, s.log)
 	if err != nil {
 		return s, err
@@ -66,6 +77,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	if err = o.open(ctx, func() (err error) { s.content, err = openContent(cfg, logger); return err }); err != nil {
 		return s, err
 	}
+	s.backup = newMaker(cfg, s, instance, logger)
 	if err = o.open(ctx, func() error { return s.openData(ctx, cfg, instance, logger, fail) }); err != nil {
 		return s, err
 	}
@@ -82,21 +94,22 @@ func (s *stores) watch(ctx context.Context, st *state, logger *slog.Logger) {
 	go st.watch(ctx, health.Content, s.content, logger)
 }
 
-func openMetadata(ctx context.Context, cfg *config.Config, logger *slog.Logger) (meta.Store, error) {
+// openMetadata opens the metadata store with at least minEpoch.
+func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, logger *slog.Logger) (meta.Store, error) {
 	switch cfg.Metadata.Type {
 	case config.MetadataMemory:
 		return metamemory.Open(), nil
 	case config.MetadataPostgres:
 		store, err := postgres.Open(ctx, postgres.Options{
 			DSNFile: cfg.Metadata.DSNFile, MaxConnections: int(cfg.Metadata.MaxConnections),
-			OwnerLease: time.Duration(cfg.Metadata.OwnerLease), Logger: logger,
+			OwnerLease: time.Duration(cfg.Metadata.OwnerLease), MinEpoch: minEpoch, Logger: logger,
 		})
 		if err != nil {
 			return nil, err
 		}
 		return store, nil
 	}
-	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{Logger: logger})
+	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{MinEpoch: minEpoch, Logger: logger})
 	if err != nil {
 		return nil, atField("metadata.path", err)
 	}
@@ -139,6 +152,21 @@ func contentField(t config.ContentType) string {
 
 func (s *stores) openData(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger, fail func(error)) (err error) {
 	far := cfg.Content.Type == config.ContentS3
+	var pinned func(data.SegmentID) bool
+	if s.backup != nil {
+		pinned = s.backup.Pinned
+	}
+	// Before the cache is made that of a new instance, whose metadata may only
+	// be lost.
+	owner, err := s.content.Owner(ctx)
+	switch {
+	case fault.Of(err) != nil:
+		return err
+	case err != nil:
+		return atField(contentField(cfg.Content.Type), err)
+	case owner != "" && owner != instance:
+		return dataFault(cfg, content.ErrForeign)
+	}
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
 		Instance: instance, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
@@ -147,22 +175,30 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),
 		Garbage: float64(cfg.Compaction.GarbagePercent) / 100, CompactRate: int64(cfg.Compaction.Rate),
 		CachePages: far, PageSize: int64(cfg.Cache.PageSize), ReadAhead: int64(cfg.Cache.ReadAhead),
+		Pinned: pinned,
 	})
+	return dataFault(cfg, err)
+}
+
+// dataFault names the key of an error of the data store or the content store.
+func dataFault(cfg *config.Config, err error) error {
 	switch {
 	case fault.Of(err) != nil:
 		return err // of the content store, not of the cache
 	case errors.Is(err, content.ErrForeign), errors.Is(err, data.ErrOtherContent):
-		return atField(contentField(cfg.Content.Type), fmt.Errorf("%w; name the store that was used with this metadata, or a new one with new metadata", err))
+		return atField(contentField(cfg.Content.Type), fmt.Errorf("%w; name the store that was used with this metadata, or a new one with new metadata, or make lost metadata again with \"dittofs restore\"", err))
 	}
 	return atField("cache.path", err)
 }
+
+// instanceKey has the name of the instance.
+var instanceKey = []byte("cinstance")
 
 // instanceOf returns the name of the filesystem instance, 32 hex digits, made
 // when the metadata store is new. Stores that belong to another instance are
 // refused, so that data is never mixed up.
 func instanceOf(ctx context.Context, log *commit.Log) (string, error) {
-	key := []byte("cinstance")
-	got, err := log.Get(ctx, key)
+	got, err := log.Get(ctx, instanceKey)
 	if err != nil {
 		return "", err
 	}
@@ -175,7 +211,7 @@ func instanceOf(ctx context.Context, log *commit.Log) (string, error) {
 	}
 	name := hex.EncodeToString(raw)
 	b := &meta.Batch{}
-	b.Put(key, []byte(name))
+	b.Put(instanceKey, []byte(name))
 	return name, log.Submit(b).Wait()
 }
 

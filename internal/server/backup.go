@@ -1,0 +1,95 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/backup"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+// metadataField is the key that says which metadata store it is.
+func metadataField(cfg *config.Config) string {
+	switch cfg.Metadata.Type {
+	case config.MetadataPostgres:
+		return "metadata.dsn_file"
+	case config.MetadataPebble:
+		return "metadata.path"
+	}
+	return "metadata.type"
+}
+
+// newMaker returns nil if a backup would end with the server.
+func newMaker(cfg *config.Config, s *stores, instance string, logger *slog.Logger) *backup.Maker {
+	if cfg.Content.Type == config.ContentMemory || cfg.Metadata.Type == config.MetadataMemory {
+		return nil
+	}
+	return backup.New(backup.Options{Log: s.log, Content: s.content, Instance: instance, Generation: s.generation, Keep: int(cfg.Backup.Keep), Logger: logger})
+}
+
+// startBackups begins what backups need in the background, until ctx ends:
+// which segments they refer to, the schedule, and the answer to those who would
+// restore over this server.
+func (s *server) startBackups(ctx context.Context) *sync.WaitGroup {
+	var work sync.WaitGroup
+	if s.stores.backup == nil {
+		return &work
+	}
+	work.Go(func() {
+		s.stores.backup.Start(ctx, s.stores.data)
+		if every := s.cfg.Backup.Every.Duration(); every > 0 {
+			s.runSchedule(ctx, every)
+		}
+	})
+	host, _ := os.Hostname()
+	owner := &backup.Owner{
+		Content: s.stores.content, Generation: s.stores.generation, Logger: s.log, Superseded: s.fail,
+		Name: fmt.Sprintf("%s, pid %d, NFS at %s", host, os.Getpid(), s.cfg.NFS.Listen),
+	}
+	work.Go(func() { owner.Run(ctx) })
+	return &work
+}
+
+// runSchedule makes a backup whenever the last one is as old as that. One that
+// failed is tried again after a tenth of the time.
+func (s *server) runSchedule(ctx context.Context, every time.Duration) {
+	for wait := time.Until(s.stores.backup.Status().RecoveryPoint.Add(every)); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait): // at once if it is past
+		}
+		wait = every
+		if _, err := s.stores.backup.RunIfChanged(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, backup.ErrBusy) {
+			wait = every / 10
+			s.log.Error("a backup of the metadata failed", "error", err, "recovery_point", s.stores.backup.Status().RecoveryPoint, "again_in", wait)
+		}
+	}
+}
+
+// registerBackup shows how old the last backup is.
+func (s *stores) registerBackup(m *metrics) {
+	if s.backup == nil {
+		return
+	}
+	read := func(f func(backup.Status) float64) func() float64 {
+		return func() float64 { return f(s.backup.Status()) }
+	}
+	m.gauge("dittofs_backup_recovery_point_seconds", "Time (Unix) up to which every acknowledged change is in a backup; 0 if there is none.", read(func(s backup.Status) float64 {
+		if s.RecoveryPoint.IsZero() {
+			return 0
+		}
+		return float64(s.RecoveryPoint.UnixNano()) / 1e9
+	}))
+	m.gauge("dittofs_backup_duration_seconds", "How long the last backup took.", read(func(s backup.Status) float64 { return s.LastTook.Seconds() }))
+	m.gauge("dittofs_backup_last_written_bytes", "Bytes that the last backup added to the content store.", read(func(s backup.Status) float64 { return float64(s.LastWritten) }))
+	m.gauge("dittofs_backups_kept", "Backups in the content store.", read(func(s backup.Status) float64 { return float64(s.Kept) }))
+	m.counter("dittofs_backup_written_bytes_total", "Bytes that backups added to the content store.", read(func(s backup.Status) float64 { return float64(s.Written) }))
+	m.counter("dittofs_backups_total", "Backups made.", read(func(s backup.Status) float64 { return float64(s.Made) }))
+	m.counter("dittofs_backup_failures_total", "Backups that failed.", read(func(s backup.Status) float64 { return float64(s.Failed) }))
+}

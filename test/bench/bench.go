@@ -23,6 +23,7 @@ type bench struct {
 	c     *nfsclient.Client
 	pipes []*nfsclient.Pipeline
 
+	name  string // of dir, in the share
 	dir   nfsclient.Handle
 	names nfsclient.Handle   // a directory of files
 	files []nfsclient.Handle // those
@@ -48,7 +49,8 @@ func connect(o *options, t *target) (b *bench, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.dir, err = b.mkdir(share, fmt.Sprintf("bench-%d", time.Now().UnixNano()))
+	b.name = fmt.Sprintf("bench-%d", time.Now().UnixNano())
+	b.dir, err = b.mkdir(share, b.name)
 	return b, err
 }
 

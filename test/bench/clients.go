@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
 // The rows of clients that nobody here wrote.
@@ -43,7 +45,7 @@ func libnfs(o *options, dir string) ([]*Result, error) {
 	tool := func(name string, args func(url string) []string) func(*bench) (sample, error) {
 		return func(b *bench) (sample, error) {
 			before, start := cpuSeconds(b.t.pid), time.Now()
-			if out, err := exec.Command(name, args(b.t.url("libnfs"))...).CombinedOutput(); err != nil {
+			if out, err := exec.Command(name, args(b.t.url(b.name+"/libnfs"))...).CombinedOutput(); err != nil {
 				return sample{}, fmt.Errorf("%s: %w: %.300s", name, err, out)
 			}
 			s := sample{units: float64(size), took: time.Since(start), cpu: cpuSeconds(b.t.pid) - before, rss: rss(b.t.pid)}
@@ -51,10 +53,16 @@ func libnfs(o *options, dir string) ([]*Result, error) {
 			return s, nil
 		}
 	}
+	write := tool("nfs-cp", func(url string) []string { return []string{file, url} })
 	cat := tool("sh", func(url string) []string { return []string{"-c", `exec nfs-cat "$1" >/dev/null`, "sh", url} })
 	return withPeer(o, dir, func(benches []*bench) ([]*Result, error) {
 		return inTurns(o, []row{
-			{rowLibnfsWrite, goal{ratio: 1}, bytes, nil, tool("nfs-cp", func(url string) []string { return []string{file, url} })},
+			{rowLibnfsWrite, goal{ratio: 1}, bytes, nil, func(b *bench) (sample, error) {
+				if _, err := b.c.Remove(b.dir, "libnfs"); err != nil && err != nfsclient.ErrNoEnt { // nfs-cp makes new files alone
+					return sample{}, err
+				}
+				return write(b)
+			}},
 			{rowLibnfsRead, goal{ratio: 1}, bytes, nil, cat},
 		}, benches)
 	})
@@ -83,7 +91,7 @@ func kernel(o *options, dir string) ([]*Result, error) {
 		for round := range min(o.rounds, kernelRounds) {
 			for at := range benches {
 				at = (at + round) % len(benches)
-				took, err := guest(o.kclient, dir, benches[at].t, "set -e; mkdir tree$$; cd tree$$; "+command.String())
+				took, err := guest(o.kclient, dir, benches[at].t, fmt.Sprintf("set -e; mkdir tree%[1]d; cd tree%[1]d; %[2]s", round, command.String()))
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", benches[at].t.name, err)
 				}

@@ -29,6 +29,8 @@ type keeper struct {
 	idle     chan struct{} // closed when deleting is 0; nil if nobody waits
 }
 
+func (s *Store) pinned(id SegmentID) bool { return s.opts.Pinned != nil && s.opts.Pinned(id) }
+
 // mayDelete begins the deletion of a segment that nothing refers to, and says
 // whether it may go on; then done ends it. A segment that must stay is
 // considered again when that may have changed.
@@ -36,7 +38,7 @@ func (s *Store) mayDelete(id SegmentID) (done func(), ok bool) {
 	k := &s.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.holds > 0 || s.opts.Pinned != nil && s.opts.Pinned(id) {
+	if k.holds > 0 || s.pinned(id) {
 		return nil, false
 	}
 	k.deleting++

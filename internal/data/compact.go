@@ -104,9 +104,11 @@ func (s *Store) busyLocked() bool {
 }
 
 // usage sums the bytes of files in stored segments, and those that files have.
+// Segments that a backup keeps do not count: rewriting them would take space and
+// give none back.
 func (s *Store) usage() (payload, live int64) {
 	s.segments.each(func(g *segment) {
-		if g.getState() == stateStored && !g.unused() {
+		if g.getState() == stateStored && !g.unused() && !s.pinned(g.id) {
 			payload += g.rec.payload
 			live += g.live.Load()
 		}
@@ -121,7 +123,7 @@ func (s *Store) victims(garbage float64, now time.Time) (victims []*segment) {
 		return nil
 	}
 	s.segments.each(func(g *segment) {
-		if g.getState() == stateStored && !g.unused() && g.spared.Load() <= now.UnixNano() && g.dead() > garbage/2 {
+		if g.getState() == stateStored && !g.unused() && !s.pinned(g.id) && g.spared.Load() <= now.UnixNano() && g.dead() > garbage/2 {
 			victims = append(victims, g)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -262,4 +263,22 @@ func TestARecordOfTheFormatBeforeIsRead(t *testing.T) {
 	if got, err := decodeSegmentRecord(old); err != nil || got != r {
 		t.Fatalf("%+v, %v", got, err)
 	}
+}
+
+// A backup keeps the segment, so that nothing would be gained.
+func TestCompactionLeavesSegmentsOfBackupsAlone(t *testing.T) {
+	opts := compactOptions()
+	var pinned atomic.Bool
+	pinned.Store(true)
+	opts.Pinned = func(SegmentID) bool { return pinned.Load() }
+	w := newWorld(t, opts)
+	want := w.scatter(1, 300, 1)
+	if sum, err := w.store.Compact(t.Context(), 0.01, nil); err != nil || sum.Segments != 0 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	pinned.Store(false)
+	if sum := w.compact(0.01); sum.Segments == 0 {
+		t.Fatal("nothing was done")
+	}
+	w.expect(1, 0, want)
 }

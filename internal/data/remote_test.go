@@ -180,6 +180,9 @@ func TestASegmentGoesWhenItsLastDirtyBytesAreGivenUp(t *testing.T) {
 			_, err = f.Insert(t.Context(), e)
 			w.must(err)
 			f.Drop()
+			b, _, err := w.store.Reap(t.Context(), 1, 10) // what a hand-off has committed meanwhile
+			w.must(err)
+			w.must(w.log.Apply(b))
 		} else {
 			w.store.Discard(e)
 		}

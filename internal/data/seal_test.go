@@ -107,11 +107,11 @@ func TestAnIdleSegmentIsSealedAndThenNothingHappens(t *testing.T) {
 	opts.SealAfter, opts.CheckpointEvery = 20*time.Millisecond, 5*time.Millisecond
 	w := newWorld(t, opts)
 	w.must(w.write(1, 0, []byte("data")))
-	w.eventually("hand-off", func() bool { return w.store.Stats().Stored == 1 })
+	w.eventually("hand-off", func() bool {
+		st := w.store.Stats()
+		return st.Stored == 1 && st.JournalBytes == 0 && st.DirtyBytes == 0
+	})
 	st := w.store.Stats()
-	if st.JournalBytes != 0 || st.DirtyBytes != 0 {
-		t.Fatalf("%+v", st)
-	}
 	commits, _, _ := w.log.Stats()
 	time.Sleep(20 * opts.SealAfter)
 	if again, _, _ := w.log.Stats(); again != commits || w.store.Stats() != st {

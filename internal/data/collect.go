@@ -118,7 +118,7 @@ func (s *Store) candidates() (list []candidate) {
 	dead := maps.Clone(s.dead)
 	s.mu.Unlock()
 	for id, due := range dead {
-		if g := s.segment(id); g != nil {
+		if g := s.segment(id); g != nil && g.getState() != stateMissing { // those can wait
 			list = append(list, candidate{g, due})
 		}
 	}

@@ -98,6 +98,19 @@ func (s *Store) mayBeDead(g *segment) {
 	}
 }
 
+// expect makes a sealed segment that is nowhere, and that nothing refers to, a
+// candidate for deletion after a long time: a server that has lost its stores,
+// and does not know it yet, may still be putting the object.
+func (s *Store) expect(g *segment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead[g.id] = time.Now().Add(max(s.opts.DeleteAfter, lateUpload))
+	s.collector.signal()
+}
+
+// lateUpload is how late an upload of a server before this one may arrive.
+const lateUpload = time.Hour
+
 // runCollector deletes dead segments from the content store.
 func (s *Store) runCollector() {
 	for wait := time.Duration(0); s.sleep(s.collector, wait); {

@@ -320,7 +320,11 @@ func (s *Store) settleState(ctx context.Context, g *segment) error {
 			return err
 		}
 	}
-	if g.live.Load() <= 0 {
+	switch {
+	case g.live.Load() > 0:
+	case g.getState() == stateMissing:
+		s.expect(g)
+	default:
 		s.mayBeDead(g)
 	}
 	return nil

@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -219,6 +220,30 @@ func TestAnObjectThatNobodyCommittedGoesAfterACrash(t *testing.T) {
 			return err == nil && len(pairs) == 0
 		})
 	}
+}
+
+// A server that was held while it put an object may go on when another has
+// looked for it in vain.
+func TestAnObjectThatComesLateGoesWithTheNextStart(t *testing.T) {
+	opts := remoteOptions()
+	opts.DeleteAfter = time.Nanosecond
+	w := newWorld(t, opts)
+	w.objects.fail(errors.New("held"))
+	w.must(w.write(1, 0, []byte("never acknowledged")))
+	w.retire()
+	w.eventually("seal", func() bool { return w.store.Stats().Unsent == 1 })
+	late, err := os.ReadFile(w.journal()[0])
+	w.must(err)
+	c := w.crash(nil)
+	c.loseJournal()
+	c.open()
+	w.must(c.store.Collect(t.Context(), 1, func(Progress) error { return nil })) // does not wait for it
+	if n := c.store.Stats().Segments; n != 1 {
+		t.Fatalf("%d segments are known", n)
+	}
+	c.objects.m[makeSegmentID(1, 1).Object()] = late
+	c.reopen()
+	c.eventually("deletion", func() bool { return len(c.objects.names()) == 0 && c.store.Stats().Segments == 0 })
 }
 
 // Data that was acknowledged when it was in the journal alone is waited for

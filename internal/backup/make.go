@@ -19,7 +19,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 )
 
-// ErrBusy: a backup is being made already.
+// ErrBusy means that a backup is being made already.
 var ErrBusy = errors.New("a backup is being made already")
 
 const (

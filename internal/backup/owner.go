@@ -30,7 +30,7 @@ const (
 	maxAnswer = 1024
 )
 
-// ErrSuperseded: the metadata was restored from a backup elsewhere.
+// ErrSuperseded means that the metadata was restored from a backup elsewhere.
 var ErrSuperseded = errors.New("the metadata of this server was restored from a backup into another metadata store, which owns the content store now")
 
 // AskOwner asks whether a server uses the content store, and returns ErrAlive

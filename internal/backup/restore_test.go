@@ -34,7 +34,7 @@ func TestABackupThatIsNotWholeIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 	all := append(w.objects.names(t, "backups/"), made.Segments[0].ID.Object())
 	for _, id := range all {
 		whole := w.objects.read(t, id)
-		want := error(backup.ErrDamaged)
+		want := backup.ErrDamaged
 		if strings.HasPrefix(id, "segments/") {
 			want = backup.ErrMissing
 		}

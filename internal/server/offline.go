@@ -19,7 +19,7 @@ import (
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
-// ErrRunning: a server has the stores open, so that nobody else can.
+// ErrRunning means that a server has the stores open, so that nobody else can.
 var ErrRunning = errors.New("a server is running with these stores")
 
 // Offline are the stores of a server that does not run, for commands that look

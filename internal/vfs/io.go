@@ -388,7 +388,7 @@ func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.
 			return err
 		}
 	}
-	if size == n.rec.size && size == n.storedSize {
+	if size == n.rec.size && n.storedSize == n.rec.size {
 		return nil
 	}
 	// One of very many extents gets shorter in batches of its own; the last

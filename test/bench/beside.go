@@ -18,7 +18,7 @@ func withPeer(o *options, dir string, measure func([]*bench) ([]*Result, error))
 	if err != nil {
 		return nil, err
 	}
-	srv, err := startOurs(o, home, "ours", onDisk)
+	srv, err := startOurs(o, home, "ours")
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func databases(o *options, dir string) ([]*Result, error) {
 		return nil, err
 	}
 	defer kill(ours)
-	other, err := startOurs(o, dir, "in-pebble", onDisk)
+	other, err := startOurs(o, dir, "in-pebble")
 	if err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func sizes(most int) []int {
 
 func newWorld(o *options, dir string, l layout, size int) (*world, int64, error) {
 	fmt.Fprintf(os.Stderr, "bench: a server with %s files in %s\n", thousands(size), l.name)
-	srv, err := startOurs(o, dir, fmt.Sprintf("%s-%d", l.short, size), onDisk)
+	srv, err := startOurs(o, dir, fmt.Sprintf("%s-%d", l.short, size))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -15,7 +15,7 @@ const tailAtMost = time.Millisecond
 // due, whether the ones before them were answered or not.
 func tail(o *options, dir string) ([]*Result, error) {
 	fmt.Fprintf(os.Stderr, "bench: %s, for %v\n", rowTail, o.tail)
-	srv, err := startOurs(o, dir, "tail", onDisk)
+	srv, err := startOurs(o, dir, "tail")
 	if err != nil {
 		return nil, err
 	}

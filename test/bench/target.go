@@ -70,9 +70,9 @@ content:  {type: filesystem, path: DIR/content}
 logging:  {level: warn}
 `
 
-// startOurs starts a server of ours in a new directory of dir.
-func startOurs(o *options, dir, name, stores string) (*process.Server, error) {
-	s, err := newOurs(o, dir, name, stores)
+// startOurs starts a server of ours with the standard stores in a new directory of dir.
+func startOurs(o *options, dir, name string) (*process.Server, error) {
+	s, err := newOurs(o, dir, name, onDisk)
 	if err == nil {
 		_, err = s.Start()
 	}

@@ -267,8 +267,15 @@ func (p *pageCache) remove(c *segmentCopy, page int, used uint64) (gone int64) {
 	return gone
 }
 
-// removeFile removes the file of a copy that has no page any more.
+// removeFile removes the file of a copy that has no page any more. It is emptied
+// before: a reader may have it open, and its room is given to others now.
 func (p *pageCache) removeFile(c *segmentCopy) {
+	if f, err := p.files.acquire(c.id, c.path, false); err == nil {
+		if err := f.Truncate(0); err != nil {
+			p.store.logger.Warn("a copy of a segment could not be emptied", "segment", c.id.String(), "error", err)
+		}
+		f.unref()
+	}
 	p.files.forget(c.id)
 	if err := p.store.disk.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		p.store.logger.Warn("a copy of a segment could not be removed", "segment", c.id.String(), "error", err)

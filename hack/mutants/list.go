@@ -196,8 +196,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "journal-segment-dropped-too-early", file: "internal/data/seal.go",
-		old: "if err != nil || n != 0 {\n\t\treturn false, err\n\t}\n\tif g.offered {",
-		new: "if _ = n; err != nil {\n\t\treturn false, err\n\t}\n\tif g.offered {",
+		old: "if err != nil || n != 0 {\n\t\treturn false, err\n\t}\n\tdeleted, ok",
+		new: "if _ = n; err != nil {\n\t\treturn false, err\n\t}\n\tdeleted, ok",
 		pkg: "./internal/data", run: "TestAJournalSegmentIsKeptUntilTheBatchThatFreesItIsSubmitted",
 	},
 	{

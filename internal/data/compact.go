@@ -67,9 +67,14 @@ func (s *Store) runCompactor() {
 func (s *Store) Compact(ctx context.Context, garbage float64, report func(Compaction)) (sum Compaction, err error) {
 	s.compacting.Lock()
 	defer s.compacting.Unlock()
-	if s.open.Err() != nil {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
 		return sum, ErrClosed
 	}
+	s.passes.Add(1)
+	s.mu.Unlock()
+	defer s.passes.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.open, cancel)()

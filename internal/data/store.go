@@ -168,9 +168,10 @@ type Store struct {
 
 	sealer, uploader, maintainer, collector, compactor wake
 
-	compacting sync.Mutex    // held by the pass of Compact
-	limiter    *rate.Limiter // of bytes that it reads and writes
-	sinceLook  atomic.Int64  // bytes freed since the compactor looked
+	compacting sync.Mutex     // held by the pass of Compact
+	passes     sync.WaitGroup // of Compact; none begins once closed is set
+	limiter    *rate.Limiter  // of bytes that it reads and writes
+	sinceLook  atomic.Int64   // bytes freed since the compactor looked
 
 	collecting sync.Mutex // held while dead segments are deleted; taken before mu
 	collectErr error      // of the last one that was to be deleted; under mu
@@ -328,8 +329,7 @@ func (s *Store) Close(ctx context.Context) error {
 	close(s.stopping)
 	s.shut()
 	s.mu.Unlock()
-	s.compacting.Lock()   // until what a compaction has begun is given up
-	s.compacting.Unlock() //nolint:staticcheck // nothing is done under it
+	s.passes.Wait() // until what a compaction has begun is given up
 	err := s.drain(ctx)
 	s.cancel()
 	s.work.Wait()

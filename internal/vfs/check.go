@@ -60,7 +60,7 @@ const (
 // recount. It changes nothing. What it reads must stand still: a stopped
 // filesystem, or one without requests. The error is one of reading.
 //
-// Memory grows with the number of inodes (about 100 bytes each).
+// Memory grows with the number of inodes.
 func Check(ctx context.Context, r meta.Reader, report func(Fault)) error {
 	_, err := Survey(ctx, r, report, func(string, int64) {})
 	return err

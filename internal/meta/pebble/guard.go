@@ -170,7 +170,15 @@ func (fs guardedFS) guard(name string, f vfs.File, err error) (vfs.File, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &guardedFile{f, name, fs.w}, nil
+	guarded := &guardedFile{f, name, fs.w}
+	if filepath.Ext(name) != ".log" {
+		return guarded, nil
+	}
+	info, err := guarded.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &logFile{guardedFile: guarded, filled: info.Size()}, nil
 }
 
 func syncDir(fs vfs.FS, dir string) error {

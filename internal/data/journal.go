@@ -96,6 +96,9 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, in
 				g.begun = time.Now()
 			}
 			g.size += n
+			if g.sparing && g.size > g.filled {
+				g.fill()
+			}
 			s.seq++
 			rec.seq = s.seq
 			g.pending.Add(1)
@@ -367,6 +370,7 @@ func (s *Store) syncSegment(t syncTarget) error {
 func (s *Store) datasync(g *segment, f *localFile) error {
 	s.mu.Lock()
 	size, writing := g.size, g.writing.Load()
+	g.sparing, g.asked = size-g.asked <= fewBytes, size
 	s.mu.Unlock()
 	s.stats.syncs.Add(1)
 	if err := f.Datasync(); err != nil {

@@ -52,6 +52,9 @@ type segment struct {
 
 	// Of a writable segment, under Store.mu.
 	size, capacity int64
+	filled         int64 // up to here zeros were written before records came; 0 if never
+	asked          int64 // size at the last sync
+	sparing        bool  // little was written between the last syncs
 	seed           uint32
 	begun          time.Time // of the first record; after a restart about that, zero if unknown
 	room           int64     // reserved in the cache, until it is handed off

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"io"
 	"strings"
 
 	"github.com/dittofs/dittofs/internal/disk"
@@ -51,8 +52,11 @@ func (f *worldFile) Datasync() error {
 		return err
 	}
 	p := make([]byte, size)
-	_, err = f.ReadAt(p, 0)
-	w.synced[f.Name()] = p
+	n, err := f.ReadAt(p, 0)
+	if err == io.EOF { // cut meanwhile, by the one who seals it
+		err = nil
+	}
+	w.synced[f.Name()] = p[:n]
 	return err
 }
 

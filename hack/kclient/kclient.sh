@@ -17,7 +17,7 @@ set -uo pipefail
 PORT=$1 VERS=$2 EXPORT=$3 COMMAND=$4
 [ "$(id -u)" = 0 ] || die "the guest's network interface needs root"
 [ -e /dev/net/tun ] || die "there is no /dev/net/tun: the guest cannot have a network"
-"$REPO/hack/apt.sh" user-mode-linux nfs-common nftables iproute2 busybox-static || exit
+"$REPO/hack/apt.sh" user-mode-linux nfs-common nftables iproute2 iputils-ping busybox-static || exit
 
 # A slot is an interface with its own addresses; whoever holds the lock owns it.
 mkdir -p "$LAB/kclient"
@@ -29,12 +29,13 @@ done
 tap=ktap$slot host=10.77.$slot.1 guest=10.77.$slot.2
 dir=$(mktemp -d "$LAB/kclient/run.XXXXXX")
 cleanup() {
+	[ -z "$awake" ] || { kill $awake && wait $awake; }
 	[ -z "$running" ] || { kill $running && wait $running; }
 	ip link del $tap 2>/dev/null
 	nft delete table ip dittofs_$tap 2>/dev/null
 	rm -rf "$dir"
 }
-running=''
+running='' awake=''
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
@@ -75,6 +76,10 @@ TMPDIR=$memory timeout -k 5 "${TIMEOUT:-900}" setsid linux.uml mem="${MEM:-1024M
 	con=null con0=fd:0,fd:1 random.trust_cpu=on </dev/null >&8 2>"$dir/err" 8>&- 9>&- &
 running=$!
 exec 8>&-
+# One packet in a few hundred does not wake an idle guest: it lay there until TCP sent it again, 200 ms later. Now until the next
+# of these, which reads both.
+ping -q -n -i 0.004 $guest >/dev/null 2>&1 9>&- &
+awake=$!
 wait $running # and not in the foreground, where a signal would have to wait, too
 ended=$?
 running=''

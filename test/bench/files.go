@@ -167,7 +167,7 @@ func flatResult(op string, l layout, worlds []*world, times [][]float64) *Result
 		}
 	}
 	res.Ours = fmt.Sprintf("%.2f×", worst.Median)
-	res.Ratio = &worst
+	res.Ratio, res.bound = &worst, flatAtMost
 	met := worst.Median <= flatAtMost
 	res.Met = &met
 	return res

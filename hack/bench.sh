@@ -23,5 +23,9 @@ else
 	say "NFS-Ganesha cannot be had here: DittoFS alone, without ratios"
 fi
 guest=()
-! hack/cluster/possible.sh guest >/dev/null 2>&1 || guest=(-kclient hack/kclient/kclient.sh)
+if why=$(hack/cluster/possible.sh guest 2>&1); then
+	guest=(-kclient hack/kclient/kclient.sh)
+else
+	say "without the rows of the kernel's client: $why"
+fi
 "$dir/bench" -server bin/dittofs -dir "$dir/dittofs" -out "${OUT:-bin/bench}" "${peer[@]}" "${guest[@]}" "$@"

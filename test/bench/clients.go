@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -91,12 +92,12 @@ func kernel(o *options, dir string) ([]*Result, error) {
 		for round := range min(o.rounds, kernelRounds) {
 			for at := range benches {
 				at = (at + round) % len(benches)
-				took, err := guest(o.kclient, dir, benches[at].t, fmt.Sprintf("set -e; mkdir tree%[1]d; cd tree%[1]d; %[2]s", round, command.String()))
+				seen, err := guest(o.kclient, dir, benches[at].t, fmt.Sprintf("set -e; mkdir tree%[1]d; cd tree%[1]d; %[2]s", round, command.String()))
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", benches[at].t.name, err)
 				}
-				for i, us := range took {
-					samples[i][at] = append(samples[i][at], sample{units: 1, value: 1e6 / us})
+				for i, s := range seen {
+					samples[i][at] = append(samples[i][at], s)
 				}
 			}
 		}
@@ -108,8 +109,8 @@ func kernel(o *options, dir string) ([]*Result, error) {
 	})
 }
 
-// guest runs a command in a mount of the server, and returns the times of the steps in microseconds.
-func guest(script, dir string, t *target, command string) ([]float64, error) {
+// guest runs a command in a mount of the server, and returns the rate of each step and what it cost the server.
+func guest(script, dir string, t *target, command string) ([]sample, error) {
 	host, port, err := net.SplitHostPort(t.addr)
 	if err != nil || host != "127.0.0.1" {
 		return nil, fmt.Errorf("the guest reaches 127.0.0.1 alone, not %s", t.addr)
@@ -120,23 +121,34 @@ func guest(script, dir string, t *target, command string) ([]float64, error) {
 	}
 	cmd := exec.Command(script, port, "3", t.export, command)
 	cmd.Env = append(os.Environ(), "MNTPORT="+mount, "TIMEOUT=300", "OUT="+dir, "OPTS=noacl") // NFS-Ganesha fails those of cp -a
-	out, err := cmd.CombinedOutput()
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %.1000s", script, err, out)
+		return nil, err
 	}
-	times := make([]float64, len(kernelSteps))
-	seen := 0
-	for line := range strings.Lines(string(out)) {
-		step, us, ok := strings.Cut(strings.TrimSpace(line), " ")
-		i, err := strconv.Atoi(strings.TrimPrefix(step, "step"))
-		if ok && err == nil && i < len(times) {
-			if times[i], err = strconv.ParseFloat(us, 64); err == nil && times[i] > 0 {
-				seen++
-			}
+	var steps []sample
+	before := cpuSeconds(t.pid)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var i int
+		var us float64
+		if n, _ := fmt.Sscanf(lines.Text(), "step%d %f", &i, &us); n < 2 || i != len(steps) || us <= 0 {
+			complaints.WriteString(lines.Text() + "\n")
+			continue
 		}
+		now := cpuSeconds(t.pid)
+		steps = append(steps, sample{units: 1, value: 1e6 / us, cpu: now - before, cost: now - before, rss: rss(t.pid)})
+		before = now
 	}
-	if seen != len(times) {
-		return nil, fmt.Errorf("%s: a step was not timed: %.1000s", script, out)
+	if err := errors.Join(lines.Err(), cmd.Wait()); err != nil {
+		return nil, fmt.Errorf("%s: %w: %.1000s", script, err, complaints.String())
 	}
-	return times, nil
+	if len(steps) != len(kernelSteps) {
+		return nil, fmt.Errorf("%s: %d of %d steps were timed: %.1000s", script, len(steps), len(kernelSteps), complaints.String())
+	}
+	return steps, nil
 }

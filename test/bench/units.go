@@ -29,8 +29,11 @@ func (u unit) rate(v float64) string {
 
 // cost shows seconds for each unit.
 func (u unit) cost(v float64) string {
-	if u == bytes {
+	switch u {
+	case bytes:
 		return fmt.Sprintf("%.2f s/GiB", v*(1<<30))
+	case runs:
+		return fmt.Sprintf("%.2f s", v)
 	}
 	return fmt.Sprintf("%.1f µs", v*1e6)
 }

@@ -39,6 +39,12 @@ var mutants = []mutant{
 		pkg: "./internal/meta/pebble", run: "TestADiskThatFailsAtAnyWriteIsAnErrorAndLosesNothing",
 	},
 	{
+		name: "no-reserve-for-removals", file: "internal/server/space.go",
+		old: "if cfg.Metadata.Type != config.MetadataPebble {",
+		new: "if cfg.Metadata.Type != \"\" {",
+		pkg: "./test/fulldisk", run: "TestAFullDiskEndsNothingAndRemovalsBringSpaceBack",
+	},
+	{
 		name: "group-commit-before-apply", file: "internal/meta/commit/commit.go",
 		old: "err := l.store.Apply(l.ctx, g.batch())\n\t\tl.finish(g, err)",
 		new: "b := g.batch()\n\t\tl.finish(g, nil)\n\t\t_ = l.store.Apply(l.ctx, b)",

@@ -135,6 +135,9 @@ func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
 		return nil
 	}
 	return s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(room int64) error {
+		if err := s.opts.MayWrite(room); err != nil {
+			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
 		return s.waitForRoom(ctx, room, n, deadline)
 	}, &s.active)
 }
@@ -186,7 +189,7 @@ func (s *Store) provideSpare() {
 		return
 	}
 	_ = s.createLocked(s.opts.SegmentSize, func(room int64) error {
-		if s.room.journal+room > s.room.limit/2 {
+		if s.room.journal+room > s.room.limit/2 || s.opts.MayWrite(room) != nil {
 			return ErrNoSpace
 		}
 		return s.makeRoom(room)

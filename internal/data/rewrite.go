@@ -253,7 +253,7 @@ func (s *Store) newOutput(n int64) (*segment, error) {
 	}
 	var g *segment
 	err := s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(room int64) error {
-		if s.room.waiting > 0 || s.room.journal+room > s.room.limit/2 {
+		if s.room.waiting > 0 || s.room.journal+room > s.room.limit/2 || s.opts.MayRewrite(room) != nil {
 			return ErrNoSpace
 		}
 		return s.makeRoom(room)

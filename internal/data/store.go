@@ -93,11 +93,22 @@ type Options struct {
 	// Pinned says that a segment must stay in the content store though no file
 	// uses it, because a backup refers to it; nil for none. It does not block.
 	Pinned func(SegmentID) bool
+	// MayWrite and MayRewrite say whether a new segment of so many bytes may be
+	// made, for clients and for a compaction; an error says what it would take
+	// the last of. They do not block; default: always.
+	MayWrite, MayRewrite func(bytes int64) error
 	// Disk holds Dir; default disk.OS.
 	Disk disk.FS
 }
 
 func (o *Options) complete() error {
+	always := func(int64) error { return nil }
+	if o.MayWrite == nil {
+		o.MayWrite = always
+	}
+	if o.MayRewrite == nil {
+		o.MayRewrite = always
+	}
 	setDefault(&o.CacheSize, 10<<30)
 	setDefault(&o.SegmentSize, 64<<20)
 	setDefault(&o.MaxWait, 10*time.Second)

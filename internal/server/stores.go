@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/dittofs/dittofs/internal/backup"
 	"github.com/dittofs/dittofs/internal/content"
@@ -18,12 +15,14 @@ import (
 	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
 	"github.com/dittofs/dittofs/internal/content/s3"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/meta/postgres"
+	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/pkg/health"
@@ -37,6 +36,7 @@ type stores struct {
 	data    *data.Store
 	fs      *vfs.FS
 	backup  *backup.Maker // nil if there is nowhere to put one
+	reserve *space.Reserve
 
 	generation uint64 // how often the metadata was restored
 }
@@ -74,6 +74,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		return s, err
 	}
 	o.state.set(health.Metadata, nil)
+	s.reserve = newReserve(cfg, logger)
 	if err = o.open(ctx, func() (err error) { s.content, err = openContent(cfg, logger); return err }); err != nil {
 		return s, err
 	}
@@ -83,7 +84,8 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	}
 	o.state.set(health.Content, nil)
 	s.fs, err = vfs.Open(ctx, vfs.Options{
-		Log: s.log, Data: s.data, Logger: logger, Capacity: s.capacity(cfg), Remote: cfg.Durability == config.DurabilityRemote,
+		Log: s.log, Data: s.data, Logger: logger, Capacity: s.capacity(cfg), Reserve: s.reserve,
+		Remote: cfg.Durability == config.DurabilityRemote,
 	})
 	return s, err
 }
@@ -167,6 +169,12 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 	case owner != "" && owner != instance:
 		return dataFault(cfg, content.ErrForeign)
 	}
+	// Data elsewhere has at least its index on the disk of the metadata.
+	mayWrite := func(int64) error { return s.reserve.Names() }
+	mayRewrite := mayWrite
+	if sameDisk(cfg.Metadata.Path, cfg.Cache.Path) {
+		mayWrite, mayRewrite = s.reserve.Data, s.reserve.Rewrite
+	}
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
 		Instance: instance, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
@@ -175,7 +183,7 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),
 		Garbage: float64(cfg.Compaction.GarbagePercent) / 100, CompactRate: int64(cfg.Compaction.Rate),
 		CachePages: far, PageSize: int64(cfg.Cache.PageSize), ReadAhead: int64(cfg.Cache.ReadAhead),
-		Pinned: pinned,
+		Pinned: pinned, MayWrite: mayWrite, MayRewrite: mayRewrite,
 	})
 	return dataFault(cfg, err)
 }
@@ -225,12 +233,13 @@ func (s *stores) capacity(cfg *config.Config) func() (total, free uint64, err er
 	if cfg.Content.Type == config.ContentFilesystem {
 		dir = cfg.Content.Path
 	}
+	kept := s.reserve != nil && sameDisk(cfg.Metadata.Path, dir)
 	return func() (total, free uint64, err error) {
-		var st unix.Statfs_t
-		if err := unix.Statfs(dir, &st); err != nil {
-			return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+		total, free, err = disk.OS{}.Statfs(dir)
+		if err == nil && kept {
+			free -= min(space.Bytes(total), free)
 		}
-		return st.Blocks * uint64(st.Bsize), st.Bavail * uint64(st.Bsize), nil
+		return total, free, err
 	}
 }
 

@@ -162,6 +162,9 @@ func (fs *FS) makeLocked(req *Request, d *node, name string, rec record, set *Se
 	if err := fs.inherit(&d.rec, &rec, req, set); err != nil {
 		return nil, 0, err
 	}
+	if err := fs.reserve.Names(); err != nil {
+		return nil, 0, err
+	}
 	share := fs.share(d.rec.share)
 	if err := share.reserveInode(); err != nil {
 		return nil, 0, err
@@ -298,6 +301,9 @@ func (fs *FS) linkLocked(ctx context.Context, req *Request, d, n *node, name str
 		return EACCES
 	case n.rec.nlink >= MaxLinks:
 		return EMLINK
+	}
+	if err := fs.reserve.Names(); err != nil {
+		return err
 	}
 	now := fs.now()
 	b := &meta.Batch{}

@@ -15,6 +15,7 @@ import (
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
+	"github.com/dittofs/dittofs/internal/space"
 )
 
 // Options are the parts that an FS is made of.
@@ -34,6 +35,9 @@ type Options struct {
 	Remote bool
 	// Capacity reports the bytes of the store under the data; default: 8 EiB.
 	Capacity func() (total, free uint64, err error)
+	// Reserve keeps the last bytes of the disk that holds the metadata; nil for
+	// nothing.
+	Reserve *space.Reserve
 }
 
 // FS is a filesystem over a metadata log and a data store. It implements
@@ -44,6 +48,7 @@ type FS struct {
 	logger   *slog.Logger
 	now      func() Time
 	capacity func() (total, free uint64, err error)
+	reserve  *space.Reserve
 	remote   bool
 	verifier Verifier
 	handles  *Handles
@@ -95,6 +100,7 @@ func Open(ctx context.Context, opt Options) (*FS, error) {
 		logger:     opt.Logger,
 		now:        func() Time { return TimeOf(clock()) },
 		capacity:   opt.Capacity,
+		reserve:    opt.Reserve,
 		remote:     opt.Remote,
 		names:      newNameCache(opt.MaxNames),
 		wakeReaper: make(chan struct{}, 1),
@@ -215,7 +221,7 @@ func (fs *FS) errno(op string, ino uint64, err error) error {
 		return nil
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, data.ErrNoSpace):
+	case errors.Is(err, data.ErrNoSpace), errors.Is(err, space.ErrLow):
 		return ENOSPC
 	case errors.Is(err, data.ErrWouldBlock):
 		return ErrWouldBlock

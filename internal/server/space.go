@@ -1,0 +1,25 @@
+package server
+
+import (
+	"log/slog"
+	"syscall"
+
+	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/space"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+// newReserve watches over the disk of an embedded metadata store; nil if there
+// is none.
+func newReserve(cfg *config.Config, logger *slog.Logger) *space.Reserve {
+	if cfg.Metadata.Type != config.MetadataPebble {
+		return nil
+	}
+	return space.New(func() (total, free uint64, err error) { return disk.OS{}.Statfs(cfg.Metadata.Path) }, logger)
+}
+
+// sameDisk says whether two directories are on one filesystem.
+func sameDisk(a, b string) bool {
+	var sa, sb syscall.Stat_t
+	return syscall.Stat(a, &sa) == nil && syscall.Stat(b, &sb) == nil && sa.Dev == sb.Dev
+}

@@ -127,7 +127,7 @@ configuration is wrong.`,
 
 // quietLogger says only what is wrong.
 func quietLogger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: plainErrors}))
 }
 
 func backupTable(list []report.Backup) *table {

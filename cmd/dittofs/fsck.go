@@ -156,7 +156,7 @@ func (c *checkCommand) offline(ctx context.Context, p *checkPrinter) (err error)
 	if err != nil {
 		return configFailure(err)
 	}
-	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: plainErrors}))
 	stores, err := server.OpenOffline(ctx, cfg, logger, c.repair)
 	if err != nil {
 		return c.explain(cfg, err)

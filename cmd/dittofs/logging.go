@@ -19,7 +19,7 @@ type logging struct {
 
 func newLogging(w io.Writer, c config.Logging) *logging {
 	l := &logging{}
-	opt := &slog.HandlerOptions{Level: &l.level}
+	opt := &slog.HandlerOptions{Level: &l.level, ReplaceAttr: plainErrors}
 	l.Logger = slog.New(&switchHandler{json: &l.json, asText: slog.NewTextHandler(w, opt), asJSON: slog.NewJSONHandler(w, opt)})
 	l.apply(c)
 	return l
@@ -61,4 +61,13 @@ func (h *switchHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h *switchHandler) WithGroup(name string) slog.Handler {
 	return &switchHandler{h.json, h.asText.WithGroup(name), h.asJSON.WithGroup(name)}
+}
+
+// plainErrors shows an error by its text. The text handler would use %+v, for
+// which Pebble's errors have pages of stack traces.
+func plainErrors(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(err.Error())
+	}
+	return a
 }

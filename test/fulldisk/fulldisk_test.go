@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,11 +20,11 @@ import (
 const disk = 160 << 20
 
 // onOneDisk are the stores on a small disk, as a pod has them on one volume.
-func onOneDisk(t *testing.T) string {
+func onOneDisk(t *testing.T) (stores, dir string) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root to mount a small disk")
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	if err := unix.Mount("fulldisk", dir, "tmpfs", 0, fmt.Sprintf("size=%d", disk)); err != nil {
 		t.Skip("needs the right to mount a small disk: ", err)
 	}
@@ -35,7 +37,7 @@ func onOneDisk(t *testing.T) string {
 cache:    {path: %[1]s/cache, size: 64MiB, flush_interval: 1s}
 metadata: {type: pebble, path: %[1]s/metadata}
 content:  {type: filesystem, path: %[1]s/content}
-`, dir)
+`, dir), dir
 }
 
 func serve(t *testing.T, stores string) (*process.Server, *nfsclient.Client, nfsclient.Handle) {
@@ -84,7 +86,7 @@ func fill(t *testing.T, c *nfsclient.Client, dir nfsclient.Handle) int {
 }
 
 func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
-	stores := onOneDisk(t)
+	stores, _ := onOneDisk(t)
 	s, c, root := serve(t, stores)
 	pid := s.PID()
 	n := fill(t, c, root)
@@ -157,6 +159,52 @@ func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
 	for i := n / 2; i < n; i++ {
 		expect(t, c, root, i)
 	}
+}
+
+// TestAServerWaitsForRoomOnADiskThatOthersFilled: the server cannot keep others from taking the last byte.
+func TestAServerWaitsForRoomOnADiskThatOthersFilled(t *testing.T) {
+	stores, dir := onOneDisk(t)
+	s, c, root := serve(t, stores)
+	h, err := create(c, root, "data-00007")
+	if err == nil {
+		_, err = c.Write(h, 0, block(7), nfsclient.FileSync)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Signal(unix.SIGKILL)
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, make([]byte, disk), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	before := len(s.Log())
+	if err := s.Launch(); err != nil {
+		t.Fatal(err)
+	}
+	said := func() string { return s.Log()[before:] }
+	const seconds = 3 // of trying again
+	for end := time.Now().Add(time.Minute); !strings.Contains(said(), "no space left on device"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a start on a full disk does not say why it waits: ", said())
+		}
+	}
+	time.Sleep(seconds * time.Second)
+	if n := strings.Count(said(), "no space left on device"); n > 1 || strings.Contains(said(), "stack trace") {
+		t.Errorf("said %d times in %d seconds: %.3000s", n, seconds, said())
+	}
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); !s.Ready(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not ready after there is room again: ", said())
+		}
+	}
+	if c, err = nfsclient.Dial(s.NFS, nfsclient.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	expect(t, c, root, 7)
 }
 
 func expect(t *testing.T, c *nfsclient.Client, dir nfsclient.Handle, i int) {

@@ -19,6 +19,8 @@ const (
 	// stallLimit is how long a batch waits for flushes that keep failing,
 	// before the store gives up.
 	stallLimit = time.Minute
+	// repeatAfter is how often it is said that flushes still fail.
+	repeatAfter = time.Minute
 )
 
 // watch knows what goes wrong inside Pebble.
@@ -35,6 +37,7 @@ type watch struct {
 	stallLimit time.Duration
 	background atomic.Uint64 // flushes and compactions that failed
 	last       atomic.Pointer[backgroundError]
+	said       atomic.Int64 // when that was logged, in nanoseconds since 1970
 }
 
 // backgroundError is why a flush or a compaction failed.
@@ -50,9 +53,14 @@ func newWatch(log *slog.Logger) *watch {
 }
 
 func (w *watch) backgroundError(err error) {
-	w.background.Add(1)
-	w.last.Store(&backgroundError{err, time.Now()})
-	w.log.Error("metadata store cannot flush or compact; trying again", "error", err)
+	failed := w.background.Add(1)
+	now := time.Now()
+	w.last.Store(&backgroundError{err, now})
+	said := w.said.Load()
+	if now.Sub(time.Unix(0, said)) < repeatAfter || !w.said.CompareAndSwap(said, now.UnixNano()) {
+		return
+	}
+	w.log.Error("metadata store cannot flush or compact; trying again until it can", "attempts", failed, "error", err.Error())
 }
 
 // fail records err, if it is the first, and returns the first.

@@ -101,8 +101,11 @@ func (s *search) everywhere(d *crashdisk.Disk, h *history) {
 	if h.Kind.Busy && h.Compacted == 0 && !s.loseCache {
 		s.t.Errorf("no segment was compacted (seed %d)", s.seed)
 	}
-	s.t.Logf("%d segments compacted, %d operations on the disk; crash points tried: %d, clones: %d, of these in the middle of a recovery: %d, lost: %d (seed %d)",
-		h.Compacted, d.Len(), s.points.Load(), s.clones.Load(), s.nested.Load(), s.lost.Load(), s.seed)
+	if h.Kind.Busy && h.LaidOut == 0 && !s.loseCache && *flagSteps >= 400 {
+		s.t.Errorf("nothing was laid out again (seed %d)", s.seed)
+	}
+	s.t.Logf("%d segments compacted, %d bytes laid out again, %d operations on the disk; crash points tried: %d, clones: %d, of these in the middle of a recovery: %d, lost: %d (seed %d)",
+		h.Compacted, h.LaidOut, d.Len(), s.points.Load(), s.clones.Load(), s.nested.Load(), s.lost.Load(), s.seed)
 	if s.lost.Load() > 0 {
 		s.save(d, h)
 	}

@@ -29,6 +29,8 @@ type history struct {
 	Files  []*fileHistory
 	// Compacted counts segments that were rewritten meanwhile.
 	Compacted uint64
+	// LaidOut counts bytes that were copied for sequential readers.
+	LaidOut uint64
 
 	mu    sync.Mutex // of Files, and of those that are shared
 	clock atomic.Int64

@@ -113,6 +113,7 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 	}
 	if k.Busy {
 		do.Garbage = 0.2
+		do.LayOutRun, do.LayOutPiece, do.LayOutAfter = 2*block, 4*block, time.Nanosecond
 		do.SealAfter, do.CheckpointEvery, do.DeleteAfter = 5*time.Millisecond, 3*time.Millisecond, 3*time.Millisecond
 	}
 	if i.data, err = data.Open(background, do); err != nil {

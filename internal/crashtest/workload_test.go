@@ -55,6 +55,7 @@ func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Dis
 			err = errors.Join(err, w.err)
 		}
 		h.Compacted += i.data.Stats().Compacted
+		h.LaidOut += i.data.Stats().LaidOutBytes
 		if err = errors.Join(err, i.failure(), i.close()); err != nil {
 			return d, h, fmt.Errorf("%w\n%s", err, i.said)
 		}
@@ -125,27 +126,27 @@ func (p *player) step() {
 	switch n := p.rnd.IntN(100); {
 	case n < 12:
 		p.create(p.newName("f"), fileBlocks)
-	case n < 40:
+	case n < 36:
 		p.write(p.rnd.IntN(3) == 0)
-	case n < 52:
+	case n < 48:
 		p.writeShared(p.rnd.IntN(3) == 0)
-	case n < 62:
+	case n < 58:
 		p.commit()
-	case n < 68:
+	case n < 64:
 		p.truncate()
-	case n < 76:
+	case n < 68:
 		p.rename()
-	case n < 84:
+	case n < 76:
 		p.remove()
-	case n < 88:
+	case n < 79:
 		p.link()
-	case n < 91:
+	case n < 81:
 		p.symlink()
-	case n < 94:
+	case n < 84:
 		p.chmod()
-	case n < 95:
+	case n < 85:
 		p.renameDir()
-	case n < 97:
+	case n < 87:
 		p.mkdir(path.Join(p.own, fmt.Sprint("d", p.rnd.IntN(3))))
 	default:
 		p.read()

@@ -18,19 +18,25 @@ type readAhead struct {
 	next uint64 // the end of what was read
 	run  uint64 // bytes read in order
 	done uint64 // up to where pages were asked for
+
+	seen    uint64 // up to where noteScattered has looked
+	seenRun uint64 // run, then
+	long    bool   // it has looked
 }
 
-// Ahead notes a read of n bytes at off and returns the extents that the reader
+// Ahead notes a read of n bytes at off, which may make the file one that is laid
+// out again, and returns the extents that the reader
 // will probably want next, for Prefetch; mostly none. size is the file's.
 func (f *File) Ahead(ctx context.Context, off, n, size uint64) []Extent {
 	limit := uint64(max(f.s.opts.ReadAhead, 0))
-	if limit == 0 || !f.s.opts.CachePages {
-		return nil
+	if !f.s.opts.CachePages {
+		limit = 0
 	}
 	f.mu.Lock()
 	from, to := f.ahead.note(off, n, size, limit)
+	f.noteScattered(size)
 	f.mu.Unlock()
-	if from >= to {
+	if limit == 0 || from >= to {
 		return nil
 	}
 	exts, err := f.Map(ctx, from, to-from)
@@ -43,8 +49,9 @@ func (f *File) Ahead(ctx context.Context, off, n, size uint64) []Extent {
 // note returns the range that is to be fetched now.
 func (a *readAhead) note(off, n, size, limit uint64) (from, to uint64) {
 	end := off + n
-	if a.run == 0 || off > a.next+aheadSlack || end+aheadSlack < a.next {
-		*a = readAhead{next: end, run: n, done: off}
+	again := off == 0 && a.next >= size
+	if a.run == 0 || again || off > a.next+aheadSlack || end+aheadSlack < a.next {
+		*a = readAhead{next: end, run: n, done: off, seen: off}
 	} else {
 		a.run += n
 		a.next = max(a.next, end)

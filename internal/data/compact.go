@@ -50,6 +50,9 @@ func (s *Store) runCompactor() {
 			continue
 		}
 		_, err := s.Compact(s.ctx, s.opts.Garbage, nil)
+		if err == nil {
+			wait, err = s.layOut(s.ctx, s.opts.Garbage)
+		}
 		switch {
 		case errors.Is(err, errInTheWay):
 			wait = compactRetry
@@ -65,42 +68,55 @@ func (s *Store) runCompactor() {
 // step. The segments are deleted later, when readers that mapped them are done.
 // One pass runs at a time.
 func (s *Store) Compact(ctx context.Context, garbage float64, report func(Compaction)) (sum Compaction, err error) {
+	err = s.pass(ctx, func(ctx context.Context, mover Mover) error {
+		for ctx.Err() == nil {
+			victims := s.victims(garbage, time.Now())
+			if len(victims) == 0 {
+				return s.failure()
+			}
+			s.mu.Lock()
+			busy := s.busyLocked()
+			s.mu.Unlock()
+			if busy {
+				return errInTheWay
+			}
+			step, err := s.rewriteSegments(ctx, victims, mover)
+			sum.Segments += step.Segments
+			sum.Rewritten += step.Rewritten
+			sum.Freed += step.Freed
+			if err != nil {
+				return err
+			}
+			if report != nil {
+				report(sum)
+			}
+		}
+		return ctx.Err()
+	})
+	return sum, err
+}
+
+// pass calls f, one at a time, with a context that ends when the store is to be
+// closed; without a Mover there is nothing to do.
+func (s *Store) pass(ctx context.Context, f func(context.Context, Mover) error) error {
 	s.compacting.Lock()
 	defer s.compacting.Unlock()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return sum, ErrClosed
+		return ErrClosed
 	}
 	s.passes.Add(1)
+	mover := s.mover
 	s.mu.Unlock()
 	defer s.passes.Done()
+	if mover == nil {
+		return s.failure()
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.open, cancel)()
-	for ctx.Err() == nil {
-		s.mu.Lock()
-		mover, busy := s.mover, s.busyLocked()
-		s.mu.Unlock()
-		victims := s.victims(garbage, time.Now())
-		if mover == nil || len(victims) == 0 {
-			return sum, s.failure()
-		}
-		if busy {
-			return sum, errInTheWay
-		}
-		step, err := s.rewriteSegments(ctx, victims, mover)
-		sum.Segments += step.Segments
-		sum.Rewritten += step.Rewritten
-		sum.Freed += step.Freed
-		if err != nil {
-			return sum, err
-		}
-		if report != nil {
-			report(sum)
-		}
-	}
-	return sum, ctx.Err()
+	return f(ctx, mover)
 }
 
 // busyLocked says whether a compaction would be in the way of writers.

@@ -63,6 +63,7 @@ func (f *File) Insert(ctx context.Context, e Extent) (delta int64, err error) {
 		return 0, err
 	}
 	delta = int64(e.Len) - f.allocated(e.Off, e.End())
+	f.s.wishes.written(f.ino)
 	g.dirty.Add(int64(e.Len))
 	f.s.stats.dirty.Add(int64(e.Len))
 	f.dirty.set(e, f.undirty)

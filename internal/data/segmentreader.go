@@ -15,18 +15,34 @@ type segmentReader struct {
 	ctx   context.Context
 	g     *segment
 	t     *pageTable
+	step  uint64 // read at once
 	chunk []byte // the bytes from off on
 	off   uint64
+}
+
+// readSegment begins to read a stored segment here and there: from a content
+// store that is far away in pages, else what is asked for.
+func (s *Store) readSegment(ctx context.Context, g *segment) (*segmentReader, error) {
+	t, err := s.storedTable(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	r := &segmentReader{s: s, ctx: ctx, g: g, t: t, step: pageSize}
+	if s.opts.CachePages {
+		r.step = readerChunk
+	}
+	return r, nil
 }
 
 // eachRecord calls f with each whole record of a stored segment and the place
 // of its bytes.
 func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentReader, rec record, pos uint32) error) error {
-	t, err := s.storedTable(ctx, g)
+	r, err := s.readSegment(ctx, g)
 	if err != nil {
 		return err
 	}
-	r := &segmentReader{s: s, ctx: ctx, g: g, t: t}
+	r.step = readerChunk
+	t := r.t
 	seed := segmentSeed(g.id, s.opts.Instance)
 	bad := t.bad
 	for pos := uint64(segmentHeaderLen); pos < uint64(t.dataLen); {
@@ -60,7 +76,7 @@ func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentRea
 func (r *segmentReader) bytes(pos, n uint64) ([]byte, error) {
 	if pos < r.off || pos+n > r.off+uint64(len(r.chunk)) {
 		lo := pos / pageSize * pageSize
-		hi := max(lo+readerChunk, (pos+n+pageSize-1)/pageSize*pageSize)
+		hi := max(lo+r.step, (pos+n+pageSize-1)/pageSize*pageSize)
 		hi = min(hi, uint64(r.t.dataLen))
 		chunk, err := r.s.readVerified(r.ctx, r.g, r.t, int64(lo), int64(hi-lo))
 		if err != nil {

@@ -15,6 +15,7 @@ type counters struct {
 	pageHits, pageMisses         atomic.Uint64
 	pagesEvicted, pagesDamaged   atomic.Uint64
 	compacted, rewritten         atomic.Uint64
+	laidOut                      atomic.Uint64
 	deletedBytes                 atomic.Uint64
 	dirty                        atomic.Int64
 }
@@ -39,6 +40,8 @@ type Stats struct {
 	PagesEvicted, PagesDamaged uint64
 	PayloadBytes, LiveBytes    int64  // of stored segments: of files, and of these what files have
 	Compacted, RewrittenBytes  uint64 // segments that were rewritten; bytes of files that lived in them
+	LaidOutBytes               uint64 // bytes of files that were copied in order for sequential readers
+	LayOuts                    int64  // files that wait for that
 }
 
 // Stats returns the current figures.
@@ -55,6 +58,7 @@ func (s *Store) Stats() Stats {
 		PageHits: s.stats.pageHits.Load(), PageMisses: s.stats.pageMisses.Load(),
 		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
 		Compacted: s.stats.compacted.Load(), RewrittenBytes: s.stats.rewritten.Load(),
+		LaidOutBytes: s.stats.laidOut.Load(), LayOuts: s.wishes.n.Load(),
 	}
 	st.PayloadBytes, st.LiveBytes = s.usage()
 	s.dirty.mu.Lock()

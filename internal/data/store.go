@@ -76,6 +76,13 @@ type Options struct {
 	// CompactRate bounds the bytes that a compaction reads and writes in a
 	// second; default 64 MiB.
 	CompactRate int64
+	// LayOutRun is how much of a file a reader reads in order before it counts
+	// as read sequentially; default 16 MiB. If what it finds there is in pieces
+	// of less than LayOutPiece on average, default 256 KiB, it is copied in
+	// order after LayOutAfter, default 30 s, unless the file is written
+	// before. With Garbage from 1 on nothing is.
+	LayOutRun, LayOutPiece int64
+	LayOutAfter            time.Duration
 	// CachePages says that the content store is far away: pages that were
 	// read, and segments that were handed off, stay in Dir as far as there is
 	// room.
@@ -120,6 +127,9 @@ func (o *Options) complete() error {
 	setDefault(&o.Transfers, 4)
 	setDefault(&o.Garbage, 0.3)
 	setDefault(&o.CompactRate, 64<<20)
+	setDefault(&o.LayOutRun, 16<<20)
+	setDefault(&o.LayOutPiece, 256<<10)
+	setDefault(&o.LayOutAfter, 30*time.Second)
 	setDefault(&o.PageSize, 1<<20)
 	setDefault(&o.ExtentMemory, 64<<20)
 	setDefault(&o.FooterMemory, 16<<20)
@@ -165,6 +175,7 @@ type Store struct {
 	pages    pageCache
 	fetcher  fetcher
 	dirty    dirtySet
+	wishes   wishes
 	stats    counters
 	failed   atomic.Pointer[error]
 	failing  chan struct{} // closed after failed is set

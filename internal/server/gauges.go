@@ -54,6 +54,10 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.Compacted) })
 	counter("compaction_rewritten_bytes_total", "Bytes of files that lived in those segments.",
 		func(st *data.Stats) float64 { return float64(st.RewrittenBytes) })
+	counter("layout_rewritten_bytes_total", "Bytes of files that were written at random, and copied in order because they are read in order.",
+		func(st *data.Stats) float64 { return float64(st.LaidOutBytes) })
+	gauge("layout_waiting_files", "Files that wait to be copied in order.",
+		func(st *data.Stats) float64 { return float64(st.LayOuts) })
 	gauge("stored_bytes", "Bytes of files in the content store, live or not.",
 		func(st *data.Stats) float64 { return float64(st.PayloadBytes) })
 	gauge("stored_live_bytes", "Bytes of files in the content store that files have.",

@@ -1,0 +1,308 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxWishes bounds the files that wait to be laid out again.
+	maxWishes = 1024
+	// nextDoor is how far apart in a segment, in pieces that are too small, two
+	// extents may lie to count as one piece: those that were written side by side
+	// by several writers do not follow each other exactly.
+	nextDoor = 4
+)
+
+// wishes are ranges of files that a reader went through in order, and found in
+// small pieces all over the store. They are in memory only: who wishes for one
+// that was forgotten will read it again.
+type wishes struct {
+	n  atomic.Int64
+	mu sync.Mutex
+	m  map[uint64]wish
+}
+
+type wish struct {
+	fileRange
+	due time.Time // nothing is done before
+}
+
+// want notes a range of a file, together with what is wanted of it already.
+func (q *wishes) want(ino uint64, r fileRange, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w, known := q.m[ino]
+	switch {
+	case known:
+		w.lo, w.hi = min(w.lo, r.lo), max(w.hi, r.hi)
+	case len(q.m) >= maxWishes:
+		return
+	default:
+		w = wish{r, due}
+	}
+	if q.m == nil {
+		q.m = map[uint64]wish{}
+	}
+	q.m[ino] = w
+	q.n.Store(int64(len(q.m)))
+}
+
+// written takes a file out: what is overwritten now would be copied for nothing.
+func (q *wishes) written(ino uint64) {
+	if q.n.Load() == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.m, ino)
+	q.n.Store(int64(len(q.m)))
+}
+
+// next is the wish that is due first.
+func (q *wishes) next() (ino uint64, w wish, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, v := range q.m {
+		if !ok || v.due.Before(w.due) {
+			ino, w, ok = i, v, true
+		}
+	}
+	return ino, w, ok
+}
+
+// reached takes out what was done of a wish, up to an offset.
+func (q *wishes) reached(ino, off uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w, ok := q.m[ino]
+	if w.lo = max(w.lo, off); !ok || w.lo >= w.hi {
+		delete(q.m, ino)
+	} else {
+		q.m[ino] = w
+	}
+	q.n.Store(int64(len(q.m)))
+}
+
+// postpone leaves a wish for later.
+func (q *wishes) postpone(ino uint64, due time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w, ok := q.m[ino]; ok {
+		w.due = due
+		q.m[ino] = w
+	}
+}
+
+// scattering counts the pieces of stored segments in which a reader finds a
+// range: what lies behind its predecessor is the same piece.
+type scattering struct {
+	s      *Store
+	last   Extent
+	pieces int
+	bytes  uint64
+}
+
+func (c *scattering) add(e Extent) {
+	if !c.s.mayLayOut(e) {
+		return
+	}
+	end := int64(c.last.Pos) + int64(c.last.Len)
+	if distance := int64(e.Pos) - end; e.Seg != c.last.Seg || max(distance, -distance) > nextDoor*c.s.opts.LayOutPiece {
+		c.pieces++
+	}
+	c.last = e
+	c.bytes += e.Len
+}
+
+// pays says whether the pieces are small on average.
+func (c *scattering) pays() bool {
+	return c.pieces > 1 && c.bytes < uint64(c.pieces)*uint64(c.s.opts.LayOutPiece)
+}
+
+// mayLayOut says whether an extent can be copied elsewhere, and its place comes
+// back: it is in the content store, and no backup keeps it there.
+func (s *Store) mayLayOut(e Extent) bool {
+	if e.Hole() {
+		return false
+	}
+	g := s.segment(e.Seg)
+	return g != nil && g.getState() == stateStored && !s.pinned(g.id)
+}
+
+// noteScattered looks at what a sequential reader has come through, once for
+// each part of it; f.mu is held.
+func (f *File) noteScattered(size uint64) {
+	a, far := &f.ahead, uint64(f.s.opts.LayOutRun)
+	if f.s.opts.Garbage >= 1 || a.next < a.seen+far && (a.next < size || !a.long || a.next == a.seen) {
+		return
+	}
+	r, read := fileRange{a.seen, a.next}, a.run-a.seenRun
+	a.seen, a.seenRun, a.long = a.next, a.run, true
+	if f.dirty.n > 0 || read < (r.hi-r.lo)/4*3 {
+		return // it is being written, or read here and there
+	}
+	c := scattering{s: f.s}
+	k := f.committed.seek(r.lo)
+	for e, ok := k.get(); ok && e.Off < r.hi; e, ok = k.get() {
+		c.add(e.clip(r.lo, r.hi))
+		k.next()
+	}
+	if c.pays() {
+		f.s.wishes.want(f.ino, r, time.Now().Add(f.s.opts.LayOutAfter))
+		f.s.compactor.signal()
+	}
+}
+
+// layOut copies ranges that are wished for into new segments, in order, until
+// none is due, and returns when the next one is; 0 if there is none. Segments
+// that are mostly dead come first.
+func (s *Store) layOut(ctx context.Context, garbage float64) (wait time.Duration, err error) {
+	if s.wishes.n.Load() == 0 {
+		return 0, nil
+	}
+	err = s.pass(ctx, func(ctx context.Context, mover Mover) error {
+		for ctx.Err() == nil {
+			ino, w, ok := s.wishes.next()
+			if !ok {
+				wait = 0
+				return s.failure()
+			}
+			if wait = time.Until(w.due); wait > 0 {
+				return s.failure()
+			}
+			if len(s.victims(garbage, time.Now())) > 0 {
+				s.compactor.signal()
+				return nil
+			}
+			if s.behind() {
+				return errInTheWay
+			}
+			if err := s.layOutStep(ctx, ino, w.fileRange, mover); err != nil {
+				s.wishes.postpone(ino, time.Now().Add(s.opts.RetryEvery))
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+	return wait, err
+}
+
+// behind says whether the content store has not taken everything, so that more
+// segments would only fill the journal.
+func (s *Store) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busyLocked() || len(s.toStore) > 0 && s.uploads.pause > 0
+}
+
+// layOutStep copies the beginning of a range, as much as fits into the memory
+// of a job, if it is still scattered.
+func (s *Store) layOutStep(ctx context.Context, ino uint64, r fileRange, mover Mover) error {
+	exts, end, err := s.layOutPart(ctx, ino, r)
+	if err != nil {
+		return err
+	}
+	c := scattering{s: s}
+	for _, e := range exts {
+		c.add(e)
+	}
+	if !c.pays() {
+		s.wishes.reached(ino, end)
+		return nil
+	}
+	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]Move{}}
+	defer w.end()
+	if err := w.copyExtents(ino, exts); err != nil && err != errEnough {
+		return err
+	}
+	if err := w.finish(); err != nil {
+		return err
+	}
+	if err := w.move(mover); err != nil {
+		return err
+	}
+	s.stats.laidOut.Add(uint64(w.bytes))
+	if w.crowded {
+		return errInTheWay
+	}
+	s.wishes.reached(ino, end)
+	return nil
+}
+
+// layOutPart returns the extents of the index at the beginning of a range that
+// can be laid out in one job, and where they end.
+func (s *Store) layOutPart(ctx context.Context, ino uint64, r fileRange) (exts []Extent, end uint64, err error) {
+	f := &File{s: s, ino: ino}
+	var sum uint64
+	for keys := extentRange(ino, r.lo, r.hi); ; {
+		pairs, err := s.log.Scan(ctx, keys, scanPage)
+		if err != nil {
+			return nil, 0, err
+		}
+		some, err := f.decode(pairs)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, e := range some {
+			if !s.mayLayOut(e) {
+				continue
+			}
+			if sum += e.Len; sum > rewriteMemory && len(exts) > 0 || len(exts) == rewritePieces {
+				return exts, e.Off, nil
+			}
+			exts = append(exts, e)
+		}
+		if len(pairs) < scanPage {
+			return exts, r.hi, nil
+		}
+		keys.Start = append(pairs[len(pairs)-1].Key, 0)
+	}
+}
+
+// copyExtents takes extents of an inode in the order of their places, so that
+// one request reads what lies together. What is damaged stays where it is.
+func (w *rewriter) copyExtents(ino uint64, exts []Extent) error {
+	slices.SortFunc(exts, func(a, b Extent) int {
+		return cmp.Or(cmp.Compare(a.Seg, b.Seg), cmp.Compare(a.Pos, b.Pos))
+	})
+	var r *segmentReader
+	for _, e := range exts {
+		g := w.s.segment(e.Seg)
+		if g == nil || g.getState() != stateStored {
+			continue // overwritten meanwhile
+		}
+		err := w.s.allow(w.ctx, int(e.Len))
+		if err != nil {
+			return err
+		}
+		if r == nil || r.g != g {
+			if r, err = w.s.readSegment(w.ctx, g); err != nil && !errors.Is(err, ErrCorrupt) {
+				return err
+			}
+		}
+		var p []byte
+		if err == nil {
+			p, err = r.bytes(uint64(e.Pos), e.Len)
+		}
+		if errors.Is(err, ErrCorrupt) {
+			r = nil
+			if g.live.Load() > 0 {
+				w.s.logger.Error("damaged bytes of a file cannot be laid out again", "inode", ino, "offset", e.Off, "segment", g.id.String(), "error", err)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.add(ino, e, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -165,6 +165,24 @@ var mutants = []mutant{
 		pkg: "./internal/data", run: "TestCompactionGivesTheSpaceOfOverwrittenBytesBack",
 	},
 	{
+		name: "layout-moves-before-it-is-stored", file: "internal/data/layout.go",
+		old: "if err := w.finish(); err != nil {",
+		new: "if err := w.write(); err != nil {",
+		pkg: "./internal/crashtest", run: "TestNothingAcknowledgedIsLostAtAnyWriteOrSync",
+	},
+	{
+		name: "layout-of-what-is-written", file: "internal/data/file.go",
+		old: "	f.s.wishes.written(f.ino)\n",
+		new: "",
+		pkg: "./internal/data", run: "TestWhatIsNotScatteredIsNotLaidOut",
+	},
+	{
+		name: "layout-moves-what-has-changed", file: "internal/data/move.go",
+		old: "o.sameBytes(part) {",
+		new: "part.Len > 0 {",
+		pkg: "./internal/data", run: "TestALayoutMovesOnlyWhatIsStillCurrent",
+	},
+	{
 		name: "remote-overwrite-forgotten", file: "internal/vfs/io.go",
 		old: "left := err == nil && leftOver(dirty, n.file)",
 		new: "left := err == nil && !fs.remote && leftOver(dirty, n.file)",

@@ -50,6 +50,7 @@ type DittoServerList struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.cache.size) || has(self.cache.ephemeral) && self.cache.ephemeral || self.metadata.type == 'memory' && self.content.type == 'memory' && !has(self.cache.volume) || quantity(string(self.cache.size)).compareTo(quantity(string(has(self.cache.volume) ? self.cache.volume.size : self.storage.size))) <= 0",message="cache.size must not be larger than the volume that holds the cache"
 // +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.cache.ephemeral) || !self.cache.ephemeral || self.durability == 'remote' && self.metadata.type == 'postgres' && self.content.type == 's3'",message="cache.ephemeral needs durability remote, metadata.type postgres and content.type s3: what it holds is lost with the pod"
+// +kubebuilder:validation:XValidation:rule="!has(self.backup) || !has(self.backup.every) || self.metadata.type != 'memory' && self.content.type != 'memory'",message="backup.every is of no use with metadata.type or content.type memory, which end with the pod"
 type DittoServerSpec struct {
 	// Image of the server. Default: the image that the operator was deployed
 	// with, so that both are of one version.
@@ -119,6 +120,15 @@ type DittoServerSpec struct {
 	// +kubebuilder:default=local
 	// +optional
 	Durability string `json:"durability,omitempty"`
+
+	// Copies of the metadata in the content store. A change restarts the server.
+	// +optional
+	Backup BackupSpec `json:"backup,omitzero"`
+
+	// How the space of overwritten and removed data comes back. A change restarts
+	// the server.
+	// +optional
+	Compaction CompactionSpec `json:"compaction,omitzero"`
 
 	// The NFS listener.
 	// +kubebuilder:default={}

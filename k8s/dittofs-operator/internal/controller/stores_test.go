@@ -245,6 +245,8 @@ func TestConvergedServerOfStoresElsewhereIsNotWrittenTo(t *testing.T) {
 	spec := elsewhere()
 	spec.Cache.FlushInterval = &metav1.Duration{Duration: 2500 * time.Millisecond}
 	spec.Cache.ReadAhead = ptr.To(resource.MustParse("1024Ki"))
+	spec.Backup = v1alpha1.BackupSpec{Every: &metav1.Duration{Duration: 90 * time.Minute}, Keep: ptr.To[int32](7)}
+	spec.Compaction.Rate = ptr.To(resource.MustParse("1024Ki"))
 	spec.ServiceAccount.Annotations = map[string]string{"eks.amazonaws.com/role-arn": "arn"}
 	ds := serverWithSecrets(t, spec)
 	address := fakePods.join(t, bringUp(t, ds, "nas-data"))

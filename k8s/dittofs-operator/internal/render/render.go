@@ -59,6 +59,10 @@ func configOf(ds *v1alpha1.DittoServer, layout volumes.Layout) *config.Config {
 	c.Metadata = metadataOf(ds, layout)
 	c.Content = contentOf(ds, layout)
 	c.Durability = config.Durability(spec.Durability)
+	setNumber(&c.Compaction.GarbagePercent, spec.Compaction.GarbagePercent)
+	setSize(&c.Compaction.Rate, spec.Compaction.Rate)
+	setDuration(&c.Backup.Every, spec.Backup.Every)
+	setNumber(&c.Backup.Keep, spec.Backup.Keep)
 	c.NFS.Listen = listen(spec.NFS.Port)
 	c.Admin.Listen = listen(names.AdminPort)
 	c.Logging = config.Logging{Level: spec.Logging.Level, Format: spec.Logging.Format}

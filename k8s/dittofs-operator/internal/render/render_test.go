@@ -34,6 +34,8 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 	ds.Spec.NFS.Port = 12049
 	ds.Spec.Logging = v1alpha1.LoggingSpec{Level: "debug", Format: "json"}
 	ds.Spec.ShutdownTimeout.Duration = 90 * time.Second
+	ds.Spec.Backup = v1alpha1.BackupSpec{Every: &metav1.Duration{Duration: 90 * time.Minute}, Keep: ptr.To[int32](7)}
+	ds.Spec.Compaction = v1alpha1.CompactionSpec{GarbagePercent: ptr.To[int32](5), Rate: ptr.To(resource.MustParse("64Gi"))}
 	ds.Spec.Shares = []v1alpha1.ShareSpec{{
 		Name: "home", Path: "/srv/home", Squash: "none", ReadOnly: true,
 		Clients:   []v1alpha1.ClientSpec{{CIDR: "10.0.0.0/8", Access: "ro"}},
@@ -52,6 +54,12 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 	if c.Cache.Size != 1<<30 || c.NFS.Listen != "0.0.0.0:12049" || c.Admin.Listen != "0.0.0.0:8080" ||
 		c.Logging.Level != "debug" || c.Logging.Format != "json" || time.Duration(c.ShutdownTimeout) != 90*time.Second {
 		t.Errorf("configuration is\n%s", rendered.YAML)
+	}
+	if want := (config.Backup{Every: config.Duration(90 * time.Minute), Keep: 7}); c.Backup != want {
+		t.Errorf("backups are %+v, not %+v", c.Backup, want)
+	}
+	if want := (config.Compaction{GarbagePercent: 5, Rate: 64 << 30}); c.Compaction != want {
+		t.Errorf("compaction is %+v, not %+v", c.Compaction, want)
 	}
 	want := config.Share{
 		Name: "home", Path: "/srv/home", Squash: config.SquashNone, ReadOnly: true,
@@ -92,6 +100,10 @@ func TestRestartHashFollowsOnlyWhatNeedsARestart(t *testing.T) {
 		"bucket":     {func(s *v1alpha1.DittoServerSpec) { toS3(s) }, true},
 		"durability": {func(s *v1alpha1.DittoServerSpec) { s.Durability = "remote" }, true},
 		"quota":      {func(s *v1alpha1.DittoServerSpec) { s.Shares[0].Quota = &v1alpha1.QuotaSpec{Inodes: 5} }, false},
+		"backups":    {func(s *v1alpha1.DittoServerSpec) { s.Backup.Every = &metav1.Duration{Duration: time.Hour} }, true},
+		"kept":       {func(s *v1alpha1.DittoServerSpec) { s.Backup.Keep = ptr.To[int32](3) }, true},
+		"garbage":    {func(s *v1alpha1.DittoServerSpec) { s.Compaction.GarbagePercent = ptr.To[int32](50) }, true},
+		"rate":       {func(s *v1alpha1.DittoServerSpec) { s.Compaction.Rate = ptr.To(resource.MustParse("1Mi")) }, true},
 		"cache":      {func(s *v1alpha1.DittoServerSpec) { s.Cache.Size = ptr.To(resource.MustParse("1Gi")) }, true},
 	} {
 		gotAll, gotRestart := hash(test.change)

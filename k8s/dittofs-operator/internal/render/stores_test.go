@@ -69,6 +69,9 @@ func TestStoresElsewhereAreRendered(t *testing.T) {
 		if want := defaults; c.Cache.FlushInterval != want.FlushInterval || c.Cache.FullTimeout != want.FullTimeout || c.Cache.PageSize != want.PageSize || c.Cache.ReadAhead != want.ReadAhead {
 			t.Errorf("%s: the cache is %+v, without the defaults of %+v", name, c.Cache, want)
 		}
+		if want := config.Default(); c.Backup != want.Backup || c.Compaction != want.Compaction {
+			t.Errorf("%s: backups and compaction are %+v, %+v, without the defaults", name, c.Backup, c.Compaction)
+		}
 		if c.Durability != config.DurabilityLocal {
 			t.Errorf("%s: durability is %s", name, c.Durability)
 		}

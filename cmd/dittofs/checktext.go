@@ -64,7 +64,8 @@ func summaryText(s *fsck.Summary, shown map[string]int64, repaired int64, scrub 
 			s.Inodes, s.Names, s.Extents, s.Segments, s.Objects, s.Seconds)
 	}
 	if s.LostBytes > 0 {
-		fmt.Fprintf(&out, "%d files lose %s\n", s.LostFiles, bytesText(s.LostBytes))
+		fmt.Fprintf(&out, "%d files lose %s: reading those bytes is an error until the files are removed or written again, and no other file is concerned\n",
+			s.LostFiles, bytesText(s.LostBytes))
 	}
 	switch {
 	case s.Faults > 0 && s.Repaired > 0:

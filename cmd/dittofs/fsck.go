@@ -53,7 +53,8 @@ content store holds for nobody. The bytes themselves are read by dittofs scrub.`
 nowhere goes; a file or directory to which no name leads is put into lost+found
 at the top of its share as "#" and its inode's number, and so is one directory of
 a ring; counts are set to a recount. Bytes that are missing stay missing: reading
-them stays an error, and never gives zeros. Make a copy of the metadata first, or
+them stays an error, and never gives zeros, until the file is removed or those
+bytes are written again, as any client can. Make a copy of the metadata first, or
 a dittofs backup.
 
 Exit codes: 0 no fault; 1 faults were found, or are left after --repair; 2 the

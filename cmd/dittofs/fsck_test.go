@@ -24,17 +24,7 @@ func filled(t *testing.T, dir string) (file string, s *serving) {
 	t.Helper()
 	file = storeConfig(t, dir)
 	s = startServe(t, file, "DITTOFS_SHARES_0_ROOT_MODE=0777")
-	line := s.waitLog("msg=serving")
-	addr := regexp.MustCompile(`nfs=(\S+)`).FindStringSubmatch(line)[1]
-	c, err := nfsclient.Dial(addr, nfsclient.Options{UID: 0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	top, err := c.Mount("/a")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, top := mountedBy(t, s)
 	sub, err := c.Mkdir(top, "sub", nfsclient.SetAttr{})
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +147,70 @@ func TestFsckNamesDamageAndRepairsCounts(t *testing.T) {
 	s.waitLog("msg=serving")
 	checked(t, 1, "a:/sub/two: 30000 bytes", "fsck", "--config", file)
 	s.signal(syscall.SIGKILL)
+}
+
+// TestRemovingWhatFsckNamesIsTheWayOut follows what the report and the guide say.
+func TestRemovingWhatFsckNamesIsTheWayOut(t *testing.T) {
+	dir := t.TempDir()
+	file, s := filled(t, dir)
+	stopServe(t, s)
+	objects, err := filepath.Glob(filepath.Join(dir, "content/segments/*/*.DATA"))
+	if err != nil || len(objects) != 1 {
+		t.Fatalf("%v, %v", objects, err)
+	}
+	if err := os.Remove(objects[0]); err != nil {
+		t.Fatal(err)
+	}
+	s = startServe(t, file, "DITTOFS_SHARES_0_ROOT_MODE=0777")
+	c, top := mountedBy(t, s)
+	got := checked(t, 1, "2 files lose 58.6 KiB: reading those bytes is an error until the files are removed or written again", "fsck", "--config", file)
+	for name, path := range map[string]string{"one": "/one", "two": "/sub/two"} {
+		if !strings.Contains(got.stdout, "a:"+path+": 30000 bytes from offset 0 on cannot be read") {
+			t.Errorf("no word of %s: %s", path, got.stdout)
+		}
+		parent := top
+		if name == "two" {
+			sub, err := c.Lookup(top, "sub")
+			if err != nil {
+				t.Fatal(err)
+			}
+			parent = sub.Handle
+		}
+		n, err := c.Lookup(parent, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := c.Read(n.Handle, 0, 100); err == nil {
+			t.Errorf("%s: lost bytes were read as %q", path, r.Data)
+		}
+		if name == "one" { // written again it is whole
+			if _, err := c.Write(n.Handle, 0, bytes.Repeat([]byte("new"), 10_000), 2); err != nil {
+				t.Error(err)
+			}
+		} else if _, err := c.Remove(parent, name); err != nil {
+			t.Error(err)
+		}
+	}
+	checked(t, 0, "no faults", "fsck", "--config", file)
+	stopServe(t, s)
+	checked(t, 0, "no faults", "fsck", "--config", file)
+	checked(t, 0, "no faults", "fsck", "--repair", "--config", file)
+}
+
+// mountedBy is a client with the share /a.
+func mountedBy(t *testing.T, s *serving) (*nfsclient.Client, nfsclient.Handle) {
+	t.Helper()
+	addr := regexp.MustCompile(`nfs=(\S+)`).FindStringSubmatch(s.waitLog("msg=serving"))[1]
+	c, err := nfsclient.Dial(addr, nfsclient.Options{UID: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	top, err := c.Mount("/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, top
 }
 
 func plantUsage(t *testing.T, dir string) {

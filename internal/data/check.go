@@ -41,6 +41,7 @@ const (
 	FaultSealed        = "sealed-damaged"       // bytes that were damaged before they were sealed
 	FaultRecord        = "record-mismatch"      // no whole record of this file lies where the extent says
 	FaultPage          = "page-damaged"         // stored bytes fail their checksum
+	FaultUnusedPage    = "page-unused"          // stored bytes fail their checksum where no file has any, in a segment of others
 	FaultUnreferenced  = "object-unreferenced"  // an object of the content store that no index knows
 	FaultJournalFile   = "journal-unreferenced" // a file of the journal that no index knows
 )

@@ -80,13 +80,26 @@ func (l *look) blameAll(f segmentFault) {
 // blame decides what is wrong with each extent.
 func (l *look) blame() {
 	for _, r := range l.damaged {
-		l.faults = append(l.faults, segmentFault{FaultPage, fmt.Sprintf("bytes %d to %d of segment %v fail their checksum", r.start, r.end, l.g.id)})
+		what := fmt.Sprintf("bytes %d to %d of segment %v fail their checksum", r.start, r.end, l.g.id)
+		if l.usedByFiles(r) {
+			l.faults = append(l.faults, segmentFault{FaultPage, what})
+		} else {
+			l.faults = append(l.faults, segmentFault{FaultUnusedPage, what + "; no file has bytes there"})
+		}
 	}
 	for i, e := range l.extents {
 		if kind, why := l.verdict(i, e); kind != "" {
 			l.wrong = append(l.wrong, wrong{e, kind, why})
 		}
 	}
+}
+
+// usedByFiles says whether a damaged range costs a file bytes. That of a segment
+// without any file does count: a backup may refer to it.
+func (l *look) usedByFiles(r byteRange) bool {
+	return len(l.extents) == 0 || slices.ContainsFunc(l.extents, func(e placed) bool {
+		return e.pos < r.end && uint64(r.start) < uint64(e.pos)+uint64(e.len)
+	})
 }
 
 func (l *look) verdict(i int, e placed) (kind, why string) {
@@ -253,7 +266,7 @@ func (l *look) report() {
 		lost += int64(w.len)
 	}
 	for _, f := range l.faults {
-		if f.kind != FaultPage && lost > 0 {
+		if f.kind != FaultPage && f.kind != FaultUnusedPage && lost > 0 {
 			f.what = fmt.Sprintf("%s; %d bytes of files are lost", f.what, lost)
 		}
 		l.fault(f.kind, l.g.id, "%s", f.what)

@@ -124,7 +124,7 @@ func (r *reporter) progress(stage string, done, total int64) {
 
 // isNote says whether a kind costs space, and nobody a byte.
 func isNote(kind string) bool {
-	return kind == data.FaultUnreferenced || kind == data.FaultJournalFile || kind == kindQuota
+	return kind == data.FaultUnusedPage || kind == data.FaultUnreferenced || kind == data.FaultJournalFile || kind == kindQuota
 }
 
 const kindQuota = "quota-exceeded"

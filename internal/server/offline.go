@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 
+	"github.com/dittofs/dittofs/internal/backup"
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/data"
@@ -37,7 +38,8 @@ type Offline struct {
 // OpenOffline opens the stores of a configuration as they were left: nothing
 // is recovered, and unless change is set nothing is written and no epoch
 // begins. While a server runs the error is ErrRunning. Stores of different
-// instances are refused, as by a start.
+// instances are refused, as by a start, and so is metadata whose restore was cut
+// off (backup.ErrIncomplete).
 func OpenOffline(ctx context.Context, cfg *config.Config, logger *slog.Logger, change bool) (_ *Offline, err error) {
 	o := &Offline{cfg: cfg}
 	defer func() {
@@ -49,6 +51,11 @@ func OpenOffline(ctx context.Context, cfg *config.Config, logger *slog.Logger, c
 		return o, atField("metadata.type", errors.New("a store in memory lives in its server alone; while that runs it can be asked"))
 	}
 	if err := o.openMetadata(ctx, logger, change); err != nil {
+		return o, err
+	}
+	if _, err := backup.Inspect(ctx, o.Reader); errors.Is(err, backup.ErrIncomplete) {
+		return o, fmt.Errorf("%s: %w", metadataField(cfg), err)
+	} else if err != nil {
 		return o, err
 	}
 	got, err := o.Reader.Get(ctx, []byte("cinstance"))

@@ -94,8 +94,12 @@ func TestARestoreThatIsCutOffIsNotServedAndCanBeRepeated(t *testing.T) {
 	w.refused(1, "the restore is not complete, run it again", "restore")
 	<-done
 	w.refused(2, `metadata.path: a restore was not completed (from backup 00000001-`, "serve")
+	for _, args := range [][]string{{"fsck"}, {"scrub"}, {"fsck", "--repair"}} {
+		w.refused(3, `metadata.path: a restore was not completed (from backup 00000001-`, args...)
+	}
 	w.fatal(os.Remove(blocked))
 	w.must("restore")
+	w.must("fsck")
 	w.server.StartFor(t)
 	c = w.client()
 	for _, f := range files {

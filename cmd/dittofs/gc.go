@@ -52,6 +52,7 @@ result.` + controlHelp,
 	}
 	targetFlags(cmd, &server)
 	outputFlag(cmd, &output)
+	cmd.AddCommand(newOrphansCommand(environ))
 	cmd.Flags().IntVar(&garbage, "garbage", 10, "rewrite segments until at most `PERCENT` of the stored bytes is dead; 1 to 100")
 	return cmd
 }

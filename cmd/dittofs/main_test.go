@@ -128,7 +128,7 @@ func TestSchemaIsPrinted(t *testing.T) {
 
 func TestHelpTeachesWithExamples(t *testing.T) {
 	for _, args := range []string{"--help", "serve --help", "config validate --help", "config default --help", "config schema --help", "fsck --help", "scrub --help",
-		"status --help", "shares --help", "clients --help", "gc --help", "completion --help", "man --help"} {
+		"status --help", "shares --help", "clients --help", "gc --help", "gc orphans --help", "completion --help", "man --help"} {
 		if got := dittofs(t, t.TempDir(), nil, strings.Fields(args)...); got.code != 0 || !strings.Contains(got.stdout, "Examples:") {
 			t.Errorf("dittofs %s: %+v", args, got)
 		}

@@ -16,7 +16,7 @@ type counters struct {
 	pagesEvicted, pagesDamaged   atomic.Uint64
 	compacted, rewritten         atomic.Uint64
 	laidOut                      atomic.Uint64
-	deletedBytes                 atomic.Uint64
+	deletedBytes, orphans        atomic.Uint64
 	dirty                        atomic.Int64
 }
 
@@ -42,6 +42,7 @@ type Stats struct {
 	Compacted, RewrittenBytes  uint64 // segments that were rewritten; bytes of files that lived in them
 	LaidOutBytes               uint64 // bytes of files that were copied in order for sequential readers
 	LayOuts                    int64  // files that wait for that
+	Orphans                    uint64 // that were deleted
 }
 
 // Stats returns the current figures.
@@ -59,6 +60,7 @@ func (s *Store) Stats() Stats {
 		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
 		Compacted: s.stats.compacted.Load(), RewrittenBytes: s.stats.rewritten.Load(),
 		LaidOutBytes: s.stats.laidOut.Load(), LayOuts: s.wishes.n.Load(),
+		Orphans: s.stats.orphans.Load(),
 	}
 	st.PayloadBytes, st.LiveBytes = s.usage()
 	s.dirty.mu.Lock()

@@ -166,3 +166,29 @@ type GC struct {
 	Freed     int64  `json:"freed_bytes"`
 	Error     string `json:"error,omitempty"` // of the last that could not be deleted
 }
+
+// OrphansRequest asks for the objects that no file and no backup uses.
+type OrphansRequest struct {
+	Delete bool `json:"delete"` // them, and not only list them
+}
+
+// OrphansLine is one line of the answer; one of the fields is set.
+type OrphansLine struct {
+	Orphan  *Orphan  `json:"orphan,omitempty"`
+	Summary *Orphans `json:"summary,omitempty"` // the last line
+}
+
+// Orphan is an object of the content store that no file and no backup uses.
+type Orphan struct {
+	Object  string `json:"object"`
+	Bytes   int64  `json:"bytes"`
+	Deleted bool   `json:"deleted"`
+}
+
+// Orphans is what was found.
+type Orphans struct {
+	Orphans int   `json:"orphans"`
+	Bytes   int64 `json:"bytes"`
+	Kept    int   `json:"kept"`    // that no file uses, and a backup does or may
+	Deleted bool  `json:"deleted"` // the orphans
+}

@@ -17,6 +17,7 @@ func (s *server) registerOperations() {
 	s.control.Handle("shares", s.controlShares)
 	s.control.Handle("clients", s.controlClients)
 	s.control.Handle("gc", s.controlGC)
+	s.control.Handle("orphans", s.controlOrphans)
 	s.registerFsck()
 	s.control.Handle("backup", s.controlBackup)
 }

@@ -58,6 +58,8 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.LaidOutBytes) })
 	gauge("layout_waiting_files", "Files that wait to be copied in order.",
 		func(st *data.Stats) float64 { return float64(st.LayOuts) })
+	counter("orphans_deleted_total", "Objects that no file and no backup used and that \"dittofs gc orphans\" deleted.",
+		func(st *data.Stats) float64 { return float64(st.Orphans) })
 	gauge("stored_bytes", "Bytes of files in the content store, live or not.",
 		func(st *data.Stats) float64 { return float64(st.PayloadBytes) })
 	gauge("stored_live_bytes", "Bytes of files in the content store that files have.",

@@ -113,6 +113,9 @@ func TestAnswersThatNameTheFault(t *testing.T) {
 		"gateway": {
 			faultproxy.Answer{Status: 502, ContentType: "text/html", Body: "<html><body>Bad Gateway<br></body></html>"}, nil, fault.StoreFailing,
 			fmt.Sprintf(`content.endpoint: %s fails at GetObject (502 Bad Gateway): look at the service's log`, at)},
+		"full": {
+			faultproxy.S3Error(507, "InsufficientStorage", "?"), nil, fault.StoreFailing,
+			fmt.Sprintf(`content.endpoint: %s fails at GetObject (507 Insufficient Storage, InsufficientStorage): it has no space left: give it more`, at)},
 		"unknown": {
 			faultproxy.S3Error(400, "SomethingNew", "?"), nil, fault.StoreFailing,
 			fmt.Sprintf(`content.endpoint: %s fails at GetObject (400 Bad Request, SomethingNew): look at the service's log`, at)},

@@ -107,7 +107,11 @@ func (s *Store) failing(r request, status int, code string, err error) *fault.Er
 	if code != "" && code != "UnknownError" {
 		said += ", " + code
 	}
-	return newFault(fault.StoreFailing, fmt.Sprintf("content.endpoint: %s fails at %s (%s): look at the service's log", s.opts.where(), r.op, said), err)
+	fix := "look at the service's log"
+	if status == http.StatusInsufficientStorage {
+		fix = "it has no space left: give it more"
+	}
+	return newFault(fault.StoreFailing, fmt.Sprintf("content.endpoint: %s fails at %s (%s): %s", s.opts.where(), r.op, said, fix), err)
 }
 
 func (s *Store) broken(err error) *fault.Error {

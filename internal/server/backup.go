@@ -29,7 +29,11 @@ func newMaker(cfg *config.Config, s *stores, instance string, logger *slog.Logge
 	if cfg.Content.Type == config.ContentMemory || cfg.Metadata.Type == config.MetadataMemory {
 		return nil
 	}
-	return backup.New(backup.Options{Log: s.log, Content: s.content, Instance: instance, Generation: s.generation, Keep: int(cfg.Backup.Keep), Logger: logger})
+	store := s.content
+	if cfg.Content.Type == config.ContentFilesystem && sameDisk(cfg.Metadata.Path, cfg.Content.Path) {
+		store = reserving{store, s.reserve}
+	}
+	return backup.New(backup.Options{Log: s.log, Content: store, Instance: instance, Generation: s.generation, Keep: int(cfg.Backup.Keep), Logger: logger})
 }
 
 // startBackups begins what backups need in the background, until ctx ends:

@@ -1,9 +1,13 @@
 package server
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"syscall"
 
+	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/pkg/config"
@@ -22,4 +26,18 @@ func newReserve(cfg *config.Config, logger *slog.Logger) *space.Reserve {
 func sameDisk(a, b string) bool {
 	var sa, sb syscall.Stat_t
 	return syscall.Stat(a, &sa) == nil && syscall.Stat(b, &sb) == nil && sa.Dev == sb.Dev
+}
+
+// reserving is a content store that refuses objects for which no space is left.
+type reserving struct {
+	content.Store
+	reserve *space.Reserve
+}
+
+// Put implements content.Store.
+func (r reserving) Put(ctx context.Context, name string, data io.ReaderAt, size int64) error {
+	if err := r.reserve.Rewrite(size); err != nil {
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	return r.Store.Put(ctx, name, data, size)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -113,6 +114,11 @@ func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
 	again, err := c.Mkdir(root, "directory", nfsclient.SetAttr{})
 	if !isFull(err) {
 		t.Errorf("a directory was made: %v, %v", again, err)
+	}
+
+	out, err := exec.Command(process.BuildFor(t), "backup", "--config", filepath.Join(s.Dir, "config.yaml")).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "no space left on the disk but the reserve") {
+		t.Errorf("a backup: %v, %s", err, out)
 	}
 
 	// What is there can be read, and a server that is killed now starts again.

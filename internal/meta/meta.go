@@ -41,7 +41,9 @@ var (
 // Reader reads the current state. Slices returned belong to the caller.
 type Reader interface {
 	// Get returns one value per key, in order; nil where the key is absent
-	// (a present empty value is a non-nil empty slice). One round trip.
+	// (a present empty value is a non-nil empty slice). One round trip; none
+	// without keys, which only asks whether the store can be read: it is not
+	// closed, and is not known to belong to another instance.
 	Get(ctx context.Context, keys ...[]byte) ([][]byte, error)
 	// Scan returns at most limit pairs with r.Start <= key < r.End in
 	// ascending order, or in descending order if r.Reverse. limit >= 1.

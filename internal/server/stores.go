@@ -20,6 +20,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
+	"github.com/dittofs/dittofs/internal/meta/paircache"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/space"
@@ -57,8 +58,12 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, logger); return err }); err != nil {
 		return s, err
 	}
+	cache, err := paircache.New(256 << 20)
+	if err != nil {
+		return s, err
+	}
 	// Not ctx: commits go on while the server stops.
-	s.log = commit.New(context.WithoutCancel(ctx), s.meta)
+	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, vfs.Cached)
 	s.generation, err = backup.Inspect(ctx, s.log)
 	if errors.Is(err, backup.ErrIncomplete) {
 		err = atField(metadataField(cfg), err)

@@ -25,6 +25,10 @@ const (
 	prefixConfig = 'c'
 )
 
+// Cached says which keys of the metadata store are worth a cache: those of
+// inodes and of names, which calls ask for one by one.
+func Cached(key []byte) bool { return key[0] == prefixInode || key[0] == prefixDirent }
+
 func key64(prefix byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{prefix}, n)
 }

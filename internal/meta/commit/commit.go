@@ -28,6 +28,7 @@ import (
 	"sync"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/paircache"
 )
 
 const (
@@ -43,6 +44,8 @@ const (
 // Log is a meta.Store's group commit. Safe for concurrent use.
 type Log struct {
 	store      meta.Store
+	cache      *paircache.Cache  // nil: none
+	wanted     func([]byte) bool // whether a key belongs into it
 	ctx        context.Context
 	cancel     context.CancelFunc
 	maxPending int
@@ -65,10 +68,16 @@ var _ meta.Reader = (*Log)(nil)
 
 // New returns a Log that owns store and closes it. Commits run under ctx: if
 // it ends before Close, the next commit fails, and with it the log.
-func New(ctx context.Context, store meta.Store) *Log {
+func New(ctx context.Context, store meta.Store) *Log { return NewCached(ctx, store, nil, nil) }
+
+// NewCached is New with a cache, which may be nil and is closed with the log, of
+// the pairs whose keys are wanted. It always holds what was submitted last.
+func NewCached(ctx context.Context, store meta.Store, cache *paircache.Cache, wanted func(key []byte) bool) *Log {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &Log{
 		store:      store,
+		cache:      cache,
+		wanted:     wanted,
 		ctx:        ctx,
 		cancel:     cancel,
 		maxPending: maxPending,
@@ -203,7 +212,7 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	<-l.stopped
 	l.cancel()
-	return errors.Join(l.Err(), l.store.Close())
+	return errors.Join(l.Err(), l.store.Close(), l.cache.Close())
 }
 
 // openGroup returns the group for a batch of size bytes: the newest one, unless the store
@@ -221,21 +230,30 @@ func (l *Log) openGroup(size int) *group {
 }
 
 func (l *Log) submitOp(g *group, op *meta.Op) {
+	var value []byte // nil: deleted
 	switch op.Kind {
 	case meta.OpPut:
-		value := op.Value
-		if value == nil {
+		if value = op.Value; value == nil {
 			value = []byte{}
 		}
-		g.set(op.Key, value)
 		l.counters.written(op.Key, value)
 	case meta.OpDelete:
-		g.set(op.Key, nil)
 		l.counters.written(op.Key, nil)
 	case meta.OpAdd:
-		g.set(op.Key, l.counters.add(op.Key, op.Delta))
+		value = l.counters.add(op.Key, op.Delta)
+	}
+	g.set(op.Key, value)
+	switch {
+	case !l.caches(op.Key):
+	case value == nil:
+		l.cache.Delete(op.Key)
+	default:
+		l.cache.Put(op.Key, value)
 	}
 }
+
+// caches says whether the pair of key belongs into the cache.
+func (l *Log) caches(key []byte) bool { return l.cache != nil && l.wanted(key) }
 
 // run is the committer: it applies one group after the other.
 func (l *Log) run() {

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/paircache"
 )
 
 // maxExtra bounds the pairs that a scan asks for beyond its limit, in place of
@@ -16,43 +17,74 @@ const maxExtra = 256
 // at some moment of the call; to read several keys of one moment, hold the
 // lock that excludes their writers.
 func (l *Log) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
-	l.mu.RLock()
-	if l.err != nil {
-		l.mu.RUnlock()
-		return nil, l.err
+	values := make([][]byte, len(keys))
+	rest, err := l.known(keys, values)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(rest) == 0:
+		// Without a round trip, whether the store can still be read: what is
+		// known here may be another's by now.
+		if _, err := l.store.Get(ctx); err != nil {
+			return nil, err
+		}
+		return values, nil
 	}
-	var values, rest [][]byte
-	var places []int // of rest
-	for i, key := range keys {
-		value, ok := l.lookup(key)
-		switch {
-		case ok && values == nil:
-			values = make([][]byte, len(keys))
-			for j := range i {
-				rest, places = append(rest, keys[j]), append(places, j)
-			}
-			values[i] = clone(value)
-		case ok:
-			values[i] = clone(value)
-		case values != nil:
-			rest, places = append(rest, key), append(places, i)
+	wanted := keys
+	if len(rest) < len(keys) {
+		wanted = make([][]byte, len(rest))
+		for i, r := range rest {
+			wanted[i] = keys[r.place]
 		}
 	}
-	l.mu.RUnlock()
-	if values == nil {
-		return l.store.Get(ctx, keys...)
-	}
-	if len(rest) == 0 {
-		return values, ctx.Err()
-	}
-	stored, err := l.store.Get(ctx, rest...)
+	stored, err := l.store.Get(ctx, wanted...)
 	if err != nil {
 		return nil, err
 	}
-	for i, place := range places {
-		values[place] = stored[i]
+	for i, r := range rest {
+		values[r.place] = stored[i]
+		if r.fill {
+			l.cache.Fill(r.miss, wanted[i], stored[i])
+		}
 	}
 	return values, nil
+}
+
+// unknown is a key that only the store knows.
+type unknown struct {
+	place int // among the keys
+	fill  bool
+	miss  paircache.Miss
+}
+
+// known sets the values that need not be read from the store, and returns the
+// places of the others. Nothing is submitted meanwhile: a key that is not in
+// the overlay has the value that the store gives for it, until a later Submit.
+func (l *Log) known(keys, values [][]byte) (rest []unknown, err error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.err != nil {
+		return nil, l.err
+	}
+	for i, key := range keys {
+		cached := l.caches(key)
+		var miss paircache.Miss
+		if cached {
+			var ok bool
+			if values[i], ok, miss = l.cache.Get(nil, key); ok {
+				continue
+			}
+		}
+		if value, ok := l.lookup(key); ok {
+			values[i] = clone(value)
+			continue
+		}
+		if rest == nil {
+			rest = make([]unknown, 0, len(keys)-i)
+		}
+		rest = append(rest, unknown{i, cached, miss})
+	}
+	return rest, nil
 }
 
 // Snapshot returns what is durable now: every batch whose ticket is done. Of

@@ -8,9 +8,23 @@ import (
 
 // GetAttr returns the attributes of an inode.
 func (fs *FS) GetAttr(req *Request, id ID) (Attr, error) {
-	n, err := fs.node(req.Context, id)
+	a, err := fs.attr(req.Context, id.Inode)
+	if err == nil && a.ID != id {
+		return Attr{}, ESTALE
+	}
+	return a, err
+}
+
+// attr returns the attributes of an inode, which need not come to memory for it:
+// a walk over more files than fit would do nothing else.
+func (fs *FS) attr(ctx context.Context, ino uint64) (Attr, error) {
+	if rec, ok := fs.peekRecord(ctx, ino); ok {
+		n := node{ino: ino, rec: rec}
+		return n.attr(), nil
+	}
+	n, err := fs.nodes.get(ctx, ino)
 	if err != nil {
-		return Attr{}, err
+		return Attr{}, fs.errno("load inode", ino, err)
 	}
 	defer fs.nodes.put(n)
 	n.mu.RLock()
@@ -68,7 +82,7 @@ func (fs *FS) Lookup(req *Request, dir ID, name string) (child, dirAttr Attr, er
 		if err != nil {
 			return Attr{}, dirAttr, err
 		}
-		child, err := fs.childAttr(req.Context, ino)
+		child, err := fs.attr(req.Context, ino)
 		switch {
 		case err != ESTALE:
 			return child, dirAttr, err
@@ -101,21 +115,6 @@ func (fs *FS) lookupIn(req *Request, d *node, name string) (uint64, Attr, error)
 		return 0, d.attr(), fs.errno("lookup", d.ino, err)
 	}
 	return e.ino, d.attr(), nil
-}
-
-// childAttr returns the attributes of an inode that a directory names.
-func (fs *FS) childAttr(ctx context.Context, ino uint64) (Attr, error) {
-	n, err := fs.nodes.get(ctx, ino)
-	if err != nil {
-		return Attr{}, fs.errno("load inode", ino, err)
-	}
-	defer fs.nodes.put(n)
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if n.removed {
-		return Attr{}, ESTALE
-	}
-	return n.attr(), nil
 }
 
 // SetAttr changes attributes.

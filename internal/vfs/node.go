@@ -77,6 +77,7 @@ const nodeShards = 64
 type nodeShard struct {
 	mu    sync.RWMutex
 	nodes map[uint64]*node
+	born  uint64 // nodes that were ever put in
 }
 
 func newNodeCache(max int, load func(context.Context, *node) error) *nodeCache {
@@ -133,6 +134,7 @@ func (c *nodeCache) acquire(ino uint64) *node {
 		n = &node{ino: ino}
 		s.shrink(c.max)
 		s.nodes[ino] = n
+		s.born++
 	}
 	n.refs.Add(1)
 	return n
@@ -149,6 +151,7 @@ func (c *nodeCache) add(n *node) {
 	s.mu.Lock()
 	s.shrink(c.max)
 	s.nodes[n.ino] = n
+	s.born++
 	s.mu.Unlock()
 }
 
@@ -174,6 +177,15 @@ func (c *nodeCache) peek(ino uint64) *node {
 	}
 	n.refs.Add(1)
 	return n
+}
+
+// absent reports whether the inode is not in memory, and a number that is the
+// same as long as it has not come.
+func (c *nodeCache) absent(ino uint64) (born uint64, ok bool) {
+	s := c.shard(ino)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.born, s.nodes[ino] == nil
 }
 
 // shrink drops a few nodes when the shard is full. A map's iteration starts
@@ -232,6 +244,28 @@ func (fs *FS) loadNode(ctx context.Context, n *node) error {
 	}
 	fs.fillNode(n, rec)
 	return nil
+}
+
+// peekRecord returns the record of an inode that is not in memory, if the log
+// has it in its own. It is the inode as it is: a node comes to memory before it
+// changes, and leaves when the log has all of it.
+func (fs *FS) peekRecord(ctx context.Context, ino uint64) (record, bool) {
+	born, ok := fs.nodes.absent(ino)
+	if !ok {
+		return record{}, false
+	}
+	var key [9]byte
+	var value [recordFixed]byte
+	got, ok := fs.log.Peek(ctx, value[:0], appendKey64(key[:0], prefixInode, ino))
+	if !ok {
+		return record{}, false
+	}
+	// With what came meanwhile the log may have been in between two changes.
+	if now, _ := fs.nodes.absent(ino); now != born {
+		return record{}, false
+	}
+	rec, err := decodeRecord(got)
+	return rec, err == nil
 }
 
 func (fs *FS) fillNode(n *node, rec record) {

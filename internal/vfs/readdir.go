@@ -77,7 +77,7 @@ func (fs *FS) listDots(ctx context.Context, dir *Attr, cookie uint64, attrs bool
 	e := DirEntry{Name: "..", Cookie: 2, ID: dir.ID, Type: TypeDirectory}
 	parent := *dir
 	if dir.Parent != dir.ID.Inode {
-		if parent, err = fs.childAttr(ctx, dir.Parent); err != nil && err != ESTALE {
+		if parent, err = fs.attr(ctx, dir.Parent); err != nil && err != ESTALE {
 			return false, err
 		}
 		if err == nil {

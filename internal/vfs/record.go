@@ -29,8 +29,10 @@ const (
 // inodes and of names, which calls ask for one by one.
 func Cached(key []byte) bool { return key[0] == prefixInode || key[0] == prefixDirent }
 
-func key64(prefix byte, n uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{prefix}, n)
+func key64(prefix byte, n uint64) []byte { return appendKey64(make([]byte, 0, 9), prefix, n) }
+
+func appendKey64(b []byte, prefix byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, prefix), n)
 }
 
 func inodeKey(ino uint64) []byte  { return key64(prefixInode, ino) }

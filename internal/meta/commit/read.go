@@ -50,6 +50,24 @@ func (l *Log) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	return values, nil
 }
 
+// Peek appends the value of key to dst if the cache has it, without memory of
+// its own. Not ok means nothing: Get has the value, or the error.
+func (l *Log) Peek(ctx context.Context, dst, key []byte) (value []byte, ok bool) {
+	if !l.caches(key) {
+		return dst, false
+	}
+	l.mu.RLock()
+	if ok = l.err == nil; ok {
+		value, ok, _ = l.cache.Get(dst, key)
+	}
+	l.mu.RUnlock()
+	if ok {
+		_, err := l.store.Get(ctx) // see Get
+		ok = err == nil
+	}
+	return value, ok
+}
+
 // unknown is a key that only the store knows.
 type unknown struct {
 	place int // among the keys

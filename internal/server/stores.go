@@ -63,7 +63,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		return s, err
 	}
 	// Not ctx: commits go on while the server stops.
-	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, vfs.Cached)
+	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, vfs.CachedKeys)
 	s.generation, err = backup.Inspect(ctx, s.log)
 	if errors.Is(err, backup.ErrIncomplete) {
 		err = atField(metadataField(cfg), err)

@@ -18,13 +18,16 @@ func (fs *FS) GetAttr(req *Request, id ID) (Attr, error) {
 // attr returns the attributes of an inode, which need not come to memory for it:
 // a walk over more files than fit would do nothing else.
 func (fs *FS) attr(ctx context.Context, ino uint64) (Attr, error) {
-	if rec, ok := fs.peekRecord(ctx, ino); ok {
-		n := node{ino: ino, rec: rec}
-		return n.attr(), nil
-	}
-	n, err := fs.nodes.get(ctx, ino)
-	if err != nil {
-		return Attr{}, fs.errno("load inode", ino, err)
+	n, born := fs.nodes.look(ino)
+	if n == nil {
+		if rec, ok := fs.peekRecord(ctx, ino, born); ok {
+			n := node{ino: ino, rec: rec}
+			return n.attr(), nil
+		}
+		var err error
+		if n, err = fs.nodes.get(ctx, ino); err != nil {
+			return Attr{}, fs.errno("load inode", ino, err)
+		}
 	}
 	defer fs.nodes.put(n)
 	n.mu.RLock()

@@ -2,6 +2,7 @@ package vfs_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,6 +58,39 @@ func BenchmarkGetAttr(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkGetAttrOfMany asks for any of more inodes than are kept in memory.
+func BenchmarkGetAttrOfMany(b *testing.B) {
+	i := inMemory.open(b)
+	top := benchTop(b, i)
+	files := make([]vfs.ID, 200_000)
+	for n := range files {
+		files[n] = benchFile(b, i.FS, top, fmt.Sprint("name-", n))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := i.FS.GetAttr(asRoot, files[rand.IntN(len(files))]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLookupOfMany does the same with names.
+func BenchmarkLookupOfMany(b *testing.B) {
+	i := inMemory.open(b)
+	top := benchTop(b, i)
+	names := make([]string, 200_000)
+	for n := range names {
+		names[n] = fmt.Sprint("name-", n)
+		benchFile(b, i.FS, top, names[n])
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := i.FS.Lookup(asRoot, top, names[rand.IntN(len(names))]); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkLookup(b *testing.B) {

@@ -89,10 +89,10 @@ func Open(ctx context.Context, opt Options) (*FS, error) {
 		clock = time.Now
 	}
 	if opt.MaxNodes == 0 {
-		opt.MaxNodes = 1 << 16
+		opt.MaxNodes = 1 << 15
 	}
 	if opt.MaxNames == 0 {
-		opt.MaxNames = 1 << 17
+		opt.MaxNames = 1 << 15
 	}
 	fs := &FS{
 		log:        opt.Log,

@@ -69,20 +69,36 @@ func (c *nameCache) set(dir uint64, name string, d dirent) {
 func (fs *FS) entry(ctx context.Context, dir *node, name string) (dirent, error) {
 	d, ok := fs.names.get(dir.ino, name)
 	if !ok {
-		got, err := fs.log.Get(ctx, direntKey(dir.ino, name))
-		if err != nil {
+		var err error
+		if d, err = fs.storedEntry(ctx, dir.ino, name); err != nil {
 			return dirent{}, err
 		}
-		if got[0] != nil {
-			if d, err = decodeDirent(got[0]); err != nil {
-				return dirent{}, err
-			}
-		}
-		fs.names.set(dir.ino, name, d)
 	}
 	if d.ino == 0 {
 		return dirent{}, ENOENT
 	}
+	return d, nil
+}
+
+// storedEntry finds a name that is not in memory. It stays there if the log did
+// not have it at hand either.
+func (fs *FS) storedEntry(ctx context.Context, dir uint64, name string) (d dirent, err error) {
+	var buffer [9 + MaxName]byte
+	var value [direntSize]byte
+	key := append(appendKey64(buffer[:0], prefixDirent, dir), name...)
+	if got, ok := fs.log.Peek(ctx, value[:0], key); ok {
+		return decodeDirent(got)
+	}
+	got, err := fs.log.Get(ctx, direntKey(dir, name))
+	if err != nil {
+		return dirent{}, err
+	}
+	if got[0] != nil {
+		if d, err = decodeDirent(got[0]); err != nil {
+			return dirent{}, err
+		}
+	}
+	fs.names.set(dir, name, d)
 	return d, nil
 }
 

@@ -179,13 +179,30 @@ func (c *nodeCache) peek(ino uint64) *node {
 	return n
 }
 
-// absent reports whether the inode is not in memory, and a number that is the
-// same as long as it has not come.
-func (c *nodeCache) absent(ino uint64) (born uint64, ok bool) {
+// look is peek for a node that is used. Without one, born is a number that stays
+// the same as long as the inode does not come to memory.
+func (c *nodeCache) look(ino uint64) (n *node, born uint64) {
+	s := c.shard(ino)
+	s.mu.RLock()
+	n, born = s.nodes[ino], s.born
+	if n == nil || !n.loaded.Load() {
+		s.mu.RUnlock()
+		return nil, born
+	}
+	n.refs.Add(1)
+	s.mu.RUnlock()
+	if !n.used.Load() {
+		n.used.Store(true)
+	}
+	return n, born
+}
+
+// stayed reports whether the number that look returned is still that of now.
+func (c *nodeCache) stayed(ino, born uint64) bool {
 	s := c.shard(ino)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.born, s.nodes[ino] == nil
+	return s.born == born
 }
 
 // shrink drops a few nodes when the shard is full. A map's iteration starts
@@ -246,22 +263,15 @@ func (fs *FS) loadNode(ctx context.Context, n *node) error {
 	return nil
 }
 
-// peekRecord returns the record of an inode that is not in memory, if the log
-// has it in its own. It is the inode as it is: a node comes to memory before it
+// peekRecord returns the record of an inode that look did not find, if the log
+// has it in memory. It is the inode as it is: a node comes to memory before it
 // changes, and leaves when the log has all of it.
-func (fs *FS) peekRecord(ctx context.Context, ino uint64) (record, bool) {
-	born, ok := fs.nodes.absent(ino)
-	if !ok {
-		return record{}, false
-	}
+func (fs *FS) peekRecord(ctx context.Context, ino, born uint64) (record, bool) {
 	var key [9]byte
 	var value [recordFixed]byte
 	got, ok := fs.log.Peek(ctx, value[:0], appendKey64(key[:0], prefixInode, ino))
-	if !ok {
-		return record{}, false
-	}
-	// With what came meanwhile the log may have been in between two changes.
-	if now, _ := fs.nodes.absent(ino); now != born {
+	// If it came meanwhile, what the log had may lie in between two changes.
+	if !ok || !fs.nodes.stayed(ino, born) {
 		return record{}, false
 	}
 	rec, err := decodeRecord(got)

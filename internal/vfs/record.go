@@ -25,9 +25,9 @@ const (
 	prefixConfig = 'c'
 )
 
-// Cached says which keys of the metadata store are worth a cache: those of
-// inodes and of names, which calls ask for one by one.
-func Cached(key []byte) bool { return key[0] == prefixInode || key[0] == prefixDirent }
+// CachedKeys are the prefixes of the keys that are worth a cache: inodes and
+// names, which calls ask for one by one.
+const CachedKeys = string(rune(prefixInode)) + string(rune(prefixDirent))
 
 func key64(prefix byte, n uint64) []byte { return appendKey64(make([]byte, 0, 9), prefix, n) }
 
@@ -155,14 +155,16 @@ type dirent struct {
 	typ    FileType
 }
 
+const direntSize = 8 + 8 + 1
+
 func (d dirent) encode() []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 17), d.ino)
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, direntSize), d.ino)
 	b = binary.BigEndian.AppendUint64(b, d.cookie)
 	return append(b, byte(d.typ))
 }
 
 func decodeDirent(b []byte) (dirent, error) {
-	if len(b) != 17 {
+	if len(b) != direntSize {
 		return dirent{}, fmt.Errorf("directory entry of %d bytes is damaged", len(b))
 	}
 	c := cursor{b}

@@ -22,6 +22,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
+	"github.com/dittofs/dittofs/internal/meta/paircache"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/vfs"
@@ -189,7 +190,15 @@ func (h home) start(t testing.TB) (r running, err error) {
 		store = h.failing(store)
 	}
 	r.line = &lifeline{}
-	r.log = commit.New(ctx, mortalMeta{store, r.line})
+	size := int64(64 << 20)
+	if h.busy {
+		size = paircache.MinSize // so small that pairs are evicted
+	}
+	cache, err := paircache.New(size)
+	if err != nil {
+		return r, err
+	}
+	r.log = commit.NewCached(ctx, mortalMeta{store, r.line}, cache, vfs.CachedKeys)
 	if r.content, err = h.openContent(logger); err != nil {
 		return r, err
 	}

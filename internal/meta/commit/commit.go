@@ -44,8 +44,8 @@ const (
 // Log is a meta.Store's group commit. Safe for concurrent use.
 type Log struct {
 	store      meta.Store
-	cache      *paircache.Cache  // nil: none
-	wanted     func([]byte) bool // whether a key belongs into it
+	cache      *paircache.Cache // nil: none
+	wanted     [256]bool        // by the first byte of a key: whether it belongs into the cache
 	ctx        context.Context
 	cancel     context.CancelFunc
 	maxPending int
@@ -68,21 +68,24 @@ var _ meta.Reader = (*Log)(nil)
 
 // New returns a Log that owns store and closes it. Commits run under ctx: if
 // it ends before Close, the next commit fails, and with it the log.
-func New(ctx context.Context, store meta.Store) *Log { return NewCached(ctx, store, nil, nil) }
+func New(ctx context.Context, store meta.Store) *Log { return NewCached(ctx, store, nil, "") }
 
 // NewCached is New with a cache, which may be nil and is closed with the log, of
-// the pairs whose keys are wanted. It always holds what was submitted last.
-func NewCached(ctx context.Context, store meta.Store, cache *paircache.Cache, wanted func(key []byte) bool) *Log {
+// pairs whose keys begin with one of prefixes. Of a key it holds what was
+// submitted last, or nothing.
+func NewCached(ctx context.Context, store meta.Store, cache *paircache.Cache, prefixes string) *Log {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &Log{
 		store:      store,
 		cache:      cache,
-		wanted:     wanted,
 		ctx:        ctx,
 		cancel:     cancel,
 		maxPending: maxPending,
 		failed:     make(chan struct{}),
 		stopped:    make(chan struct{}),
+	}
+	for i := range prefixes {
+		l.wanted[prefixes[i]] = true
 	}
 	l.work.L = &l.mu
 	l.space.L = &l.mu
@@ -253,7 +256,7 @@ func (l *Log) submitOp(g *group, op *meta.Op) {
 }
 
 // caches says whether the pair of key belongs into the cache.
-func (l *Log) caches(key []byte) bool { return l.cache != nil && l.wanted(key) }
+func (l *Log) caches(key []byte) bool { return l.cache != nil && len(key) > 0 && l.wanted[key[0]] }
 
 // run is the committer: it applies one group after the other.
 func (l *Log) run() {

@@ -20,7 +20,6 @@ package paircache
 import (
 	"fmt"
 	"hash/maphash"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,8 +39,6 @@ type Cache struct {
 	seed   maphash.Seed
 	memory []byte
 	shards [shards]shard
-
-	hits, misses atomic.Uint64
 }
 
 // Miss says when a Get did not find its key.
@@ -95,13 +92,7 @@ func (c *Cache) Get(dst, key []byte) (value []byte, ok bool, miss Miss) {
 		return dst, false, Miss{}
 	}
 	s, h := c.place(key)
-	value, ok, miss = s.get(c, dst, h, key)
-	if ok {
-		c.hits.Add(1)
-	} else {
-		c.misses.Add(1)
-	}
-	return value, ok, miss
+	return s.get(c, dst, h, key)
 }
 
 // Fill keeps the value that key had at some time after the Get that returned
@@ -157,10 +148,11 @@ func (c *Cache) Stats() (st Stats) {
 	if c == nil {
 		return st
 	}
-	st.Hits, st.Misses = c.hits.Load(), c.misses.Load()
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
+		st.Hits += s.hits
+		st.Misses += s.misses
 		st.Pairs += s.pairs
 		st.Used += int64(s.used)
 		st.Size += int64(len(s.index) + len(s.ring))

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	minShard = 16 << 10
+	minShard = 4 << 10
 	// maxEntry bounds a pair with its header, in bytes: what is larger would
 	// push out too many others.
 	maxEntry = 1 << 10
@@ -30,6 +30,8 @@ type shard struct {
 	tail    int // the oldest entry
 	head    int // where the next one goes
 	used    int // bytes from tail to head
+
+	hits, misses uint64
 }
 
 func (s *shard) init(memory []byte) {
@@ -50,8 +52,10 @@ func (s *shard) get(c *Cache, dst []byte, h uint32, key []byte) (value []byte, o
 	defer s.mu.Unlock()
 	slot, pos := s.find(h, key)
 	if pos == none {
+		s.misses++
 		return dst, false, Miss{s.version}
 	}
+	s.hits++
 	n, found := len(dst), s.value(pos)
 	if dst == nil { // an empty value is not nil
 		dst = make([]byte, 0, len(found))

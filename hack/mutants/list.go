@@ -57,6 +57,18 @@ var mutants = []mutant{
 		pkg: "./internal/meta/commit", run: "TestAFailedCommitFailsTheLogForGood",
 	},
 	{
+		name: "cache-filled-after-a-change", file: "internal/meta/paircache/paircache.go",
+		old: "if s.version == miss.version {",
+		new: "if true {",
+		pkg: "./internal/meta/commit", run: "TestACachedValueIsNeverOlderThanWhatWasSubmitted|TestAReadThatOverlapsAChangeLeavesNothingOldInTheCache",
+	},
+	{
+		name: "cache-not-told-of-removals", file: "internal/meta/commit/commit.go",
+		old: "\t\tl.cache.Delete(op.Key)",
+		new: "\t\t_ = l.cache",
+		pkg: "./internal/meta/commit", run: "TestRandomHistoriesReadLikeOneMapWhateverIsDurable|TestAReadThatOverlapsAChangeLeavesNothingOldInTheCache",
+	},
+	{
 		name: "checksum-not-verified", file: "internal/data/footer.go",
 		old: "if crc32.Checksum(p[:n], castagnoli) != t.pages[i] {",
 		new: "if false && crc32.Checksum(p[:n], castagnoli) != t.pages[i] {",

@@ -84,5 +84,8 @@ func (s *stores) register(m *metrics) {
 		_, _, pending := s.log.Stats()
 		return float64(pending)
 	})
+	m.counter("dittofs_metadata_cache_hits_total", "Inodes and names found in the cache of metadata.cache.", func() float64 { return float64(s.log.CacheStats().Hits) })
+	m.counter("dittofs_metadata_cache_misses_total", "Inodes and names that were not found there.", func() float64 { return float64(s.log.CacheStats().Misses) })
+	m.gauge("dittofs_metadata_cache_bytes", "Bytes that the pairs in that cache take.", func() float64 { return float64(s.log.CacheStats().Used) })
 	m.gauge("dittofs_inodes_cached", "Inodes in memory.", func() float64 { return float64(s.fs.CachedInodes()) })
 }

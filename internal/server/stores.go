@@ -58,9 +58,11 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, logger); return err }); err != nil {
 		return s, err
 	}
-	cache, err := paircache.New(256 << 20)
-	if err != nil {
-		return s, err
+	var cache *paircache.Cache
+	if size := int64(cfg.Metadata.Cache); size > 0 {
+		if cache, err = paircache.New(size); err != nil {
+			return s, atField("metadata.cache", err)
+		}
 	}
 	// Not ctx: commits go on while the server stops.
 	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, vfs.CachedKeys)

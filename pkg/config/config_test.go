@@ -45,7 +45,7 @@ func TestMinimalFileGetsEveryDefault(t *testing.T) {
 func TestEveryKeyIsRead(t *testing.T) {
 	got := parse(t, `
 cache: {path: /v/cache, size: 1TiB, flush_interval: 2s, full_timeout: 1m, page_size: 256KiB, read_ahead: 0}
-metadata: {type: postgres, dsn_file: /s/dsn, max_connections: 20, owner_lease: 30s}
+metadata: {type: postgres, cache: 64MiB, dsn_file: /s/dsn, max_connections: 20, owner_lease: 30s}
 content:
   type: s3
   bucket: my-bucket
@@ -78,7 +78,7 @@ shares:
 `)
 	want := &config.Config{
 		Cache:    config.Cache{Path: "/v/cache", Size: 1 << 40, FlushInterval: 2e9, FullTimeout: 60e9, PageSize: 256 << 10},
-		Metadata: config.Metadata{Type: config.MetadataPostgres, DSNFile: "/s/dsn", MaxConnections: 20, OwnerLease: 30e9},
+		Metadata: config.Metadata{Type: config.MetadataPostgres, Cache: 64 << 20, DSNFile: "/s/dsn", MaxConnections: 20, OwnerLease: 30e9},
 		Content: config.Content{
 			Type: config.ContentS3, Bucket: "my-bucket", Endpoint: "https://s3.example.org:9000", Region: "eu-west-1", Prefix: "a/b/",
 			CredentialsFile: "/s/credentials", CAFile: "/s/ca.crt", Addressing: config.AddressingVirtual, PartSize: 8 << 20, ParallelTransfers: 4,
@@ -137,6 +137,8 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"socket in a store", with("admin: {socket: /var/lib/dittofs/content/s}"), `admin.socket: "/var/lib/dittofs/content/s" is inside content.path, which belongs to a store; take another directory (line 3)`},
 		{"relative token file", with("admin: {token_file: token}"), `admin.token_file: "token" is not an absolute path (example: /etc/dittofs/secret) (line 3)`},
 		{"dsn file", with("metadata: {type: postgres, dsn_file: dsn}"), `metadata.dsn_file: "dsn" is not an absolute path (example: /etc/dittofs/secret) (line 3)`},
+		{"metadata cache", with("metadata: {cache: 512KiB}"), `metadata.cache: 512KiB is not between 1MiB and 1TiB (line 3)`},
+		{"huge metadata cache", with("metadata: {type: postgres, dsn_file: /dsn, cache: 2TiB}"), `metadata.cache: 2TiB is not between 1MiB and 1TiB (line 3)`},
 		{"connections", with("metadata: {type: postgres, dsn_file: /dsn, max_connections: 1}"), `metadata.max_connections: 1 is not between 2 and 100 (line 3)`},
 		{"compaction", with("compaction: {garbage_percent: 3}"),
 			"compaction.garbage_percent: 3 is not between 5 and 100 (100 turns compaction off) (line 3)"},

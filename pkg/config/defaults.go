@@ -2,6 +2,8 @@ package config
 
 import "time"
 
+const metadataCache Size = 256 << 20
+
 // base is what a configuration starts with before its file is read: every
 // default, without the two things that have none.
 func base() *Config {
@@ -100,12 +102,14 @@ func (c *Config) Defaults() {
 func (m *Metadata) fill() {
 	switch m.Type {
 	case MetadataPebble:
-		*m = Metadata{Type: m.Type, Path: m.Path}
+		*m = Metadata{Type: m.Type, Path: m.Path, Cache: m.Cache}
+		setIfZero(&m.Cache, metadataCache)
 		setIfZero(&m.Path, "/var/lib/dittofs/metadata")
 	case MetadataMemory:
 		*m = Metadata{Type: m.Type}
 	case MetadataPostgres:
 		m.Path = ""
+		setIfZero(&m.Cache, metadataCache)
 		setIfZero(&m.MaxConnections, 8)
 		setIfZero(&m.OwnerLease, Duration(15*time.Second))
 	}

@@ -15,7 +15,7 @@ func TestDiffSeparatesWhatAppliesLiveFromWhatNeedsARestart(t *testing.T) {
 	}{
 		{"nothing", func(*config.Config) {}, nil, nil},
 		{"logging", func(c *config.Config) { c.Logging.Level = "debug" }, []string{"logging.level"}, nil},
-		{"store", func(c *config.Config) { c.Metadata = config.Metadata{Type: "memory"} }, nil, []string{"metadata.type", "metadata.path"}},
+		{"store", func(c *config.Config) { c.Metadata = config.Metadata{Type: "memory"} }, nil, []string{"metadata.type", "metadata.path", "metadata.cache"}},
 		{"listener", func(c *config.Config) { c.NFS.Listen = ":1"; c.NFS.Versions = []string{"3", "4.1"} }, nil, []string{"nfs.listen", "nfs.versions"}},
 		{"quota", func(c *config.Config) { c.Shares[0].Quota.Bytes = 1; c.Cache.Size = 1 << 40 }, []string{"shares[export].quota.bytes"}, []string{"cache.size"}},
 		{"clients", func(c *config.Config) { c.Shares[0].Clients[1].Access = "ro" }, []string{"shares[export].clients"}, nil},

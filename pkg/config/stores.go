@@ -13,6 +13,9 @@ import (
 
 func (k *checker) metadata(m Metadata) {
 	oneOf(k, "metadata.type", m.Type, MetadataMemory, MetadataPebble, MetadataPostgres)
+	if (m.Type == MetadataPebble || m.Type == MetadataPostgres) && (m.Cache < 1<<20 || m.Cache > 1<<40) {
+		k.fault("metadata.cache", "%s is not between 1MiB and 1TiB", m.Cache)
+	}
 	if m.Type != MetadataPostgres {
 		return
 	}
@@ -130,6 +133,9 @@ func unused(c *Config) []Fault {
 	m := c.Metadata
 	pebble := map[string]bool{"path": m.Path != ""}
 	postgres := map[string]bool{"dsn_file": m.DSNFile != "", "max_connections": m.MaxConnections != 0, "owner_lease": m.OwnerLease != 0}
+	if m.Type == MetadataMemory {
+		given(string(m.Type), "metadata", map[string]bool{"cache": m.Cache != 0})
+	}
 	if m.Type != MetadataPebble {
 		given(string(m.Type), "metadata", pebble)
 	}

@@ -93,6 +93,11 @@ type Metadata struct {
 	Type MetadataType `yaml:"type" json:"type" jsonschema:"enum=memory,enum=pebble,enum=postgres"`
 	// Path is the directory of the pebble store; not used by the others.
 	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	// Cache is the memory for inodes and names that were read or made, so that
+	// they need not be searched in the store: about 250 bytes for each file. It is
+	// taken as it is needed, and is outside of GOMEMLIMIT. 1MiB to 1TiB; default
+	// 256MiB, which holds a million files. Not used by memory.
+	Cache Size `yaml:"cache,omitempty" json:"cache,omitempty"`
 	// DSNFile says how to connect to PostgreSQL; required by postgres. Either a
 	// file with a connection string (a postgres:// URI or key=value pairs), or a
 	// directory with one file for each key of a Secret: uri; or host, port, user

@@ -19,7 +19,7 @@ const (
 const (
 	idleAtMost   = 40 << 20
 	memoryAtMost = 256<<20 + caches
-	caches       = 64 << 20 // that the standard configuration has: Pebble's
+	caches       = 64<<20 + 256<<20 // that the standard configuration has: Pebble's and metadata.cache
 	flatAtMost   = 1.3
 )
 

@@ -192,6 +192,9 @@ func (l *Log) Stats() (commits, batches uint64, pending int) {
 	return l.commits, l.batches, l.pending
 }
 
+// CacheStats returns the figures of the cache; zero without one.
+func (l *Log) CacheStats() paircache.Stats { return l.cache.Stats() }
+
 // Abort makes the log fail because of err, and ends a commit under way: for a
 // server that must stop while its store is away. What is durable stays so.
 func (l *Log) Abort(err error) {

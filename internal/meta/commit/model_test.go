@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/paircache"
 )
 
 // model is what a Log must show: all that was submitted, in order.
@@ -93,7 +94,11 @@ func genRange(t *rapid.T) meta.Range {
 func TestRandomHistoriesReadLikeOneMapWhateverIsDurable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		store := newGated()
-		l := New(context.Background(), store)
+		cache, err := paircache.New(paircache.MinSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := NewCached(context.Background(), store, cache, rapid.SampledFrom([]string{"", "k", "kc"}).Draw(t, "cached"))
 		l.counters.max = rapid.IntRange(1, 3).Draw(t, "cached counters")
 		m := model{}
 		var tickets []Ticket

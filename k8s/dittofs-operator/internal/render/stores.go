@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/memory"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/stores"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
 	"github.com/dittofs/dittofs/pkg/config"
@@ -24,6 +25,9 @@ func setCache(c *config.Cache, spec *v1alpha1.CacheSpec, layout volumes.Layout) 
 // metadataOf leaves to the loader what the spec does not say.
 func metadataOf(ds *v1alpha1.DittoServer, layout volumes.Layout) config.Metadata {
 	m := config.Metadata{Type: config.MetadataType(ds.Spec.Metadata.Type), Path: layout.MetadataDir}
+	if m.Type != config.MetadataMemory {
+		m.Cache = memory.MetadataCache(ds.Spec.Resources)
+	}
 	if !stores.UsesDatabase(ds) {
 		return m
 	}

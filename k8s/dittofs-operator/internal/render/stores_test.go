@@ -47,7 +47,7 @@ func TestStoresElsewhereAreRendered(t *testing.T) {
 		content  config.Content
 	}{
 		"defaults": {func(s *v1alpha1.DittoServerSpec) { toPostgres(s); toS3(s) },
-			config.Metadata{Type: "postgres", DSNFile: "/etc/dittofs-secrets/postgres", MaxConnections: 8, OwnerLease: config.Duration(15 * time.Second)},
+			config.Metadata{Type: "postgres", Cache: 256 << 20, DSNFile: "/etc/dittofs-secrets/postgres", MaxConnections: 8, OwnerLease: config.Duration(15 * time.Second)},
 			config.Content{Type: "s3", Bucket: "files", Region: "us-east-1", Addressing: "auto", PartSize: 16 << 20, ParallelTransfers: 8}},
 		"everything": {func(s *v1alpha1.DittoServerSpec) {
 			toPostgres(s)
@@ -56,10 +56,10 @@ func TestStoresElsewhereAreRendered(t *testing.T) {
 				Bucket: "files", Endpoint: "https://s3.example.org", Region: "eu-central-1", Prefix: "nas/", Addressing: "virtual",
 				CredentialsSecretRef: &corev1.LocalObjectReference{Name: "b"}, CAConfigMapRef: &v1alpha1.KeyRef{Name: "c", Key: "root.pem"},
 				PartSize: ptr.To(resource.MustParse("5Mi")), ParallelTransfers: ptr.To[int32](3)}}
-		}, config.Metadata{Type: "postgres", DSNFile: "/etc/dittofs-secrets/postgres", MaxConnections: 20, OwnerLease: config.Duration(time.Minute)},
+		}, config.Metadata{Type: "postgres", Cache: 256 << 20, DSNFile: "/etc/dittofs-secrets/postgres", MaxConnections: 20, OwnerLease: config.Duration(time.Minute)},
 			config.Content{Type: "s3", Bucket: "files", Endpoint: "https://s3.example.org", Region: "eu-central-1", Prefix: "nas/", Addressing: "virtual",
 				CredentialsFile: "/etc/dittofs-secrets/s3", CAFile: "/etc/dittofs-secrets/s3-ca/root.pem", PartSize: 5 << 20, ParallelTransfers: 3}},
-		"s3 alone": {toS3, config.Metadata{Type: "pebble", Path: "/data/metadata"},
+		"s3 alone": {toS3, config.Metadata{Type: "pebble", Cache: 256 << 20, Path: "/data/metadata"},
 			config.Content{Type: "s3", Bucket: "files", Region: "us-east-1", Addressing: "auto", PartSize: 16 << 20, ParallelTransfers: 8}},
 	} {
 		c := load(t, test.change)

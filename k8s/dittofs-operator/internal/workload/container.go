@@ -5,10 +5,10 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/memory"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/stores"
 	"github.com/dittofs/dittofs/pkg/health"
@@ -19,7 +19,7 @@ const ContainerName = "dittofs"
 
 func container(in Input) *corev1ac.ContainerApplyConfiguration {
 	ds := in.Server
-	resources := resourcesOf(ds.Spec.Resources)
+	resources := memory.Resources(ds.Spec.Resources)
 	out := corev1ac.Container().
 		WithName(ContainerName).
 		WithImage(Image(in)).
@@ -35,8 +35,8 @@ func container(in Input) *corev1ac.ContainerApplyConfiguration {
 	if ds.Spec.ImagePullPolicy != "" {
 		out.WithImagePullPolicy(ds.Spec.ImagePullPolicy)
 	}
-	if limit, ok := resources.Limits[corev1.ResourceMemory]; ok {
-		out.WithEnv(corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue(goMemLimit(limit)))
+	if limit, ok := memory.HeapLimit(ds.Spec.Resources); ok {
+		out.WithEnv(corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue(strconv.FormatInt(limit, 10)))
 	}
 	return withProbes(out, readiness(in))
 }
@@ -109,20 +109,6 @@ func withProbes(c *corev1ac.ContainerApplyConfiguration, readiness string) *core
 		WithLivenessProbe(probe("/healthz", 10, 5, 6))
 }
 
-// resourcesOf is what the spec says, or a modest default.
-func resourcesOf(spec *corev1.ResourceRequirements) corev1.ResourceRequirements {
-	if spec != nil {
-		return *spec
-	}
-	return corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{
-			corev1.ResourceCPU:    resource.MustParse("100m"),
-			corev1.ResourceMemory: resource.MustParse("256Mi"),
-		},
-		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
-	}
-}
-
 func requirements(r corev1.ResourceRequirements) *corev1ac.ResourceRequirementsApplyConfiguration {
 	out := corev1ac.ResourceRequirements()
 	if len(r.Limits) > 0 {
@@ -132,10 +118,4 @@ func requirements(r corev1.ResourceRequirements) *corev1ac.ResourceRequirementsA
 		out.WithRequests(r.Requests)
 	}
 	return out
-}
-
-// goMemLimit is nine tenths of the container's limit: the collector works
-// harder before the kernel kills.
-func goMemLimit(limit resource.Quantity) string {
-	return strconv.FormatInt(limit.Value()/10*9, 10)
 }

@@ -78,8 +78,8 @@ func TestMemoryLimitReachesTheRuntime(t *testing.T) {
 		change func(*v1alpha1.DittoServerSpec)
 		want   string
 	}{
-		"default": {nil, "966367638"},
-		"given":   {limit("1000M"), "900000000"},
+		"default": {nil, "697932182"},
+		"given":   {limit("1000M"), "650000000"},
 		"none":    {func(spec *v1alpha1.DittoServerSpec) { spec.Resources = &corev1.ResourceRequirements{} }, ""},
 	} {
 		got := ""

@@ -28,7 +28,8 @@ type Options struct {
 	// MaxNodes bounds the inodes kept in memory; default 65536. Inodes in use
 	// or with unsynced data are kept above it.
 	MaxNodes int
-	// MaxNames bounds the directory entries kept in memory; default 131072.
+	// MaxNames bounds the directory entries kept in memory beside those in the
+	// log's cache, absent ones above all; default 32768.
 	MaxNames int
 	// Remote says that stable data is in the content store when it is
 	// acknowledged: durability "remote".
@@ -89,7 +90,7 @@ func Open(ctx context.Context, opt Options) (*FS, error) {
 		clock = time.Now
 	}
 	if opt.MaxNodes == 0 {
-		opt.MaxNodes = 1 << 15
+		opt.MaxNodes = 1 << 16
 	}
 	if opt.MaxNames == 0 {
 		opt.MaxNames = 1 << 15

@@ -18,7 +18,7 @@ func TestCacheAndHeapFitIntoTheLimit(t *testing.T) {
 		cache, heap int64
 	}{
 		"default": {nil, 256 << 20, 697932182},
-		"small":   {limit("100Mi"), 25 << 20, 68157440 - 4},
+		"small":   {limit("100Mi"), 25 << 20, 68157440},
 		"tiny":    {limit("1Mi"), 1 << 20, 104857},
 		"huge":    {limit("8Ti"), 1 << 40, (8<<40)/10*9 - 1<<40},
 	} {

@@ -62,6 +62,36 @@ check "permissions are kept for others" kernel '
 	su -s /bin/sh nobody -c "! cat private/f 2>/dev/null && ! rm -f sticky/root 2>/dev/null && touch sticky/mine" && stat -c %U sticky/mine'
 check "rm -r of all of it" kernel 'rm -r ./* && ls -A | wc -l'
 
+# restored: the server is killed, its metadata and its cache are lost, and it is made again from the content store, while a
+# client stays mounted with files open.
+restored() {
+	local dittofs="bin/dittofs" config="$dir/server/config.yaml" guest
+	rm -f "$dir"/{held,backed,late,again}
+	T=300 kernel '
+		until_there() { until [ -e "/run/out/$1" ]; do sleep 0.1; done; }
+		mkdir kept; head -c 3000000 /dev/urandom >kept/data; cp kept/data /run/tmp/data
+		exec 3<>kept/open 4<kept/data; echo before >&3; sync
+		inodes=$(stat -c %i . kept kept/data kept/open); : >/run/out/held
+		until_there backed; echo late >late; sync; : >/run/out/late
+		until_there again; echo 3 >/proc/sys/vm/drop_caches
+		cmp /run/tmp/data - <&4
+		echo after >&3; sync; printf "before\nafter\n" | cmp - kept/open
+		[ "$inodes" = "$(stat -c %i . kept kept/data kept/open)" ]; [ ! -e late ]
+		mkdir kept/more; echo new >kept/more/new; sync' &
+	guest=$!
+	wait_for 120 "files of the client" test -e "$dir/held" && $dittofs backup --config "$config" && : >"$dir/backed" &&
+		wait_for 60 "a file after the backup" test -e "$dir/late" && server_signal KILL &&
+		rm -r "$dir/server/metadata" "$dir/server/cache" && $dittofs restore --config "$config" && server_start "$dir/server" &&
+		: >"$dir/again" || { kill $guest; wait $guest; return 1; }
+	wait $guest
+}
+if [ -z "${SERVER_PORT:-}" ]; then
+	step "The metadata is lost and restored from a backup"
+	check "a client that stayed mounted goes on, with its files open" restored
+	check "what it wrote is there from a fresh mount" kernel 'printf "before\nafter\n" | cmp - kept/open; [ "$(cat kept/more/new)" = new ]; rm -r kept; ls -A | wc -l'
+	check "fsck finds no fault" bin/dittofs fsck --config "$dir/server/config.yaml"
+fi
+
 step "libnfs's tools"
 at() { echo "nfs://127.0.0.1$EXPORT/$1?nfsport=$NFS_PORT&mountport=${MNTPORT:-$NFS_PORT}&version=3"; }
 there_and_back() { head -c 5000000 /dev/urandom >"$dir/a" && nfs-cp "$dir/a" "$(at copy)" && nfs-cp "$(at copy)" "$dir/b" && cmp "$dir/a" "$dir/b"; }

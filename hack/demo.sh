@@ -28,6 +28,8 @@ if [ -n "${CHECK:-}" ]; then
 	check "kubectl explain knows the fields" k explain dittoserver.spec.shares
 	refused() { ! sed 's/^spec:.*/spec: {shares: [{name: a, path: relative}]}/' $SAMPLE | k apply -f -; }
 	check "a wrong resource is refused by the API server" refused
+	in_the_pod() { k exec "$pod" -- dittofs status | grep '^server .*, serving for '; }
+	check "kubectl exec: dittofs status asks the server" in_the_pod
 fi
 
 step "Two pods on ${NODE:-any node} mount $source: a PersistentVolume of type nfs, mounted by the kernel"

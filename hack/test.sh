@@ -49,7 +49,7 @@ static() {
 	check "generated files" hack/verify-generated.sh
 }
 unit() {
-	"$REPO/hack/apt.sh" gcc libc6-dev postgresql # -race, and a server for the metadata store
+	"$REPO/hack/apt.sh" gcc libc6-dev postgresql zsh fish # -race, a server for the metadata store, and shells that complete commands
 	hack/stores.sh s3 >/dev/null || return 1 # once; the tests would build it within their time
 	# shellcheck disable=SC2046
 	CGO_ENABLED=1 gotest -race -timeout 20m ${PKG:-$(go_packages)}

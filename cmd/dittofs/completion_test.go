@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCompletionScriptsAreOfTheirShells(t *testing.T) {
@@ -56,25 +58,48 @@ func TestTabCompletesCommandsSharesAndFormats(t *testing.T) {
 	}
 }
 
-// TestBashCompletesWithTheScript asks a real bash.
-func TestBashCompletesWithTheScript(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash")
-	}
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "c.yaml"), "cache: {path: /c}\nshares: [{name: home}, {name: media}]\n")
-	write(t, filepath.Join(dir, "script"), dittofs(t, dir, nil, "completion", "bash").stdout)
-	cmd := exec.Command(bash, "-c", `dittofs() { "$DITTOFS_TEST_BINARY" "$@"; }
-# what the package bash-completion has
+// typing are scripts that complete the line "dittofs shares --config c.yaml m" with
+// ./script and print the last word.
+var typing = map[string]string{
+	"bash": `# what the package bash-completion has
 _get_comp_words_by_ref() { words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}; }
 compopt() { :; } # only bash itself may call it
 source ./script
 COMP_LINE="dittofs shares --config c.yaml m" COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_WORDS=(dittofs shares --config c.yaml m) COMP_CWORD=4
 __start_dittofs dittofs m c.yaml
-echo "${COMPREPLY[@]}"`)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), runAsCommand+"=1", "DITTOFS_TEST_BINARY="+os.Args[0])
-	if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "media" {
-		t.Errorf("%v %q", err, out)
+echo "${COMPREPLY[@]}"`,
+	// Somebody who types: a tab, and ^X for what the line has become.
+	"zsh": `zmodload zsh/zpty
+zpty typed zsh -f -i
+zpty -w typed 'autoload -Uz compinit; compinit -u -D; . ./script; show() { print -r -- $BUFFER >line; exit }; zle -N show; bindkey "^X" show; PROMPT="rea""dy> "'
+zpty -r typed seen '*ready> *'
+zpty -w -n typed $'dittofs shares --config c.yaml m\t\x18'
+while zpty -r typed seen; do :; done
+line=$(<line); print -r -- ${${line% }##* }`,
+	"fish": `source ./script; complete -C "dittofs shares --config c.yaml m"`,
+}
+
+// TestShellsCompleteWithTheirScripts asks the real ones.
+func TestShellsCompleteWithTheirScripts(t *testing.T) {
+	for shell, script := range typing {
+		t.Run(shell, func(t *testing.T) {
+			path, err := exec.LookPath(shell)
+			if err != nil {
+				t.Skip("there is no ", shell)
+			}
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "c.yaml"), "cache: {path: /c}\nshares: [{name: home}, {name: media}]\n")
+			write(t, filepath.Join(dir, "script"), dittofs(t, dir, nil, "completion", shell).stdout)
+			if err := os.Symlink(os.Args[0], filepath.Join(dir, "dittofs")); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, path, "-c", script)
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), runAsCommand+"=1", "HOME="+dir, "PATH="+dir+":"+os.Getenv("PATH"), "TERM=vt100")
+			if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "media" {
+				t.Errorf("%v %q", err, out)
+			}
+		})
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -56,25 +55,9 @@ With --output json each line is progress, the last one the backup.` + controlHel
 }
 
 func runBackup(ctx context.Context, server *target, environ []string, output format, stdout, stderr io.Writer) error {
-	var last report.BackupLine
-	progress := output == asText && isTerminal(stderr)
-	err := server.call(ctx, environ, "backup", struct{}{}, func(line json.RawMessage) error {
-		last = report.BackupLine{}
-		if err := json.Unmarshal(line, &last); err != nil {
-			return err
-		}
-		switch {
-		case output == asJSON:
-			_, err := fmt.Fprintf(stdout, "%s\n", line)
-			return outputFailure(err)
-		case progress:
-			fmt.Fprintf(stderr, "\r\x1b[K%d keys, %s written", last.Keys, bytesText(last.Written))
-		}
-		return nil
+	last, err := follow(ctx, server, environ, "backup", struct{}{}, output, stdout, stderr, func(now report.BackupLine) string {
+		return fmt.Sprintf("%d keys, %s written", now.Keys, bytesText(now.Written))
 	})
-	if progress {
-		fmt.Fprint(stderr, "\r\x1b[K")
-	}
 	if err != nil || output == asJSON || last.Backup == nil {
 		return err
 	}

@@ -12,15 +12,7 @@ import (
 // barWidth is that of the bar in characters.
 const barWidth = 24
 
-// progress draws the bar on a terminal.
-func (p *checkPrinter) progress(at fsck.Progress) {
-	if !isTerminal(p.stderr) {
-		return
-	}
-	p.bar = true
-	fmt.Fprint(p.stderr, "\r\x1b[K"+progressText(at))
-}
-
+// progressText is a bar with what it means.
 func progressText(at fsck.Progress) string {
 	count := func(n int64) string {
 		if at.Stage == "bytes" {
@@ -35,14 +27,6 @@ func progressText(at fsck.Progress) string {
 	full := int(float64(barWidth) * float64(done) / float64(at.Total))
 	return fmt.Sprintf("[%s%s] %3d%% %s: %s of %s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full),
 		int(100*float64(done)/float64(at.Total)), at.Stage, count(done), count(at.Total))
-}
-
-// clear takes the bar away.
-func (p *checkPrinter) clear() {
-	if p.bar {
-		fmt.Fprint(p.stderr, "\r\x1b[K")
-		p.bar = false
-	}
 }
 
 // summaryText ends a report for people. shown counts the faults of each kind

@@ -123,13 +123,13 @@ func (c *checkCommand) run(cmd *cobra.Command, _ []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	p := &checkPrinter{output: c.output, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(), scrub: c.operation == "scrub"}
+	p := &checkPrinter{output: c.output, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(), bar: newProgressLine(cmd.ErrOrStderr(), c.output), scrub: c.operation == "scrub"}
 	err := c.online(ctx, p)
 	var noServer *failure
 	if c.repair || errors.As(err, &noServer) && noServer.code == exitUnreachable && c.server.admin == "" && c.server.socket == "" && ctx.Err() == nil {
 		err = c.offline(ctx, p)
 	}
-	p.clear()
+	p.bar.clear()
 	if err != nil {
 		return unchecked(err)
 	}
@@ -205,7 +205,7 @@ type checkPrinter struct {
 	output         format
 	stdout, stderr io.Writer
 	scrub          bool
-	bar            bool // is on the screen
+	bar            *progressLine
 	shown          map[string]int64
 	repaired       int64
 	summary        *fsck.Summary
@@ -219,10 +219,10 @@ func (p *checkPrinter) print(l fsck.Line) error {
 		return outputFailure(json.NewEncoder(p.stdout).Encode(l))
 	}
 	if l.Progress != nil {
-		p.progress(*l.Progress)
+		p.bar.show(progressText(*l.Progress))
 		return nil
 	}
-	p.clear()
+	p.bar.clear()
 	return outputFailure(p.text(l))
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os/signal"
@@ -58,24 +57,9 @@ result.` + controlHelp,
 }
 
 func runGC(ctx context.Context, server *target, environ []string, want report.GCRequest, output format, stdout, stderr io.Writer) error {
-	var now report.GC
-	progress := output == asText && isTerminal(stderr)
-	err := server.call(ctx, environ, "gc", want, func(line json.RawMessage) error {
-		if err := json.Unmarshal(line, &now); err != nil {
-			return err
-		}
-		switch {
-		case output == asJSON:
-			_, err := fmt.Fprintf(stdout, "%s\n", line)
-			return outputFailure(err)
-		case progress:
-			fmt.Fprintf(stderr, "\r\x1b[K%s; %d are left to delete", gcText(now), now.Dead)
-		}
-		return nil
+	now, err := follow(ctx, server, environ, "gc", want, output, stdout, stderr, func(now report.GC) string {
+		return fmt.Sprintf("%s; %d are left to delete", gcText(now), now.Dead)
 	})
-	if progress {
-		fmt.Fprint(stderr, "\r\x1b[K")
-	}
 	switch {
 	case err != nil:
 		return err

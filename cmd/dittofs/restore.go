@@ -68,11 +68,10 @@ or the configuration is wrong; 3 refused, and nothing was changed.`,
 
 func runRestore(ctx context.Context, cfg *config.Config, o server.RestoreOptions, output format, stdout, stderr io.Writer) error {
 	o.Logger = quietLogger(stderr)
-	if output == asText && isTerminal(stderr) {
-		o.Progress = func(done, total int64) { fmt.Fprintf(stderr, "\r\x1b[K%d of %d keys", done, total) }
-		defer fmt.Fprint(stderr, "\r\x1b[K")
-	}
+	progress := newProgressLine(stderr, output)
+	o.Progress = func(done, total int64) { progress.show(fmt.Sprintf("%d of %d keys", done, total)) }
 	done, err := server.Restore(ctx, cfg, o)
+	progress.clear()
 	if err != nil {
 		return restoreFailure(err)
 	}

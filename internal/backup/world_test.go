@@ -192,7 +192,8 @@ func (w *world) restore(from string) *kept {
 	_, err := backup.Restore(w.Context(), backup.RestoreOptions{Content: w.objects, From: from, Open: store.open})
 	w.fatal(err)
 	w.fatal(vfs.Check(w.Context(), store, func(f vfs.Fault) { w.Errorf("vfs.Check: %v", f) }))
-	w.fatal(data.Check(w.Context(), store, func(what string) { w.Errorf("data.Check: %s", what) }))
+	_, err = data.Examine(w.Context(), data.Examination{Index: store, Report: func(f data.Fault) { w.Errorf("data.Examine: %v", f) }})
+	w.fatal(err)
 	return store
 }
 

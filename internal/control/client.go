@@ -117,18 +117,6 @@ func (c *Client) Call(ctx context.Context, name string, args any, each func(line
 	return readAnswer(resp.Body, each)
 }
 
-// Index asks what the server can do.
-func (c *Client) Index(ctx context.Context) (Index, error) {
-	resp, err := c.send(ctx, http.MethodGet, Prefix, nil)
-	if err != nil {
-		return Index{}, err
-	}
-	defer resp.Body.Close()
-	var index Index
-	err = json.NewDecoder(io.LimitReader(resp.Body, MaxLine)).Decode(&index)
-	return index, err
-}
-
 // send returns an answer of status 200.
 func (c *Client) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,7 +149,7 @@ func TestFailuresReachTheClient(t *testing.T) {
 }
 
 func TestWhatCannotBeStartedIsRefusedWithItsReason(t *testing.T) {
-	_, c := serve(t, map[string]control.Operation{"count": count, "other": count})
+	s, c := serve(t, map[string]control.Operation{"count": count, "other": count})
 	_, err := call(t, c, "fsck", nil)
 	var refused *control.Refused
 	want := `this server (version 1.2.3) does not know the operation "fsck"; it knows count, other`
@@ -158,8 +159,10 @@ func TestWhatCannotBeStartedIsRefusedWithItsReason(t *testing.T) {
 	if _, err := call(t, c, "count", strings.Repeat("x", control.MaxArguments)); !errors.As(err, &refused) || refused.Status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%v", err)
 	}
-	index, err := c.Index(context.Background())
-	if err != nil || fmt.Sprint(index) != "{1.2.3 [count other]}" {
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, control.Prefix, nil))
+	var index control.Index
+	if err := json.NewDecoder(answer.Body).Decode(&index); err != nil || fmt.Sprint(index) != "{1.2.3 [count other]}" {
 		t.Errorf("%v %v", index, err)
 	}
 }

@@ -10,7 +10,7 @@
 //   - is everything there that was acknowledged before: names, attributes,
 //     file handles, and for each block of each file one of the values that a
 //     crash may leave, never those of another place and never zeros;
-//   - does everything fit together: vfs.Check and data.Check;
+//   - does everything fit together: vfs.Check and data.Examine;
 //   - does it also survive another crash in the middle of its recovery;
 //   - does it go on working.
 //

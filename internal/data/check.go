@@ -46,16 +46,6 @@ const (
 	FaultJournalFile   = "journal-unreferenced" // a file of the journal that no index knows
 )
 
-// Check reads the index and reports what does not fit together: extents in
-// segments that nobody knows or beyond their ends, and the live bytes of each
-// segment against a recount. It changes nothing, and what it reads must stand
-// still. The error is one of reading. Memory grows with the number of
-// segments; of the order of extents in a file vfs.Check knows more.
-func Check(ctx context.Context, r meta.Reader, report func(what string)) error {
-	_, err := Examine(ctx, Examination{Index: r, Report: func(f Fault) { report(f.String()) }})
-	return err
-}
-
 // Examination says what Examine looks at.
 type Examination struct {
 	// Index stands still: of a stopped store, or a snapshot.
@@ -91,7 +81,9 @@ type Examined struct {
 
 // Examine checks the index, and with a Source that every extent points at a
 // whole record of its file. It changes nothing. The error is one of reading
-// the index, or of a store that cannot be asked: then nothing is known.
+// the index, or of a store that cannot be asked: then nothing is known. Memory
+// grows with the number of segments; of the order of extents in a file vfs.Check
+// knows more.
 func Examine(ctx context.Context, x Examination) (Examined, error) {
 	if x.ExtentsAtOnce == 0 {
 		x.ExtentsAtOnce = 2 << 20

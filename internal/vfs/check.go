@@ -58,7 +58,9 @@ const (
 // together: names and inodes, link counts, parents, the two forms of each
 // directory entry, extents and sizes, and the usage of each share against a
 // recount. It changes nothing. What it reads must stand still: a stopped
-// filesystem, or one without requests. The error is one of reading.
+// filesystem, or one without requests. The error is one of reading. It is what
+// tests ask of a filesystem that they have treated badly; fsck needs the counts
+// that Survey has, too.
 //
 // Memory grows with the number of inodes.
 func Check(ctx context.Context, r meta.Reader, report func(Fault)) error {

@@ -44,6 +44,7 @@ var errInTheWay = errors.New("compaction waits for the journal")
 // runCompactor rewrites segments that are mostly dead, when enough of the store
 // is. It sleeps while nothing is freed.
 func (s *Store) runCompactor() {
+	var told trouble
 	for wait := time.Duration(0); s.sleep(s.compactor, wait); {
 		wait = 0
 		if s.opts.Garbage >= 1 {
@@ -58,7 +59,11 @@ func (s *Store) runCompactor() {
 			wait = compactRetry
 		case err != nil && s.open.Err() == nil && s.failure() == nil:
 			wait = s.opts.RetryEvery
-			s.logger.Warn("a compaction failed; it is tried again", "error", err)
+			if told.began(err) {
+				s.logger.Warn("a compaction failed; it is tried again", "error", err)
+			}
+		case err == nil && told.ended():
+			s.logger.Info("compaction works again")
 		}
 	}
 }

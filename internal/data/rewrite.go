@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -17,6 +18,9 @@ const (
 	rewriteMemory = 32 << 20
 	// rewriteRecord is the largest record that it makes of smaller ones.
 	rewriteRecord = 1 << 20
+	// smallestOutput is the part of a segment below which a compaction makes none
+	// on a full disk.
+	smallestOutput = 8
 	// rewritePieces bounds the extents that one job moves.
 	rewritePieces = 128 << 10
 )
@@ -51,6 +55,9 @@ var errEnough = errors.New("the job is large enough")
 func (s *Store) rewriteSegments(ctx context.Context, victims []*segment, mover Mover) (done Compaction, err error) {
 	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]Move{}}
 	defer w.end()
+	if victims, err = w.begin(victims); err != nil {
+		return done, err
+	}
 	before := make([]int64, len(victims))
 	for i, g := range victims {
 		before[i] = g.live.Load()
@@ -89,6 +96,32 @@ func (s *Store) rewriteSegments(ctx context.Context, victims []*segment, mover M
 	s.stats.compacted.Add(uint64(done.Segments))
 	s.stats.rewritten.Add(uint64(w.bytes))
 	return done, nil
+}
+
+// begin makes the first output. On a full disk that is a small one, and those of
+// the victims remain whose live bytes it can take as a whole: else none of them
+// would die, and the copy of a part of each would take the last of the room.
+func (w *rewriter) begin(victims []*segment) ([]*segment, error) {
+	g, err := w.s.newOutput(0, w.s.opts.SegmentSize/smallestOutput)
+	if err != nil {
+		return nil, err
+	}
+	w.output, w.outputs = g, []*segment{g}
+	if g.capacity >= w.s.opts.SegmentSize {
+		return victims, nil
+	}
+	var sum int64
+	for i, v := range victims {
+		live := v.live.Load()
+		if sum += live + live/32; sum > g.capacity-segmentHeaderLen {
+			victims = victims[:i]
+			break
+		}
+	}
+	if len(victims) == 0 {
+		return nil, errInTheWay
+	}
+	return victims, nil
 }
 
 // copyLive takes what lives in a segment.
@@ -211,7 +244,7 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 		w.retire()
 	}
 	if w.output == nil {
-		g, err := w.s.newOutput(n)
+		g, err := w.s.newOutput(n, w.s.opts.SegmentSize)
 		if errors.Is(err, errInTheWay) {
 			w.crowded = true
 			return Extent{}, errEnough
@@ -238,8 +271,9 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 }
 
 // newOutput makes a segment with room for a record of n bytes, which is kept
-// until its job ends. It takes no room that writers may want.
-func (s *Store) newOutput(n int64) (*segment, error) {
+// until its job ends. It takes no room that writers may want. Where a disk has no
+// room for a whole segment it is a smaller one, but not below smallest.
+func (s *Store) newOutput(n, smallest int64) (*segment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.creating != nil {
@@ -252,12 +286,21 @@ func (s *Store) newOutput(n int64) (*segment, error) {
 		return nil, err
 	}
 	var g *segment
-	err := s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(room int64) error {
-		if s.room.waiting > 0 || s.room.journal+room > s.room.limit/2 || s.opts.MayRewrite(room) != nil {
+	fits := func(room int64) error {
+		if s.opts.MayRewrite(room) != nil {
+			return noSpace(unix.ENOSPC)
+		}
+		if s.room.waiting > 0 || s.room.journal+room > s.room.limit/2 {
 			return ErrNoSpace
 		}
 		return s.makeRoom(room)
-	}, &g)
+	}
+	capacity := max(s.opts.SegmentSize, segmentHeaderLen+n)
+	err := s.createLocked(capacity, fits, &g)
+	for step := s.opts.SegmentSize / 8; errors.Is(err, unix.ENOSPC) && capacity-step >= max(smallest, segmentHeaderLen+n); {
+		capacity -= step
+		err = s.createLocked(capacity, fits, &g)
+	}
 	if errors.Is(err, ErrNoSpace) {
 		return nil, errInTheWay
 	}
@@ -269,10 +312,14 @@ func (s *Store) newOutput(n int64) (*segment, error) {
 	return g, nil
 }
 
-// retire gives the open output to the sealer.
+// retire gives the open output to the sealer, if there is anything in it.
 func (w *rewriter) retire() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
+	if w.output.size == segmentHeaderLen {
+		w.discardLocked()
+		return
+	}
 	w.output.retired.Store(true)
 	w.s.toSeal = append(w.s.toSeal, w.output)
 	w.s.wakeSealer()
@@ -321,12 +368,17 @@ func (w *rewriter) move(mover Mover) error {
 func (w *rewriter) end() {
 	if w.output != nil {
 		w.s.mu.Lock()
-		w.s.discardLocked(w.output)
+		w.discardLocked()
 		w.s.mu.Unlock()
-		w.outputs = w.outputs[:len(w.outputs)-1]
 	}
 	for _, g := range w.outputs {
 		g.pending.Add(-1)
 		w.s.wakeIfQuiet(g)
 	}
+}
+
+// discardLocked removes the open output, which is the last one.
+func (w *rewriter) discardLocked() {
+	w.s.discardLocked(w.output)
+	w.output, w.outputs = nil, w.outputs[:len(w.outputs)-1]
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
@@ -42,6 +43,42 @@ type uploads struct {
 	underWay map[*segment]bool
 	pause    time.Duration // the last one after a failure
 	after    time.Time     // nothing is tried before
+	told     trouble
+}
+
+// trouble is what the log was told last of something that is tried for ever: it
+// is told again when it is another.
+type trouble struct{ what string }
+
+// began says whether the error is news.
+func (t *trouble) began(err error) bool {
+	if what := cause(err); what != t.what {
+		t.what = what
+		return true
+	}
+	return false
+}
+
+// ended says whether there was any.
+func (t *trouble) ended() bool {
+	was := t.what != ""
+	t.what = ""
+	return was
+}
+
+// cause is the innermost error: those around it name another segment each time.
+func cause(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
 }
 
 // nextUpload returns the oldest segment that waits, or how long to wait for
@@ -72,6 +109,9 @@ func (s *Store) uploaded(g *segment, err error) {
 	delete(u.underWay, g)
 	if err == nil {
 		u.pause, u.after = 0, time.Time{}
+		if u.told.ended() {
+			s.logger.Info("the content store takes segments again")
+		}
 		return
 	}
 	s.stats.storeErrors.Add(1)
@@ -80,7 +120,9 @@ func (s *Store) uploaded(g *segment, err error) {
 	}
 	u.pause = min(max(2*u.pause, retryFirst), s.opts.RetryEvery)
 	u.after = time.Now().Add(u.pause)
-	s.logger.Warn("the content store did not take a segment; it stays in the journal", "segment", g.id.String(), "error", err)
+	if u.told.began(err) {
+		s.logger.Warn("the content store did not take a segment; it stays in the journal and is tried again", "segment", g.id.String(), "error", err)
+	}
 }
 
 // handOff gives a sealed segment to the content store. Its local copy goes, or

@@ -21,13 +21,13 @@ var mutants = []mutant{
 		pkg: "./internal/data", run: "TestCommittedDataSurvivesAPowerCutAtEveryKindOfMoment|TestAFailedSyncStopsTheStoreForGood",
 	},
 	{
-		name: "file-sync-before-metadata", file: "internal/vfs/io.go",
+		name: "file-sync-before-metadata", file: "internal/vfs/flush.go",
 		old: "if !left {\n\t\t\treturn ticket.Wait()",
 		new: "if _ = ticket; !left {\n\t\t\treturn nil",
 		pkg: "./internal/vfs", run: "TestAReplyComesAfterItsSyncs|TestNothingIsAcknowledgedOnceTheMetadataStoreFails",
 	},
 	{
-		name: "extents-before-data", file: "internal/vfs/io.go",
+		name: "extents-before-data", file: "internal/vfs/flush.go",
 		old: "if err := fs.data.Sync(ctx, dirty, brief); err != nil {\n\t\t\treturn err\n\t\t}",
 		new: "defer fs.data.Sync(ctx, dirty, brief)",
 		pkg: "./internal/vfs", run: "TestAReplyComesAfterItsSyncs",
@@ -195,7 +195,7 @@ var mutants = []mutant{
 		pkg: "./internal/data", run: "TestALayoutMovesOnlyWhatIsStillCurrent",
 	},
 	{
-		name: "remote-overwrite-forgotten", file: "internal/vfs/io.go",
+		name: "remote-overwrite-forgotten", file: "internal/vfs/flush.go",
 		old: "left := err == nil && leftOver(dirty, n.file)",
 		new: "left := err == nil && !fs.remote && leftOver(dirty, n.file)",
 		pkg: "./internal/vfs", run: "TestARemoteReplyCoversWhatIsWrittenOverItsBytes",

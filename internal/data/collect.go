@@ -165,7 +165,26 @@ func (s *Store) pause(ctx context.Context, d time.Duration) error {
 
 // Dead counts the segments that wait to be deleted.
 func (s *Store) Dead() int {
+	dead, _ := s.countDead()
+	return dead
+}
+
+// Expected counts the segments that are nowhere, and that nothing refers to: they
+// are forgotten when no upload of a server before this one can arrive any more.
+func (s *Store) Expected() int {
+	_, expected := s.countDead()
+	return expected
+}
+
+func (s *Store) countDead() (dead, expected int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.dead)
+	for id := range s.dead {
+		if g := s.segment(id); g != nil && g.getState() == stateMissing {
+			expected++
+		} else {
+			dead++
+		}
+	}
+	return dead, expected
 }

@@ -146,3 +146,20 @@ func TestLagIsWhatTheContentStoreDoesNotHave(t *testing.T) {
 		t.Errorf("when all is stored: %+v", l)
 	}
 }
+
+// What may still arrive is not dead: nothing can be deleted.
+func TestWhatIsExpectedIsNotDead(t *testing.T) {
+	w := twoDead(t, time.Hour)
+	if dead, expected := w.store.Dead(), w.store.Expected(); dead != 2 || expected != 0 {
+		t.Fatalf("%d dead, %d expected", dead, expected)
+	}
+	w.store.segments.each(func(g *segment) {
+		if g.unused() {
+			g.setState(stateMissing)
+			w.store.expect(g)
+		}
+	})
+	if dead, expected := w.store.Dead(), w.store.Expected(); dead != 0 || expected != 2 {
+		t.Fatalf("%d dead, %d expected", dead, expected)
+	}
+}

@@ -3,17 +3,21 @@ package server
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dittofs/dittofs/internal/data"
 )
 
 // register shows the figures of the stores in the metrics.
 func (s *stores) register(m *metrics) {
+	figures := &dataFigures{data: s.data}
 	gauge := func(name, help string, read func(*data.Stats) float64) {
-		m.gauge("dittofs_"+name, help, func() float64 { st := s.data.Stats(); return read(&st) })
+		figures.add(name, help, prometheus.GaugeValue, read)
 	}
 	counter := func(name, help string, read func(*data.Stats) float64) {
-		m.counter("dittofs_"+name, help, func() float64 { st := s.data.Stats(); return read(&st) })
+		figures.add(name, help, prometheus.CounterValue, read)
 	}
+	defer func() { m.registry.MustRegister(figures) }()
 	gauge("journal_bytes", "Bytes reserved in the journal by segments that are not in the content store yet.",
 		func(st *data.Stats) float64 { return float64(st.JournalBytes) })
 	gauge("journal_limit_bytes", "The most that dittofs_journal_bytes may be: cache.size.",
@@ -44,6 +48,8 @@ func (s *stores) register(m *metrics) {
 		func() float64 { return float64(s.data.Lag().Bytes) })
 	m.gauge("dittofs_segments_dead", "Segments that nothing refers to and that are not deleted yet.",
 		func() float64 { return float64(s.data.Dead()) })
+	m.gauge("dittofs_segments_expected", "Segments of which a server before this one may still be sending the object; nothing refers to them.",
+		func() float64 { return float64(s.data.Expected()) })
 	counter("journal_written_bytes_total", "Bytes of files written to the journal.",
 		func(st *data.Stats) float64 { return float64(st.AppendedBytes) })
 	counter("journal_syncs_total", "Syncs of the journal.",
@@ -88,4 +94,36 @@ func (s *stores) register(m *metrics) {
 	m.counter("dittofs_metadata_cache_misses_total", "Inodes and names that were not found there.", func() float64 { return float64(s.log.CacheStats().Misses) })
 	m.gauge("dittofs_metadata_cache_bytes", "Bytes that the pairs in that cache take.", func() float64 { return float64(s.log.CacheStats().Used) })
 	m.gauge("dittofs_inodes_cached", "Inodes in memory.", func() float64 { return float64(s.fs.CachedInodes()) })
+}
+
+// dataFigures shows the figures of the data store, which are taken once for
+// everybody who asks for the metrics: that looks at all segments.
+type dataFigures struct {
+	data *data.Store
+	all  []dataFigure
+}
+
+type dataFigure struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(*data.Stats) float64
+}
+
+func (f *dataFigures) add(name, help string, kind prometheus.ValueType, read func(*data.Stats) float64) {
+	f.all = append(f.all, dataFigure{prometheus.NewDesc("dittofs_"+name, help, nil, nil), kind, read})
+}
+
+// Describe implements prometheus.Collector.
+func (f *dataFigures) Describe(to chan<- *prometheus.Desc) {
+	for _, one := range f.all {
+		to <- one.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (f *dataFigures) Collect(to chan<- prometheus.Metric) {
+	st := f.data.Stats()
+	for _, one := range f.all {
+		to <- prometheus.MustNewConstMetric(one.desc, one.kind, one.read(&st))
+	}
 }

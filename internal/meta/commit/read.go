@@ -22,6 +22,8 @@ func (l *Log) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case len(rest) == 0 && l.cache == nil:
+		return values, ctx.Err()
 	case len(rest) == 0:
 		// Without a round trip, whether the store can still be read: what is
 		// known here may be another's by now.

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// ErrLow: what was asked for would take of the reserve.
+// ErrLow means that what was asked for would take of the reserve.
 var ErrLow = errors.New("no space left on the disk but the reserve for removals")
 
 const (

@@ -216,7 +216,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	path := s.LocalPath(id)
 	err := s.disk.Remove(path)
 	s.files.forget(path)
-	if err == nil {
+	if err == nil || absent(err) { // it may have gone without being synced
 		err = s.disk.SyncDir(filepath.Dir(path))
 	}
 	if err != nil && !absent(err) {

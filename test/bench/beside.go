@@ -142,6 +142,9 @@ func compare(r *row, samples [][]sample) *Result {
 		met = s.Median <= r.goal.ratio
 	}
 	if res.PeerFigures.CPUPerUnit > 0 {
+		if res.Note == "" {
+			res.Note = "CPU too little to see"
+		}
 		res.Note += ", peer " + r.unit.cost(res.PeerFigures.CPUPerUnit)
 		met = met && (!r.goal.cost || res.OursFigures.CPUPerUnit <= res.PeerFigures.CPUPerUnit)
 	}

@@ -80,16 +80,8 @@ metadata: {type: pebble, path: DIR/metadata}
 content:  {type: filesystem, path: DIR/disk/content}
 `, cache))
 	f := &filled{t: t, s: s, disk: filepath.Join(s.Dir, "disk")}
-	for _, dir := range []string{"disk", "cache"} {
-		f.must(os.MkdirAll(filepath.Join(s.Dir, dir), 0o755))
-	}
-	if err := unix.Mount("full", f.disk, "tmpfs", 0, fmt.Sprintf("size=%d,mode=755", size)); err != nil {
-		t.Skip("needs the right to mount a tmpfs: ", err)
-	}
-	t.Cleanup(func() {
-		s.Signal(unix.SIGKILL)
-		f.must(unix.Unmount(f.disk, 0))
-	})
+	f.must(os.MkdirAll(filepath.Join(s.Dir, "cache"), 0o755))
+	process.SmallDiskFor(t, f.disk, size)
 	s.StartFor(t)
 	f.c = connect(t, s)
 	root, err := f.c.Mount("/export")

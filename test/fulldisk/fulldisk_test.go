@@ -22,18 +22,8 @@ const disk = 160 << 20
 
 // onOneDisk are the stores on a small disk, as a pod has them on one volume.
 func onOneDisk(t *testing.T) (stores, dir string) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root to mount a small disk")
-	}
 	dir = t.TempDir()
-	if err := unix.Mount("fulldisk", dir, "tmpfs", 0, fmt.Sprintf("size=%d", disk)); err != nil {
-		t.Skip("needs the right to mount a small disk: ", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	process.SmallDiskFor(t, dir, disk)
 	return fmt.Sprintf(`
 cache:    {path: %[1]s/cache, size: 64MiB, flush_interval: 1s}
 metadata: {type: pebble, path: %[1]s/metadata}
@@ -41,9 +31,9 @@ content:  {type: filesystem, path: %[1]s/content}
 `, dir), dir
 }
 
-func serve(t *testing.T, stores string) (*process.Server, *nfsclient.Client, nfsclient.Handle) {
+func serve(t *testing.T, binary, stores string) (*process.Server, *nfsclient.Client, nfsclient.Handle) {
 	t.Helper()
-	s := process.NewFor(t, process.BuildFor(t), stores)
+	s := process.NewFor(t, binary, stores)
 	s.StartFor(t)
 	c, err := nfsclient.Dial(s.NFS, nfsclient.Options{})
 	if err != nil {
@@ -88,7 +78,8 @@ func fill(t *testing.T, c *nfsclient.Client, dir nfsclient.Handle) int {
 
 func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
 	stores, _ := onOneDisk(t)
-	s, c, root := serve(t, stores)
+	binary := process.BuildFor(t)
+	s, c, root := serve(t, binary, stores)
 	pid := s.PID()
 	n := fill(t, c, root)
 	t.Logf("full with %d files of 64 KiB on %d MiB", n, disk>>20)
@@ -116,7 +107,7 @@ func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
 		t.Errorf("a directory was made: %v, %v", again, err)
 	}
 
-	out, err := exec.Command(process.BuildFor(t), "backup", "--config", filepath.Join(s.Dir, "config.yaml")).CombinedOutput()
+	out, err := exec.Command(binary, "backup", "--config", filepath.Join(s.Dir, "config.yaml")).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "no space left on the disk but the reserve") {
 		t.Errorf("a backup: %v, %s", err, out)
 	}
@@ -170,7 +161,7 @@ func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
 // TestAServerWaitsForRoomOnADiskThatOthersFilled: the server cannot keep others from taking the last byte.
 func TestAServerWaitsForRoomOnADiskThatOthersFilled(t *testing.T) {
 	stores, dir := onOneDisk(t)
-	s, c, root := serve(t, stores)
+	s, c, root := serve(t, process.BuildFor(t), stores)
 	h, err := create(c, root, "data-00007")
 	if err == nil {
 		_, err = c.Write(h, 0, block(7), nfsclient.FileSync)

@@ -1,9 +1,13 @@
 package process
 
 import (
+	"fmt"
+	"os"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // BuildFor compiles the server for one test.
@@ -39,4 +43,21 @@ func (s *Server) StartFor(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return took
+}
+
+// SmallDiskFor mounts a filesystem of so many bytes at a directory that it makes, for the time of a test. Without the right to
+// mount, the test is skipped.
+func SmallDiskFor(t testing.TB, dir string, size int) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("small", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=755", size)); err != nil {
+		t.Skip("needs the right to mount a tmpfs: ", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil { // a server may still use it
+			t.Error(err)
+		}
+	})
 }

@@ -11,28 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/dittofs/dittofs/test/process"
 	"github.com/dittofs/dittofs/test/s3server"
 )
-
-// smallDisk mounts a filesystem of a few MiB at a directory that it makes, for
-// the time of the test.
-func smallDisk(t *testing.T, dir string, size int) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("small", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=755", size)); err != nil {
-		t.Skip("needs the right to mount a tmpfs: ", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-}
 
 const diskSize = 8 << 20
 
@@ -41,7 +22,7 @@ func onASmallDisk(t *testing.T) (w *world, disk string) {
 	binary := process.BuildFor(t)
 	w = &world{T: t, binary: binary, server: process.NewFor(t, binary, process.Local)}
 	disk = filepath.Join(w.server.Dir, "disk")
-	smallDisk(t, disk, diskSize)
+	process.SmallDiskFor(t, disk, diskSize)
 	w.fatal(w.server.Configure(strings.ReplaceAll(process.Local, "DIR/content", "DIR/disk/content")))
 	w.lose = func() { w.fatal(os.RemoveAll(filepath.Join(w.server.Dir, "metadata"))) }
 	return w, disk
@@ -50,7 +31,7 @@ func onASmallDisk(t *testing.T) (w *world, disk string) {
 // inASmallBucket keeps data in S3 whose disk is small.
 func inASmallBucket(t *testing.T) (w *world, disk string) {
 	disk = t.TempDir()
-	smallDisk(t, disk, diskSize)
+	process.SmallDiskFor(t, disk, diskSize)
 	objects, err := s3server.Launch(disk, s3server.Options{})
 	if err != nil {
 		t.Fatal(err)

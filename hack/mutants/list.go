@@ -6,6 +6,9 @@ const crashSearch = "TestNothingAcknowledgedIsLostAtAnyWriteOrSync"
 
 var crashArgs = []string{"-crash.seed", "1", "-crash.steps", "100", "-crash.points", "100"}
 
+// cacheArgs are for faults that the workload itself runs into, without any crash.
+var cacheArgs = []string{"-crash.points", "2"}
+
 // mutants is the list. Each is a fault that others have shipped, or that would make an acknowledgement a lie.
 var mutants = []mutant{
 	{
@@ -67,6 +70,18 @@ var mutants = []mutant{
 		old: "\t\tl.cache.Delete(op.Key)",
 		new: "\t\t_ = l.cache",
 		pkg: "./internal/meta/commit", run: "TestRandomHistoriesReadLikeOneMapWhateverIsDurable|TestAReadThatOverlapsAChangeLeavesNothingOldInTheCache",
+	},
+	{
+		name: "cache-filled-after-a-change-on-the-crash-disk", file: "internal/meta/paircache/paircache.go",
+		old: "if s.version == miss.version {",
+		new: "if true {",
+		pkg: "./internal/crashtest", run: crashSearch, args: cacheArgs,
+	},
+	{
+		name: "cache-not-told-of-removals-on-the-crash-disk", file: "internal/meta/commit/commit.go",
+		old: "\t\tl.cache.Delete(op.Key)",
+		new: "\t\t_ = l.cache",
+		pkg: "./internal/crashtest", run: crashSearch, args: cacheArgs,
 	},
 	{
 		name: "checksum-not-verified", file: "internal/data/footer.go",

@@ -104,8 +104,11 @@ func (s *search) everywhere(d *crashdisk.Disk, h *history) {
 	if h.Kind.Busy && h.LaidOut == 0 && !s.loseCache && *flagSteps >= 400 {
 		s.t.Errorf("nothing was laid out again (seed %d)", s.seed)
 	}
-	s.t.Logf("%d segments compacted, %d bytes laid out again, %d operations on the disk; crash points tried: %d, clones: %d, of these in the middle of a recovery: %d, lost: %d (seed %d)",
-		h.Compacted, h.LaidOut, d.Len(), s.points.Load(), s.clones.Load(), s.nested.Load(), s.lost.Load(), s.seed)
+	if h.Compared == 0 || h.Gone == 0 {
+		s.t.Errorf("%d cached pairs were compared, %d were not in the cache (seed %d)", h.Compared, h.Gone, s.seed)
+	}
+	s.t.Logf("%d segments compacted, %d bytes laid out again, %d cached pairs compared, %d operations on the disk; crash points tried: %d, clones: %d, of these in the middle of a recovery: %d, lost: %d (seed %d)",
+		h.Compacted, h.LaidOut, h.Compared, d.Len(), s.points.Load(), s.clones.Load(), s.nested.Load(), s.lost.Load(), s.seed)
 	if s.lost.Load() > 0 {
 		s.save(d, h)
 	}
@@ -231,7 +234,7 @@ func consistent(i *instance) error {
 	_, examined := data.Examine(background, data.Examination{
 		Index: i.log, Current: i.log, Source: i.source, Report: func(f data.Fault) { faults = append(faults, f.String()) },
 	})
-	err = errors.Join(err, examined)
+	err = errors.Join(err, examined, i.pairs.agreeOnAll(i.log))
 	if len(faults) > 0 {
 		err = errors.Join(err, fmt.Errorf("inconsistent: %s", strings.Join(faults, "; ")))
 	}

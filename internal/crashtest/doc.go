@@ -14,6 +14,9 @@
 //   - does it also survive another crash in the middle of its recovery;
 //   - does it go on working.
 //
+// All along, and at every stop, the pairs in the metadata cache are compared
+// with those of the log: it has the least size, so that they come and go.
+//
 // The flags make it larger, and repeat what failed:
 //
 //	go test ./internal/crashtest -crash.all

@@ -60,6 +60,9 @@ func failEach(t *testing.T, pick func(crashdisk.Op) bool, cause error) {
 			return nil
 		}
 		d, h, err := run(kind{Busy: true, Remote: failAt%2 == 0}, opts, s.seed, *flagSteps/4)
+		if errors.Is(err, errStale) {
+			t.Errorf("operation %d failed: %v", failAt, err)
+		}
 		if n.Load() < failAt {
 			if err != nil {
 				t.Fatalf("nothing failed, but: %v", err)
@@ -122,6 +125,9 @@ func TestAFullDiskLosesNothingAcknowledged(t *testing.T) {
 			break
 		}
 		small++
+		if errors.Is(err, errStale) {
+			t.Errorf("a disk of %d bytes was full: %v", capacity, err)
+		}
 		if err != nil {
 			stopped++
 		}

@@ -69,7 +69,7 @@ func smallFilesystem(f *testing.F) (*crashdisk.Replay, [][]byte) {
 }
 
 func damageValue(d *crashdisk.Disk, key []byte, where int, put []byte, cut bool) error {
-	log, err := openMetadata(d, kind{}, slog.New(slog.DiscardHandler))
+	log, _, err := openMetadata(d, kind{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

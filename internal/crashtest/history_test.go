@@ -31,6 +31,9 @@ type history struct {
 	Compacted uint64
 	// LaidOut counts bytes that were copied for sequential readers.
 	LaidOut uint64
+	// Compared counts pairs that were in the cache when they were compared with
+	// the log, Gone those that were not.
+	Compared, Gone int64
 
 	mu    sync.Mutex // of Files, and of those that are shared
 	clock atomic.Int64

@@ -49,6 +49,7 @@ type instance struct {
 	fs      *vfs.FS
 	top     vfs.ID
 	log     *commit.Log
+	pairs   *cached
 	data    *data.Store
 	content content.Store
 	source  *data.Source
@@ -89,7 +90,7 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 			err = fmt.Errorf("%w\n%s", err, i.said)
 		}
 	}()
-	if i.log, err = openMetadata(d, k, logger); err != nil {
+	if i.log, i.pairs, err = openMetadata(d, k, logger); err != nil {
 		return i, err
 	}
 	name, err := instanceName(i.log)
@@ -142,16 +143,20 @@ func (k kind) content(local *filesystem.Store) content.Store {
 	return local
 }
 
-func openMetadata(d *crashdisk.Disk, k kind, logger *slog.Logger) (*commit.Log, error) {
+func openMetadata(d *crashdisk.Disk, k kind, logger *slog.Logger) (*commit.Log, *cached, error) {
 	o := pebble.Options{Logger: logger, FS: d.Pebble(), CacheBytes: 1 << 20}
 	if k.Busy {
 		o.MemTableBytes = 32 << 10
 	}
 	store, err := pebble.Open("/metadata", o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return commit.New(background, store), nil
+	pairs, err := newCached(store)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return commit.NewCached(background, pairs, pairs.cache, vfs.CachedKeys), pairs, nil
 }
 
 // instanceName is kept in the metadata, as by the server.
@@ -210,7 +215,7 @@ func (i *instance) stop(ctx context.Context) error {
 		errs = append(errs, i.content.Close())
 	}
 	if i.log != nil {
-		errs = append(errs, i.log.Close())
+		errs = append(errs, i.pairs.agreeOnAll(i.log), i.log.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -59,6 +59,8 @@ func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Dis
 		if err = errors.Join(err, i.failure(), i.close()); err != nil {
 			return d, h, fmt.Errorf("%w\n%s", err, i.said)
 		}
+		h.Compared += i.pairs.compared.Load()
+		h.Gone += i.pairs.gone.Load()
 		for _, f := range h.Files { // a stop in good order flushes everything
 			f.durable(d.Len(), never, 0, len(f.Blocks))
 		}
@@ -123,6 +125,8 @@ func (p *player) play(steps int) {
 }
 
 func (p *player) step() {
+	p.ask()
+	p.find()
 	switch n := p.rnd.IntN(100); {
 	case n < 12:
 		p.create(p.newName("f"), fileBlocks)

@@ -95,6 +95,16 @@ kubectl uncordon $NODE >/dev/null
 k get dittofs
 check "the database is ready" tells DatabaseReady True
 check "the storage is ready" tells StorageReady True
+backups=$(k get dittoserver "$SAMPLE" -o 'jsonpath={.spec.backup.every}')
+point() { status backup.recoveryPoint; }
+has_point() { point | grep T; }
+if [ -n "$backups" ]; then
+	check "the first backup is made, and the condition tells" tells BackupCurrent True OnSchedule
+	check "the status has its moment" has_point
+	first=$(point)
+fi
+# backed_up: what was in a backup is in it, whatever became of the server.
+backed_up() { says BackupCurrent True OnSchedule && [ "$(point)" = "$first" ] && point; }
 no_secret() { ! k get configmap,statefulset,pod -l app.kubernetes.io/name=dittofs -o yaml | grep not-for-the-config-map; }
 check "no Secret's value is in the objects that were made" no_secret
 
@@ -112,6 +122,7 @@ step "kill -9 of the server's process"
 kill_server "$pod"
 check "both pods go on, with the same file handles" go_on 20
 check "the tree is the same" same_tree
+[ -z "$backups" ] || check "the recovery point is the same" wait_for 30 "the server's word" backed_up
 
 # outage NAME CONDITION: a store goes, the condition tells, what cannot be kept is not acknowledged, the store comes, all goes on.
 stalls() { ! client writer wait -more 2 -timeout 10s; } # one may have been on its way

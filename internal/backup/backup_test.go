@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -136,13 +137,24 @@ func TestABackupThatFailsLeavesNoneAndTheNextTidiesUp(t *testing.T) {
 	if _, err := w.maker.Run(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no space left in the bucket") {
 		t.Errorf("a backup to a full store: %v", err)
 	}
-	if s := w.maker.Status(); s.Failed != 1 || !s.RecoveryPoint.Equal(before.Moment) {
+	if s := w.maker.Status(); s.Failed != 1 || !s.RecoveryPoint.Equal(before.Moment) || s.LastErr == nil || !strings.Contains(s.LastErr.Error(), "no space left in the bucket") {
 		t.Errorf("after a failure: %+v", s)
 	}
 	w.objects.heal()
 	w.write("file", body(3)) // the server goes on
 	w.objects.replace(t, "backups/chunks/"+strings.Repeat("ab", 32), "left by a backup that was cut off")
 	made := w.backup()
+	if s := w.maker.Status(); s.LastErr != nil || !s.RecoveryPoint.Equal(made.Moment) {
+		t.Errorf("after the next one: %+v", s)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := w.maker.Run(stopped, nil); err == nil {
+		t.Error("a backup was made for somebody who is gone")
+	}
+	if s := w.maker.Status(); s.LastErr != nil {
+		t.Errorf("one that was stopped counts as failed: %v", s.LastErr)
+	}
 	if w.objects.names(t, "backups/chunks/"+strings.Repeat("ab", 32)) != nil {
 		t.Error("a chunk that nothing refers to is left")
 	}

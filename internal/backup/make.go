@@ -61,6 +61,7 @@ type Status struct {
 	RecoveryPoint time.Time
 	Kept          int
 	Made, Failed  uint64
+	LastErr       error // why the last attempt failed; nil if it did not
 	LastTook      time.Duration
 	LastWritten   int64 // bytes of chunks
 	Written       int64 // of all since the start
@@ -160,7 +161,7 @@ func (m *Maker) RunIfChanged(ctx context.Context) (*Manifest, error) {
 	_, batches, pending := m.opts.Log.Stats()
 	same := m.status.Made > 0 && m.status.batches == batches && pending == 0
 	if same {
-		m.status.RecoveryPoint = now
+		m.status.RecoveryPoint, m.status.LastErr = now, nil
 	}
 	m.mu.Unlock()
 	if same {
@@ -178,9 +179,13 @@ func (m *Maker) run(ctx context.Context, progress func(Progress)) (*Manifest, er
 	s := &m.status
 	if err != nil {
 		s.Failed++
+		if ctx.Err() == nil { // else somebody has stopped it
+			s.LastErr = err
+		}
 		return nil, err
 	}
 	s.Made++
+	s.LastErr = nil
 	s.batches, s.RecoveryPoint, s.LastTook, s.LastWritten = batches, made.Moment, time.Since(began), made.Written
 	s.Written += made.Written
 	return made, nil

@@ -6,12 +6,19 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/backup"
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/pkg/config"
+	"github.com/dittofs/dittofs/pkg/health"
 )
+
+// overdue is how many times backup.every the recovery point may be old: one
+// backup takes its time, and one that failed is tried again.
+const overdue = 2
 
 // metadataField is the key that says which metadata store it is.
 func metadataField(cfg *config.Config) string {
@@ -74,6 +81,43 @@ func (s *server) runSchedule(ctx context.Context, every time.Duration) {
 			s.log.Error("a backup of the metadata failed", "error", err, "recovery_point", s.stores.backup.Status().RecoveryPoint, "again_in", wait)
 		}
 	}
+}
+
+// backupHealth is what reports say of backups; nil if there can be none.
+func (s *server) backupHealth() *health.Backup {
+	if s.stores.backup == nil {
+		return nil
+	}
+	return judgeBackup(s.stores.backup.Status(), s.cfg.Backup.Every.Duration(), time.Now())
+}
+
+// judgeBackup says whether backups keep to their schedule; every is 0 without.
+// What it says stays the same until something happens: the operator writes it
+// into a status.
+func judgeBackup(st backup.Status, every time.Duration, now time.Time) *health.Backup {
+	b := &health.Backup{OK: true}
+	if !st.RecoveryPoint.IsZero() {
+		point := st.RecoveryPoint.UTC()
+		b.RecoveryPoint = &point
+	}
+	not := func(reason, message string) *health.Backup {
+		b.OK, b.Reason, b.Message = false, reason, message
+		return b
+	}
+	switch {
+	case every == 0:
+	case st.LastErr != nil:
+		reason, why := health.BackupFailed, st.LastErr.Error()
+		if f := fault.Of(st.LastErr); f != nil { // in one line, and without what differs each time
+			reason, why = f.Reason, f.Message
+		}
+		return not(reason, "the last backup failed, and is tried again: "+strings.Join(strings.Fields(why), " "))
+	case b.RecoveryPoint == nil:
+		return not(health.BackupNone, "no backup is known yet")
+	case now.Sub(st.RecoveryPoint) > overdue*every:
+		return not(health.BackupOverdue, fmt.Sprintf("what came after %s is in no backup; backup.every is %s", b.RecoveryPoint.Format(time.RFC3339), every))
+	}
+	return b
 }
 
 // registerBackup shows how old the last backup is.

@@ -20,6 +20,7 @@ type state struct {
 	phase   health.Phase
 	failure error
 	checks  []health.Check
+	backup  func() *health.Backup // nil: not known yet
 }
 
 func newState(version string) *state {
@@ -72,11 +73,21 @@ func (s *state) set(store string, f *fault.Error) (changed bool) {
 	return changed
 }
 
+// showBackups makes reports say what backup returns.
+func (s *state) showBackups(backup func() *health.Backup) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.backup = backup
+}
+
 // report is the state, with readiness as if the excluded checks were well.
 func (s *state) report(exclude []string) health.Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := health.Report{Phase: s.phase, Version: s.version, Checks: slices.Clone(s.checks), Ready: s.phase == health.Serving}
+	if s.backup != nil {
+		r.Backup = s.backup()
+	}
 	for _, c := range r.Checks {
 		if !c.OK && !slices.Contains(exclude, c.Name) {
 			r.Ready = false

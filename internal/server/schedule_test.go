@@ -1,14 +1,21 @@
 package server
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/backup"
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/pkg/config"
+	"github.com/dittofs/dittofs/pkg/health"
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
@@ -25,6 +32,50 @@ func (r *running) metric(t *testing.T, name string) float64 {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// backupHealth reads what the report says of backups.
+func (r *running) backupHealth(t *testing.T) health.Backup {
+	t.Helper()
+	var report health.Report
+	if _, body := r.get(t, "/readyz?format=json"); json.Unmarshal([]byte(body), &report) != nil || report.Backup == nil {
+		t.Fatal(body)
+	}
+	return *report.Backup
+}
+
+func TestBackupsThatDoNotKeepToTheirScheduleAreReported(t *testing.T) {
+	now := time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
+	ago := func(d time.Duration) backup.Status { return backup.Status{RecoveryPoint: now.Add(-d)} }
+	failed := func(s backup.Status, err error) backup.Status {
+		s.LastErr = err
+		return s
+	}
+	away := &fault.Error{Store: "content", Reason: fault.Unreachable, Message: "content.endpoint: no way"}
+	for name, test := range map[string]struct {
+		status          backup.Status
+		every           time.Duration
+		reason, message string
+	}{
+		"no schedule":               {backup.Status{}, 0, "", ""},
+		"no schedule, old":          {failed(ago(1000*time.Hour), away), 0, "", ""},
+		"new":                       {ago(0), time.Hour, "", ""},
+		"twice as old":              {ago(2 * time.Hour), time.Hour, "", ""},
+		"older":                     {ago(2*time.Hour + 1), time.Hour, health.BackupOverdue, "what came after 2030-01-02T09:59:59Z is in no backup; backup.every is 1h0m0s"},
+		"none":                      {backup.Status{}, time.Hour, health.BackupNone, "no backup is known yet"},
+		"none, because it failed":   {failed(backup.Status{}, errors.New("no\nroom")), time.Hour, health.BackupFailed, "the last backup failed, and is tried again: no room"},
+		"the content store is away": {failed(ago(0), fmt.Errorf("attempt 17: %w", away)), time.Hour, fault.Unreachable, "the last backup failed, and is tried again: content.endpoint: no way"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := judgeBackup(test.status, test.every, now)
+			if b.OK != (test.reason == "") || b.Reason != test.reason || b.Message != test.message {
+				t.Errorf("%+v", b)
+			}
+			if point := test.status.RecoveryPoint; (b.RecoveryPoint == nil) != point.IsZero() || b.RecoveryPoint != nil && !b.RecoveryPoint.Equal(point) {
+				t.Errorf("the recovery point is %v", b.RecoveryPoint)
+			}
+		})
+	}
 }
 
 func scheduled(t *testing.T, dir string, every time.Duration) *config.Config {
@@ -67,6 +118,10 @@ func TestBackupsAreMadeBySchedule(t *testing.T) {
 	eventually(t, "no backup is under way", func() bool { return os.Rename(backups, away) == nil && os.WriteFile(backups, nil, 0o600) == nil })
 	put(t, c, top, "c", []byte("hello"), nfsclient.FileSync)
 	eventually(t, "failures are counted", func() bool { return r.metric(t, "dittofs_backup_failures_total") >= 2 })
+	eventually(t, "the report says that it failed", func() bool {
+		b := r.backupHealth(t)
+		return !b.OK && b.Reason == health.BackupFailed && strings.Contains(b.Message, "backups") && b.RecoveryPoint != nil
+	})
 	stuck, n := point(), made()
 	if again := point(); again != stuck {
 		t.Errorf("the recovery point went from %v to %v without a backup", stuck, again)
@@ -78,6 +133,10 @@ func TestBackupsAreMadeBySchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "a backup is made again", func() bool { return made() > n && point() > stuck })
+	eventually(t, "the report says that it went well", func() bool {
+		b := r.backupHealth(t)
+		return b.OK && b.Message == "" && b.RecoveryPoint != nil && float64(b.RecoveryPoint.UnixNano())/1e9 > stuck
+	})
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -147,6 +147,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.stores.register(s.metrics)
 	s.stores.registerRemote(s.metrics)
 	s.stores.registerBackup(s.metrics)
+	s.state.showBackups(s.backupHealth)
 	s.rpc, err = sunrpc.NewServer(sunrpc.Options{
 		Logger: s.log, Programs: []sunrpc.Program{nfs, mount}, Observer: s.metrics,
 	})

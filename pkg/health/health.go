@@ -2,6 +2,8 @@
 // server writes and the operator reads, so that the two cannot drift.
 package health
 
+import "time"
+
 // Report says whether a server can be used, and what is wrong if not.
 type Report struct {
 	// Ready is what the status code says: 200 or 503.
@@ -12,7 +14,31 @@ type Report struct {
 	Version string `json:"version,omitempty"`
 	// Checks of the parts, always all of them, in the order metadata, content.
 	Checks []Check `json:"checks"`
+	// Backup is the state of the metadata's backups, which is no part of Ready.
+	// Nil if there can be none: something is in memory.
+	Backup *Backup `json:"backup,omitempty"`
 }
+
+// Backup says up to when a server could be made again from its content store.
+type Backup struct {
+	// RecoveryPoint is the moment up to which everything that was acknowledged
+	// is in a complete backup; nil if none is known.
+	RecoveryPoint *time.Time `json:"recovery_point,omitempty"`
+	// OK is false of a server with a schedule whose last attempt failed, or whose
+	// recovery point is further back than twice the time between two backups.
+	OK bool `json:"ok"`
+	// Reason and Message are as in Check. Reason is one of those below, or what
+	// keeps the content store from being used.
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Reasons of a Backup that is not OK.
+const (
+	BackupNone    = "NoBackup"     // none was made yet, or the content store did not say
+	BackupFailed  = "BackupFailed" // the last attempt
+	BackupOverdue = "Overdue"
+)
 
 // Phase of a server's life.
 type Phase string

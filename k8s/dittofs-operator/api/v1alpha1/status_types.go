@@ -43,6 +43,9 @@ const (
 	// ConditionDatabaseReady says that the server can use its database. It is
 	// true of a server that has none.
 	ConditionDatabaseReady = "DatabaseReady"
+	// ConditionBackupCurrent says that backups keep to their schedule. It is true
+	// of a server that has none, and no part of Ready: files are served without.
+	ConditionBackupCurrent = "BackupCurrent"
 )
 
 // DittoServerStatus is what is there.
@@ -88,11 +91,24 @@ type DittoServerStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// Ready, Available, Progressing, ConfigReady, StorageReady and DatabaseReady.
+	// What a server could be made again from; not there if nobody has asked the
+	// server, which the operator does if it has a schedule, a bucket or a database.
+	// +optional
+	Backup *BackupStatus `json:"backup,omitempty"`
+
+	// Ready, Available, Progressing, ConfigReady, StorageReady, DatabaseReady and
+	// BackupCurrent.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// BackupStatus is what is known of the backups in the content store.
+type BackupStatus struct {
+	// Moment up to which everything that was acknowledged is in a complete backup:
+	// what "dittofs restore" gives back. It goes on while nothing changes.
+	RecoveryPoint metav1.Time `json:"recoveryPoint"`
 }
 
 // ShareStatus says how to mount a share.

@@ -79,6 +79,15 @@ func (f *fleet) report(address string, phase health.Phase, metadata, content str
 		Checks: []health.Check{check(health.Metadata, metadata), check(health.Content, content)}}
 }
 
+// backup is what a pod says of its backups from now on, until its next report.
+func (f *fleet) backup(address string, b health.Backup) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.reports[address]
+	r.Backup = &b
+	f.reports[address] = r
+}
+
 // silence makes a pod answer nothing.
 func (f *fleet) silence(address string) {
 	f.mu.Lock()

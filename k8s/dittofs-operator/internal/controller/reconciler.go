@@ -36,7 +36,7 @@ type Reconciler struct {
 	Client client.Client
 	// Applier applies the objects.
 	Applier *apply.Applier
-	// Prober asks servers for the state of their stores.
+	// Prober asks servers for the state of their stores and backups.
 	Prober *probe.Prober
 	// Events records transitions.
 	Events events.EventRecorder
@@ -82,8 +82,8 @@ func outcome(seen *status.Observation) (ctrl.Result, error) {
 	switch {
 	case seen.Problem != nil && !apply.Refused(seen.Problem):
 		return ctrl.Result{}, seen.Problem
-	case looked(seen.Server):
-		return ctrl.Result{RequeueAfter: lookAgain}, nil
+	case looked(seen.Server) > 0:
+		return ctrl.Result{RequeueAfter: looked(seen.Server)}, nil
 	case seen.Problem != nil || growthRefused(seen.Claims):
 		return ctrl.Result{RequeueAfter: retryRefused}, nil
 	}

@@ -24,9 +24,19 @@ import (
 // watch them would be one to read all of the cluster.
 const lookAgain = 2 * time.Second
 
-// looked reports whether a server has to be looked at again and again.
-func looked(ds *v1alpha1.DittoServer) bool {
-	return stores.Elsewhere(ds) && ds.DeletionTimestamp == nil && !hibernated(ds)
+// lookForBackups is how often a server is asked that has scheduled backups, a
+// minute apart or more, and no such stores.
+const lookForBackups = 4 * time.Second
+
+// looked says how often a server has to be looked at; 0 is never.
+func looked(ds *v1alpha1.DittoServer) time.Duration {
+	switch {
+	case ds.DeletionTimestamp != nil || hibernated(ds) || !status.Asked(ds):
+		return 0
+	case stores.Elsewhere(ds):
+		return lookAgain
+	}
+	return lookForBackups
 }
 
 func hibernated(ds *v1alpha1.DittoServer) bool {
@@ -75,9 +85,9 @@ func (r *Reconciler) values(ctx context.Context, namespace string, reference sto
 	return values, err
 }
 
-// ask asks the server for the state of its stores.
+// ask asks the server for the state of its stores and its backups.
 func (r *Reconciler) ask(ctx context.Context, seen *status.Observation) {
-	if !looked(seen.Server) {
+	if looked(seen.Server) == 0 {
 		seen.Silence = "it is not meant to run"
 		return
 	}

@@ -251,7 +251,10 @@ func TestConvergedServerOfStoresElsewhereIsNotWrittenTo(t *testing.T) {
 	ds := serverWithSecrets(t, spec)
 	address := fakePods.join(t, bringUp(t, ds, "nas-data"))
 	fakePods.report(address, health.Serving, "", "")
+	point := time.Now()
+	fakePods.backup(address, health.Backup{RecoveryPoint: &point, OK: true})
 	waitCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionTrue, "Reachable", "")
+	waitCondition(t, ds, v1alpha1.ConditionBackupCurrent, metav1.ConditionTrue, "OnSchedule", "")
 	wantNoWrites(t, ds, func() {
 		asked := fakePods.timesAsked(address)
 		eventually(t, func() error {

@@ -16,6 +16,10 @@ func condition(kind string, is bool, reason, message string) metav1.Condition {
 	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
 }
 
+func unknown(kind, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown, Reason: reason, Message: message}
+}
+
 func ready(_ Observation, v verdict, out v1alpha1.DittoServerStatus) metav1.Condition {
 	if v.phase == v1alpha1.PhaseRunning {
 		return condition(v1alpha1.ConditionReady, true, "Running", serving(out))

@@ -40,8 +40,9 @@ type Observation struct {
 	// Lacking are the Secrets and ConfigMaps that the server needs and that do
 	// not exist, or lack a key.
 	Lacking []stores.Fault
-	// Report is what the server says of its stores. It is asked for only if they
-	// are outside of its pod; nil if there is none. Silence says why, in words
+	// Report is what the server says of its stores and backups. It is asked for
+	// only if stores are outside of its pod, or there is a schedule; nil if there
+	// is none. Silence says why, in words
 	// that stay the same while it does.
 	Report  *health.Report
 	Silence string
@@ -61,10 +62,11 @@ func Compute(o Observation) v1alpha1.DittoServerStatus {
 	}
 	describePods(&out, o)
 	describeService(&out, o)
+	out.Backup = backup(o)
 
 	v := judge(o)
 	out.Phase = v.phase
-	for _, condition := range []metav1.Condition{ready(o, v, out), available(o, v, out), progressing(v), configReady(o), storageReady(o), databaseReady(o)} {
+	for _, condition := range []metav1.Condition{ready(o, v, out), available(o, v, out), progressing(v), configReady(o), storageReady(o), databaseReady(o), backupCurrent(o)} {
 		condition.ObservedGeneration = o.Server.Generation
 		condition.LastTransitionTime = metav1.NewTime(o.Now.Truncate(time.Second))
 		condition.Message = shorten(condition.Message)

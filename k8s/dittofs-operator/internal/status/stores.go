@@ -40,26 +40,23 @@ func databaseReady(o Observation) metav1.Condition {
 // storeReady tells about a store outside of the pod: what it lacks, then what
 // the server says, else that nobody knows.
 func storeReady(o Observation, kind, check, what string) metav1.Condition {
-	unknown := func(reason, message string) metav1.Condition {
-		return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown, Reason: reason, Message: message}
-	}
 	if fault := lacking(o, check); fault != nil {
 		return condition(kind, false, fault.Reason, fault.Message)
 	}
 	if hibernates(o.Server) {
-		return unknown("Hibernated", "there is no server that could tell whether it can use the "+what)
+		return unknown(kind, "Hibernated", "there is no server that could tell whether it can use the "+what)
 	}
 	if fault := reported(o, check); fault != nil {
 		return condition(kind, false, fault.Reason, fault.Message)
 	}
 	if o.Report == nil {
-		return unknown("NoReport", "the server has not said whether it can use the "+what+": "+o.Silence)
+		return unknown(kind, "NoReport", "the server has not said whether it can use the "+what+": "+o.Silence)
 	}
 	if o.Report.Phase == health.Starting { // it has not come so far
-		return unknown("Starting", "the server starts, and has not used the "+what+" yet")
+		return unknown(kind, "Starting", "the server starts, and has not used the "+what+" yet")
 	}
 	if o.Report.Find(check) == nil {
-		return unknown("NoReport", "the server does not say whether it can use the "+what+": is its image of the operator's version?")
+		return unknown(kind, "NoReport", "the server does not say whether it can use the "+what+": is its image of the operator's version?")
 	}
 	return condition(kind, true, "Reachable", "the server can use the "+what)
 }
@@ -87,11 +84,15 @@ func reported(o Observation, check string) *stores.Fault {
 	if found == nil || found.OK {
 		return nil
 	}
-	reason := found.Reason
-	if !conditionReason.MatchString(reason) {
-		reason = "Fault"
+	return &stores.Fault{Check: check, Reason: reasonOf(found.Reason), Message: found.Message}
+}
+
+// reasonOf makes what a server says a reason.
+func reasonOf(text string) string {
+	if !conditionReason.MatchString(text) {
+		return "Fault"
 	}
-	return &stores.Fault{Check: check, Reason: reason, Message: found.Message}
+	return text
 }
 
 // storeFault is the first fault of a store outside of the pod, with a reason

@@ -77,5 +77,5 @@ func gcText(now report.GC) string {
 	if now.Compacted > 0 {
 		text += fmt.Sprintf("; rewrote %s that lived in %d", bytesText(now.Rewritten), now.Compacted)
 	}
-	return text
+	return text + expectedText(now.Expected)
 }

@@ -142,7 +142,7 @@ func statusText(st *report.Status) string {
 	}
 	line("cache", "%s of %s: journal %s, pages %s; %s", bytesText(d.Cache.Journal+d.Cache.Pages), bytesText(d.Cache.Limit),
 		bytesText(d.Cache.Journal), bytesText(d.Cache.Pages), hitsText(d.Cache))
-	line("segments", "%d, of which %d are dead and wait to be deleted", d.Segments, d.DeadSegments)
+	line("segments", "%d, of which %d are dead and wait to be deleted%s", d.Segments, d.DeadSegments, expectedText(d.ExpectedSegments))
 	out.WriteString("\n" + sharesTable(st.Shares).String())
 	busy := newTable("OPERATION", ">/S", ">TOTAL")
 	for i, p := range o.Procedures {
@@ -154,6 +154,14 @@ func statusText(st *report.Status) string {
 		out.WriteString("\n" + busy.String())
 	}
 	return out.String()
+}
+
+// expectedText is about segments that are expected, if there are any.
+func expectedText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d are empty, and an object may still come", n)
 }
 
 func hitsText(c report.Cache) string {

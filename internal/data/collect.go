@@ -17,6 +17,7 @@ type Progress struct {
 	Compacted int   // segments that were rewritten, because much of them was dead
 	Rewritten int64 // bytes of files that lived in them
 	Dead      int   // segments that nothing refers to and that are still there
+	Expected  int   // see Store.Expected
 	Deleted   int   // segments, since it began
 	Freed     int64 // bytes of those
 	Err       error // why something is left; it is tried again later
@@ -71,7 +72,7 @@ func (c *collection) report() error {
 }
 
 func (c *collection) look() {
-	c.Dead = c.store.Dead()
+	c.Dead, c.Expected = c.store.countDead()
 	c.Deleted = int(c.store.stats.deleted.Load() - c.deleted)
 	c.Freed = int64(c.store.stats.deletedBytes.Load() - c.freed)
 }

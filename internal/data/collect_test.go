@@ -43,7 +43,7 @@ func TestCollectDeletesWhatIsDeadAndSaysSo(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if reports, err = collectAll(w); err != nil || fmt.Sprint(reports) != "[{0 0 0 0 0 <nil>} {0 0 0 0 0 <nil>}]" {
+	if reports, err = collectAll(w); err != nil || fmt.Sprint(reports) != "[{0 0 0 0 0 0 <nil>} {0 0 0 0 0 0 <nil>}]" {
 		t.Errorf("with nothing to do: %+v %v", reports, err)
 	}
 }

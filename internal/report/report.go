@@ -80,9 +80,12 @@ type Data struct {
 	// Upload is how far the content store is behind the journal.
 	Upload Upload `json:"upload"`
 	Cache  Cache  `json:"cache"`
-	// Segments exist, DeadSegments of them wait to be deleted.
-	Segments     int `json:"segments"`
-	DeadSegments int `json:"dead_segments"`
+	// Segments are known, DeadSegments of them wait to be deleted, and
+	// ExpectedSegments are nowhere: a server before this one may still be sending
+	// the object.
+	Segments         int `json:"segments"`
+	DeadSegments     int `json:"dead_segments"`
+	ExpectedSegments int `json:"expected_segments"`
 	// ContentErrors are failed operations of the content store since the start.
 	ContentErrors uint64 `json:"content_errors"`
 }
@@ -162,6 +165,7 @@ type GC struct {
 	Compacted int    `json:"compacted"`       // segments that were rewritten
 	Rewritten int64  `json:"rewritten_bytes"` // of files, that lived in them
 	Dead      int    `json:"dead"`            // segments that wait to be deleted
+	Expected  int    `json:"expected"`        // segments of which the object may still come; nothing to delete yet
 	Deleted   int    `json:"deleted"`         // segments
 	Freed     int64  `json:"freed_bytes"`
 	Error     string `json:"error,omitempty"` // of the last that could not be deleted

@@ -80,7 +80,7 @@ func (s *server) dataReport(now time.Time) report.Data {
 			Path: s.cfg.Cache.Path, Limit: int64(s.cfg.Cache.Size), Journal: st.JournalBytes, Pages: st.PageBytes,
 			Hits: st.PageHits, Misses: st.PageMisses,
 		},
-		Segments: st.Segments, DeadSegments: s.stores.data.Dead(), ContentErrors: st.StoreErrors,
+		Segments: st.Segments, DeadSegments: s.stores.data.Dead(), ExpectedSegments: s.stores.data.Expected(), ContentErrors: st.StoreErrors,
 	}
 }
 

@@ -143,7 +143,7 @@ func (s *Store) usage() (payload, live int64) {
 }
 
 // victims are the segments to rewrite next, the emptiest first, as many as fill
-// one, or the memory of a job; none if at most the fraction garbage of all is dead.
+// one; none if at most the fraction garbage of all is dead.
 func (s *Store) victims(garbage float64, now time.Time) (victims []*segment) {
 	if payload, live := s.usage(); float64(payload-live) <= garbage*float64(payload) {
 		return nil
@@ -164,7 +164,7 @@ func (s *Store) victims(garbage float64, now time.Time) (victims []*segment) {
 	})
 	var sum int64
 	for i, g := range victims {
-		if sum += g.live.Load(); i == maxCompacted || i > 0 && sum > max(s.opts.SegmentSize, rewriteMemory) {
+		if sum += g.live.Load(); i == maxCompacted || i > 0 && sum > s.opts.SegmentSize {
 			return victims[:i]
 		}
 	}

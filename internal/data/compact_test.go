@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,6 +52,13 @@ func (w *world) compact(garbage float64) Compaction {
 	w.t.Helper()
 	sum, err := w.store.Compact(w.t.Context(), garbage, nil)
 	w.must(err)
+	w.awaitDeletion()
+	return sum
+}
+
+// awaitDeletion waits until what is dead as a whole is gone.
+func (w *world) awaitDeletion() {
+	w.t.Helper()
 	w.eventually("deletion", func() bool {
 		unused := 0
 		w.store.segments.each(func(g *segment) {
@@ -60,7 +68,6 @@ func (w *world) compact(garbage float64) Compaction {
 		})
 		return unused == 0
 	})
-	return sum
 }
 
 func TestCompactionGivesTheSpaceOfOverwrittenBytesBack(t *testing.T) {
@@ -101,7 +108,9 @@ func TestCompactionGivesTheSpaceOfOverwrittenBytesBack(t *testing.T) {
 }
 
 func TestCompactionMakesOneExtentOfNeighbours(t *testing.T) {
-	w := newWorld(t, compactOptions())
+	opts := compactOptions()
+	opts.SegmentSize = 256 << 10 // a job fills one
+	w := newWorld(t, opts)
 	want := w.scatter(1, 300, 1)
 	w.compact(0.01)
 	w.expect(1, 0, want)
@@ -111,6 +120,52 @@ func TestCompactionMakesOneExtentOfNeighbours(t *testing.T) {
 		t.Errorf("%d extents of 300 blocks", len(exts))
 	}
 	w.checkIndex()
+}
+
+// Where the disk has no room for a whole segment, one that is smaller takes what
+// lives in some, so that these give theirs back.
+func TestCompactionGetsByWithLessThanASegmentOfADisk(t *testing.T) {
+	opts := compactOptions()
+	var w *world
+	var size atomic.Int64 // of the disk
+	size.Store(1 << 40)
+	opts.MayRewrite = func(n int64) error { // its caller holds the lock of room
+		if used := int64(w.stored()) + w.store.room.journal; used+n > size.Load() {
+			return errors.New("full")
+		}
+		return nil
+	}
+	w = newWorld(t, opts)
+	want := w.scatter(1, 500, 3)
+	w.compact(1) // what is dead as a whole is gone
+	before, names := w.stored(), fmt.Sprint(w.objects.names())
+
+	size.Store(int64(before) + segmentRoom(opts.SegmentSize/smallestOutput) - 1)
+	if _, err := w.store.Compact(t.Context(), 0.1, nil); !errors.Is(err, errInTheWay) || fmt.Sprint(w.objects.names()) != names {
+		t.Fatalf("without room: %v, objects %v", err, w.objects.names())
+	}
+
+	size.Store(int64(before) + segmentRoom(opts.SegmentSize*5/8))
+	for last := 0; ; {
+		_, err := w.store.Compact(t.Context(), 0.1, nil)
+		w.awaitDeletion()
+		w.eventually("an empty journal", func() bool { return w.store.Stats().JournalBytes == 0 })
+		if err == nil {
+			break
+		}
+		now := w.stored()
+		if !errors.Is(err, errInTheWay) || now == last {
+			t.Fatalf("%v, with %d bytes of objects for %d of a file, and %d of a disk", err, now, len(want), size.Load())
+		}
+		last = now
+	}
+	if now := w.stored(); float64(now) > 1.25*float64(len(want)) {
+		t.Errorf("%d bytes of objects for %d of a file", now, len(want))
+	}
+	w.expect(1, 0, want)
+	w.checkIndex()
+	w.reopen()
+	w.expect(1, 0, want)
 }
 
 // While it copies, files are overwritten, cut and removed: what is current

@@ -98,22 +98,20 @@ func (s *Store) rewriteSegments(ctx context.Context, victims []*segment, mover M
 	return done, nil
 }
 
-// begin makes the first output. On a full disk that is a small one, and those of
-// the victims remain whose live bytes it can take as a whole: else none of them
-// would die, and the copy of a part of each would take the last of the room.
+// begin makes the first output, on a full disk a small one. The job is of those
+// victims whose live bytes it can take as a whole: if there were no room for
+// another output, and a part of each had been copied, none of them would die, and
+// the copies would have taken the last of the room.
 func (w *rewriter) begin(victims []*segment) ([]*segment, error) {
 	g, err := w.s.newOutput(0, w.s.opts.SegmentSize/smallestOutput)
 	if err != nil {
 		return nil, err
 	}
 	w.output, w.outputs = g, []*segment{g}
-	if g.capacity >= w.s.opts.SegmentSize {
-		return victims, nil
-	}
 	var sum int64
 	for i, v := range victims {
-		live := v.live.Load()
-		if sum += live + live/32; sum > g.capacity-segmentHeaderLen {
+		sum += v.copySize()
+		if whole := g.capacity >= w.s.opts.SegmentSize; sum > g.capacity-segmentHeaderLen && !(whole && i == 0) {
 			victims = victims[:i]
 			break
 		}
@@ -122,6 +120,13 @@ func (w *rewriter) begin(victims []*segment) ([]*segment, error) {
 		return nil, errInTheWay
 	}
 	return victims, nil
+}
+
+// copySize is what a copy of the segment's live bytes takes, if their records are
+// as large as its are, and not very small.
+func (g *segment) copySize() int64 {
+	live := g.live.Load()
+	return live + max(live/32, live*(g.rec.size-g.rec.payload)/max(g.rec.payload, 1))
 }
 
 // copyLive takes what lives in a segment.

@@ -25,6 +25,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/paircache"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/meta/postgres"
+	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
 	"github.com/dittofs/dittofs/pkg/config"
@@ -88,6 +89,7 @@ type home struct {
 	dsn      string // file of the database
 	// failing, if set, stands before the metadata store.
 	failing func(meta.Store) meta.Store
+	reserve *space.Reserve // nil: none
 }
 
 func (s stores) open(t testing.TB) vfstest.Instance {
@@ -214,7 +216,7 @@ func (h home) start(t testing.TB) (r running, err error) {
 	if h.content == config.ContentS3 {
 		opt.CachePages, opt.PageSize, opt.ReadAhead = true, 64<<10, 1<<20
 	}
-	vopt := vfs.Options{Log: r.log, Logger: logger, Remote: h.remote}
+	vopt := vfs.Options{Log: r.log, Logger: logger, Remote: h.remote, Reserve: h.reserve}
 	if h.busy {
 		opt.Garbage, opt.CompactRate = 0.2, 1<<40
 		opt.CacheSize, opt.SegmentSize = 16<<20, 128<<10

@@ -85,7 +85,8 @@ func newScrubCommand(environ []string) *cobra.Command {
 		Long: `Read all stored data and verify its checksums, at no more than a rate: every page
 of every sealed segment, in the content store and in the cache, and the headers of
 its records. What is damaged is reported with the ranges and with the paths of
-the files that lose bytes by it. It changes nothing.` + checkHelp + `
+the files that lose bytes by it; a fault that costs no file, but perhaps a backup,
+says so. It changes nothing.` + checkHelp + `
 
 Exit codes: 0 no fault; 1 faults were found; 2 the command line or the
 configuration is wrong; 3 it could not be checked to the end.`,

@@ -17,7 +17,10 @@ type Fault struct {
 	Off     uint64 // of the first byte of the file that is concerned
 	Len     uint64 // bytes of the file that cannot be read
 	Segment SegmentID
-	What    string
+	// Unused says that no file has bytes in the segment: the fault costs nobody
+	// any, unless a backup refers to them.
+	Unused bool
+	What   string
 }
 
 // String names the inode, if there is one, and what is wrong.

@@ -269,7 +269,11 @@ func (l *look) report() {
 		if f.kind != FaultPage && f.kind != FaultUnusedPage && lost > 0 {
 			f.what = fmt.Sprintf("%s; %d bytes of files are lost", f.what, lost)
 		}
-		l.fault(f.kind, l.g.id, "%s", f.what)
+		unused := l.g.found == 0
+		if unused {
+			f.what += "; no file has bytes in this segment, which is about to be deleted or is kept for a backup"
+		}
+		l.Report(Fault{Kind: f.kind, Segment: l.g.id, Unused: unused, What: f.what})
 	}
 	slices.SortFunc(l.wrong, func(a, b wrong) int {
 		return cmp.Or(cmp.Compare(a.ino, b.ino), cmp.Compare(a.kind, b.kind), cmp.Compare(a.off, b.off))

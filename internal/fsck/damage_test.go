@@ -256,6 +256,40 @@ func TestEachKindOfDamageIsFoundAndNamed(t *testing.T) {
 	}
 }
 
+// TestAFaultThatCostsNoFileIsMarked damages a segment that a backup keeps, whose file is removed.
+func TestAFaultThatCostsNoFileIsMarked(t *testing.T) {
+	for what, d := range map[string]struct {
+		plant func(m *image, file string, pos int64)
+		kind  string
+	}{
+		"a flipped byte":   {func(m *image, file string, pos int64) { m.flip(file, pos+10) }, "page-damaged"},
+		"a damaged footer": {func(m *image, file string, _ int64) { m.flip(file, -60) }, "segment-footer"},
+		"a missing object": {func(m *image, file string, _ int64) { m.must(os.Remove(file)) }, "segment-missing"},
+	} {
+		t.Run(strings.ReplaceAll(what, " ", "-"), func(t *testing.T) {
+			m := newImage(t)
+			file, segment, pos := m.place(m.extents("/a/b/one")[0])
+			d.plant(m, file, pos)
+			if r := m.scrub(); r.Clean || slices.ContainsFunc(r.faults, func(f fsck.Finding) bool { return f.Unused }) {
+				t.Errorf("of a file: %v", r)
+			}
+			m.kept = true
+			m.start()
+			m.remove("/a/b/one")
+			m.settled()
+			m.stop()
+			r := m.scrub()
+			if r.Clean || r.Faults != 1 || r.LostFiles != 0 || r.LostBytes != 0 {
+				t.Fatalf("of none: %v", r)
+			}
+			f := r.faults[0]
+			if f.Kind != d.kind || !f.Unused || f.Segment != fmt.Sprintf("%d/%d", segment>>32, uint32(segment)) || !strings.HasSuffix(f.What, "; no file has bytes in this segment, which is about to be deleted or is kept for a backup") {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
 func finds(list []fsck.Finding, d damage) bool {
 	return slices.ContainsFunc(list, func(f fsck.Finding) bool {
 		return f.Kind == d.kind && strings.Contains(f.What, d.word) && (d.path == "" || f.Share+":"+f.Path == d.path)

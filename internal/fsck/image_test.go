@@ -47,6 +47,8 @@ type image struct {
 	data  *data.Store
 	fs    *vfs.FS
 	top   vfs.ID
+	// kept says that a backup refers to all segments.
+	kept bool
 }
 
 func (m *image) must(err error) {
@@ -71,6 +73,7 @@ func (m *image) start() {
 	m.data, err = data.Open(m.t.Context(), data.Options{
 		Dir: filepath.Join(m.dir, "cache"), CacheSize: 64 << 20, SegmentSize: 256 << 10, Content: m.objects(), Log: m.log,
 		Instance: instance, Logger: logger, SealAfter: time.Hour, CheckpointEvery: time.Hour,
+		Pinned: func(data.SegmentID) bool { return m.kept },
 	})
 	m.must(err)
 	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: logger})

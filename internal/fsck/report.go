@@ -36,8 +36,10 @@ type Finding struct {
 	Segment string `json:"segment,omitempty"`
 	Offset  uint64 `json:"offset,omitempty"` // of the first byte of the file that is lost
 	Length  uint64 `json:"length,omitempty"` // bytes of the file that are lost
-	What    string `json:"what"`
-	Done    string `json:"done,omitempty"` // what the repair did
+	// Unused: no file has bytes in the segment, so that the fault costs none.
+	Unused bool   `json:"unused,omitempty"`
+	What   string `json:"what"`
+	Done   string `json:"done,omitempty"` // what the repair did
 }
 
 // String is the finding as a line for people.
@@ -168,7 +170,7 @@ func ofVFS(f vfs.Fault) located {
 }
 
 func ofData(f data.Fault) located {
-	l := located{Finding: Finding{Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, What: f.What}}
+	l := located{Finding: Finding{Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, Unused: f.Unused, What: f.What}}
 	if f.Segment != 0 {
 		l.Segment = f.Segment.String()
 	}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/test/process"
 )
 
 // fileSize is what each file of the check holds, in bytes.
@@ -15,11 +17,8 @@ const fileSize = 512
 // TestManyFilesAreCheckedWithoutAComplaint makes many small files and checks them: while the server runs, after it was killed, and
 // all their bytes.
 func TestManyFilesAreCheckedWithoutAComplaint(t *testing.T) {
-	binary, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newServer(t)
+	binary := theServer(t)
+	s := newServer(t, process.Local)
 	s.StartFor(t)
 	makeFiles(t, s, *files, fileSize)
 	check := func(when, command string) {

@@ -8,13 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/dittofs/dittofs/test/nfsclient"
-	"github.com/dittofs/dittofs/test/process"
 	"github.com/dittofs/dittofs/test/s3server"
 )
 
@@ -36,15 +33,13 @@ func TestAFileWrittenAtRandomIsLaidOutForItsReaders(t *testing.T) {
 }
 
 func layOut(t *testing.T, content string) {
-	s := process.NewFor(t, process.BuildFor(t), fmt.Sprintf(`
+	size := int64(*layoutMiB) << 20
+	o := newOverwritten(t, *layoutMiB, fmt.Sprintf(`
 cache:    {path: DIR/cache, size: %dMiB, flush_interval: 1s}
 metadata: {type: pebble, path: DIR/metadata}
 content:  %s
 `, *layoutCache, content))
-	s.StartFor(t)
-	size := int64(*layoutMiB) << 20
-	o := &overwritten{t: t, s: s, versions: make([]uint32, size/overwriteBlock)}
-	o.create()
+	s := o.s
 	o.writeInRandomOrder()
 	waitUntil(t, s, "all is stored", func(m map[string]float64) bool { return m["dittofs_upload_waiting_bytes"] == 0 })
 	before, fetched := o.readCold(content)
@@ -68,32 +63,16 @@ content:  %s
 	}
 }
 
-func waitUntil(t *testing.T, s *process.Server, what string, holds func(map[string]float64) bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); !holds(metrics(t, s)); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come; the server's log ends:\n%s", what, s.Log())
-		}
-	}
-}
-
 func (o *overwritten) writeInRandomOrder() {
-	var wg sync.WaitGroup
 	order := rand.New(rand.NewPCG(1, 2)).Perm(len(o.versions))
-	for w := range overwriters {
-		c := connect(o.t, o.s)
-		wg.Go(func() {
-			for i := w; i < len(order); i += overwriters {
-				block := order[i]
-				o.versions[block] = 1
-				if _, err := c.Write(o.file, uint64(block)*overwriteBlock, blockOf(block, 1), nfsclient.Unstable); err != nil {
-					o.t.Error(err)
-					return
-				}
+	o.inParallel(func(w int, c *nfsclient.Client) error {
+		for i := w; i < len(order); i += overwriters {
+			if err := o.write(c, order[i], nfsclient.Unstable); err != nil {
+				return err
 			}
-		})
-	}
-	wg.Wait()
+		}
+		return nil
+	})
 	if _, err := connect(o.t, o.s).Commit(o.file, 0, 0); err != nil {
 		o.t.Fatal(err)
 	}

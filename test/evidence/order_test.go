@@ -57,7 +57,7 @@ const callsOfSlot = 20
 
 func TestEveryReplyComesAfterItsSync(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "trace")
-	s := newServer(t)
+	s := newServer(t, process.Local)
 	s.Wrap = straced(prefix)
 	s.StartFor(t)
 	type phase struct {
@@ -113,7 +113,7 @@ func (l *load) synced(call span, journal, index trace) bool {
 
 // TestManyCallsShareASync counts without strace, which would slow the server down.
 func TestManyCallsShareASync(t *testing.T) {
-	s := newServer(t)
+	s := newServer(t, process.Local)
 	s.StartFor(t)
 	for _, l := range loads {
 		run := l.prepare(t, s, 64)

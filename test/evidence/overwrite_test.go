@@ -36,21 +36,17 @@ const (
 // TestSpaceComesBackAfterRandomOverwrites writes a file, overwrites it at random many times over, and waits for the space. The same
 // without compaction shows what it costs writers. Everything is read back.
 func TestSpaceComesBackAfterRandomOverwrites(t *testing.T) {
-	binary := process.BuildFor(t)
 	for _, word := range strings.Fields(*garbage) {
 		percent, err := strconv.Atoi(word)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := process.NewFor(t, binary, fmt.Sprintf(`
+		o := newOverwritten(t, *overwriteMiB, fmt.Sprintf(`
 cache:      {path: DIR/cache, size: 256MiB, flush_interval: 1s}
 metadata:   {type: pebble, path: DIR/metadata}
 content:    {type: filesystem, path: DIR/content}
 compaction: {garbage_percent: %d}
 `, percent))
-		s.StartFor(t)
-		o := &overwritten{t: t, s: s, versions: make([]uint32, *overwriteMiB<<20/overwriteBlock)}
-		o.create()
 		began := time.Now()
 		delays := o.run()
 		took := time.Since(began)
@@ -60,7 +56,7 @@ compaction: {garbage_percent: %d}
 			o.settle(size)
 		}
 		o.verify()
-		m, err := s.Metrics()
+		m, err := o.s.Metrics()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +69,7 @@ compaction: {garbage_percent: %d}
 		if percent < 100 && rewritten == 0 {
 			t.Error("nothing was compacted")
 		}
-		s.Signal(syscall.SIGKILL)
+		o.s.Signal(syscall.SIGKILL)
 	}
 }
 
@@ -88,51 +84,71 @@ type overwritten struct {
 	versions []uint32 // of each block
 }
 
-func (o *overwritten) create() {
-	c := connect(o.t, o.s)
+// newOverwritten starts a server and makes a file there, which has no bytes yet.
+func newOverwritten(t *testing.T, mib int, stores string) *overwritten {
+	t.Helper()
+	o := &overwritten{t: t, s: newServer(t, stores), versions: make([]uint32, mib<<20/overwriteBlock)}
+	o.s.StartFor(t)
+	c := connect(t, o.s)
 	root, err := c.Mount("/export")
 	if err != nil {
-		o.t.Fatal(err)
+		t.Fatal(err)
 	}
 	f, err := c.Create(root, "file", nfsclient.Guarded, nfsclient.SetAttr{}, nil)
 	if err != nil {
-		o.t.Fatal(err)
+		t.Fatal(err)
 	}
 	o.file = f.Handle
+	return o
 }
 
-// run writes every block once and then blocks at random, each writer its own, and returns how long the calls took, in order.
-func (o *overwritten) run() (delays []time.Duration) {
-	var mu sync.Mutex
+// inParallel calls write for each writer at the same time.
+func (o *overwritten) inParallel(write func(w int, c *nfsclient.Client) error) {
 	var wg sync.WaitGroup
 	for w := range overwriters {
 		c := connect(o.t, o.s)
 		wg.Go(func() {
-			rnd := rand.New(rand.NewPCG(uint64(w), 1))
-			own := len(o.versions) / overwriters
-			var mine []time.Duration
-			for i := range own * *overwrites {
-				block := w*own + i
-				if i >= own {
-					block = w*own + rnd.IntN(own)
-				}
-				o.versions[block]++
-				began := time.Now()
-				if _, err := c.Write(o.file, uint64(block)*overwriteBlock, blockOf(block, o.versions[block]), nfsclient.FileSync); err != nil {
-					o.t.Error(err)
-					return
-				}
-				mine = append(mine, time.Since(began))
+			if err := write(w, c); err != nil {
+				o.t.Error(err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			delays = append(delays, mine...)
 		})
 	}
 	wg.Wait()
 	if o.t.Failed() {
 		o.t.FailNow()
 	}
+}
+
+// write writes the next version of a block.
+func (o *overwritten) write(c *nfsclient.Client, block int, how uint32) error {
+	o.versions[block]++
+	_, err := c.Write(o.file, uint64(block)*overwriteBlock, blockOf(block, o.versions[block]), how)
+	return err
+}
+
+// run writes every block once and then blocks at random, each writer its own, and returns how long the calls took, in order.
+func (o *overwritten) run() (delays []time.Duration) {
+	var mu sync.Mutex
+	o.inParallel(func(w int, c *nfsclient.Client) error {
+		rnd := rand.New(rand.NewPCG(uint64(w), 1))
+		own := len(o.versions) / overwriters
+		var mine []time.Duration
+		for i := range own * *overwrites {
+			block := w*own + i
+			if i >= own {
+				block = w*own + rnd.IntN(own)
+			}
+			began := time.Now()
+			if err := o.write(c, block, nfsclient.FileSync); err != nil {
+				return err
+			}
+			mine = append(mine, time.Since(began))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		delays = append(delays, mine...)
+		return nil
+	})
 	slices.Sort(delays)
 	return delays
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dittofs/dittofs/test/nfsclient"
 	"github.com/dittofs/dittofs/test/process"
@@ -28,13 +29,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func newServer(t *testing.T) *process.Server {
+// theServer is the program, which is built once for all tests.
+func theServer(t *testing.T) string {
 	t.Helper()
 	binary, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return process.NewFor(t, binary, process.Local)
+	return binary
+}
+
+func newServer(t *testing.T, stores string) *process.Server {
+	t.Helper()
+	return process.NewFor(t, theServer(t), stores)
 }
 
 func connect(t *testing.T, s *process.Server) *nfsclient.Client {
@@ -54,4 +61,14 @@ func metrics(t *testing.T, s *process.Server) map[string]float64 {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// waitUntil waits until something holds of the metrics.
+func waitUntil(t *testing.T, s *process.Server, what string, holds func(map[string]float64) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); !holds(metrics(t, s)); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come; the server's log ends:\n%s", what, s.Log())
+		}
+	}
 }

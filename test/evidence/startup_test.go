@@ -26,7 +26,7 @@ const (
 // TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile makes many files, kills the server while clients write, and measures
 // the next start.
 func TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile(t *testing.T) {
-	s := newServer(t)
+	s := newServer(t, process.Local)
 	empty := s.StartFor(t)
 	began := time.Now()
 	makeFiles(t, s, *files, 0)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/control"
 	"github.com/dittofs/dittofs/internal/report"
+	"github.com/dittofs/dittofs/pkg/health"
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
@@ -106,6 +107,40 @@ func (c *controlled) mounted(t *testing.T) (client *nfsclient.Client, root, file
 		t.Fatal(err)
 	}
 	return client, root, node.Handle
+}
+
+func TestStatusShowsTheLastBackup(t *testing.T) {
+	dir := t.TempDir()
+	c := &controlled{file: filepath.Join(dir, "config.yaml")}
+	write(t, c.file, fmt.Sprintf(`cache: {path: %[1]s/cache}
+metadata: {path: %[1]s/metadata}
+content: {path: %[1]s/content}
+nfs: {listen: "127.0.0.1:0"}
+admin: {listen: ""}
+shares: [{name: export}]
+`, dir))
+	c.start(t)
+	status := func() (string, *health.Backup) {
+		t.Helper()
+		st := decode[report.Status](t, c.run(t, "status", "--output", "json", "--interval", "100ms"))
+		return c.run(t, "status", "--interval", "100ms"), st.Health.Backup
+	}
+	if text, b := status(); !strings.Contains(text, "\nbackup      none\n") || b == nil || !b.OK || b.RecoveryPoint != nil {
+		t.Errorf("without a backup: %+v,\n%s", b, text)
+	}
+	before := time.Now()
+	c.run(t, "backup")
+	text, b := status()
+	if b == nil || !b.OK || b.RecoveryPoint == nil || b.RecoveryPoint.Before(before) || b.RecoveryPoint.After(time.Now()) {
+		t.Fatalf("with one: %+v", b)
+	}
+	if want := "\nbackup      of " + b.RecoveryPoint.Format(time.RFC3339) + ", "; !strings.Contains(text, want) {
+		t.Errorf("with one:\n%s", text)
+	}
+	b.OK, b.Reason, b.Message = false, health.BackupFailed, "the last backup failed: no room"
+	if got, want := backupText(b, b.RecoveryPoint.Add(2*time.Hour)), b.RecoveryPoint.Format(time.RFC3339)+", 2h0m ago; BackupFailed: the last backup failed: no room"; got != "of "+want {
+		t.Errorf("when the next failed: %s", got)
+	}
 }
 
 func TestStatusShowsWhatAServerDoes(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dittofs/dittofs/internal/report"
+	"github.com/dittofs/dittofs/pkg/health"
 )
 
 func newStatusCommand(environ []string) *cobra.Command {
@@ -28,7 +29,7 @@ func newStatusCommand(environ []string) *cobra.Command {
 		Use:   "status",
 		Short: "Show what a running server does and how it is",
 		Long: `Show what a running server does and how it is: the health of its stores, shares,
-clients, operations each second, bytes that are written and not committed yet
+clients, the last backup, operations each second, bytes that are written and not committed yet
 (dirty), how far the content store is behind (upload lag: the age of the oldest
 bytes that it does not have), and what the cache holds.
 
@@ -130,6 +131,9 @@ func statusText(st *report.Status) string {
 			line(c.Name, "%s, %s: %s", kind, c.Reason, c.Message)
 		}
 	}
+	if b := st.Health.Backup; b != nil {
+		line("backup", "%s", backupText(b, st.Time))
+	}
 	line("clients", "%d, with %d connections", st.Clients.Addresses, st.Clients.Connections)
 	o := &st.Operations
 	line("operations", "%s/s, in %s/s, out %s/s; %d since the start", rateText(o.PerSecond), bytesText(o.InRate), bytesText(o.OutRate), o.Total)
@@ -154,6 +158,18 @@ func statusText(st *report.Status) string {
 		out.WriteString("\n" + busy.String())
 	}
 	return out.String()
+}
+
+// backupText says what a server could be made again from at the time now.
+func backupText(b *health.Backup, now time.Time) string {
+	text := "none"
+	if p := b.RecoveryPoint; p != nil {
+		text = fmt.Sprintf("of %s, %s ago", p.UTC().Format(time.RFC3339), ageText(report.Of(max(now.Sub(*p), 0))))
+	}
+	if !b.OK {
+		text += fmt.Sprintf("; %s: %s", b.Reason, b.Message)
+	}
+	return text
 }
 
 // expectedText is about segments that are expected, if there are any.

@@ -390,6 +390,12 @@ var mutants = []mutant{
 		pkg: "./internal/vfs", run: "TestARemoteReplyComesWhenTheContentStoreHasTheData",
 	},
 	{
+		name: "slow-call-keeps-its-connection", file: "internal/sunrpc/alone.go",
+		old: "case c.turn.CompareAndSwap(turn, turn+1):",
+		new: "case false:",
+		pkg: "./internal/sunrpc", run: "TestCallsAreServedBehindOneThatTakesLong",
+	},
+	{
 		name: "pebble-damage-is-the-end", file: "internal/meta/pebble/pebble.go",
 		old: "err = checkLogs(fs, path)",
 		new: "err = nil",

@@ -32,6 +32,11 @@ type conn struct {
 	inline   Call          // the call that is being served inline
 	inFlight chan struct{} // one element for each call on a goroutine
 	calls    sync.WaitGroup
+
+	unanswered atomic.Int64  // calls that are being served, apart from inline ones
+	single     int           // calls that came alone, in a row, up to aloneAfter
+	turn       atomic.Uint64 // odd while the reader serves a call; whoever makes it even reads on
+	watched    atomic.Bool
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -41,15 +46,20 @@ func newConn(s *Server, nc net.Conn) *conn {
 	}
 	c.seen.last.Store(c.since.UnixNano())
 	c.out = newWriter(nc, s.opts.WriteTimeout, &c.seen.out)
-	c.reader = recordReader{nc: nc, srv: s, seen: &c.seen, closing: &c.closing, flush: c.flush, buf: make([]byte, readBuffer)}
+	c.reader = recordReader{nc: nc, await: newAwaiter(s, nc), srv: s, seen: &c.seen, closing: &c.closing, flush: c.flush, buf: make([]byte, readBuffer)}
 	return c
 }
 
 // serve reads and serves calls until the connection ends or is stopped, then
-// waits for those in flight.
+// waits for those in flight. It returns early when another goroutine has taken
+// that over.
 func (c *conn) serve() {
-	defer c.srv.forget(c)
 	err := c.readCalls()
+	if errors.Is(err, errTakenOver) {
+		return
+	}
+	defer c.srv.forget(c)
+	c.closing.Store(true) // for the watch
 	if !errors.Is(err, ErrServerClosed) {
 		c.logEnd(err)
 	}

@@ -21,6 +21,7 @@ var calls = sync.Pool{New: func() any { return new(Call) }}
 // connection: the peer does not speak RPC.
 func (c *conn) handle(rec record) error {
 	c.seen.calls.Add(1)
+	c.count()
 	call := &c.inline
 	call.Args = xdr.NewDecoder(rec.b)
 	h, err := parseHeader(&call.Args)
@@ -161,8 +162,9 @@ func (c *conn) invoke(call *Call) (stat AcceptStat) {
 	return call.proc.Handler(call)
 }
 
-// serveApart runs the call on a goroutine, when the bounds allow it: until
-// then the connection is not read.
+// serveApart runs a call that may wait, when the bounds allow it: until then
+// the connection is not read. It gives it to a goroutine, unless the call is
+// alone.
 func (c *conn) serveApart(inline *Call, rec record) error {
 	call := c.detach(inline, rec)
 	if call.proc.Cached && c.srv.drc != nil && !c.first(call) {
@@ -177,6 +179,10 @@ func (c *conn) serveApart(inline *Call, rec record) error {
 		return err
 	}
 	c.calls.Add(1)
+	c.unanswered.Add(1)
+	if c.alone() {
+		return c.serveHere(call)
+	}
 	c.srv.workers.do(job{c, call, c.reader.now})
 	return nil
 }
@@ -251,7 +257,7 @@ func (c *conn) reserve(call *Call) error {
 	return err
 }
 
-// serveCall serves one call on a goroutine.
+// serveCall serves one call.
 func (c *conn) serveCall(call *Call, arrived time.Time) {
 	defer c.calls.Done()
 	b := newBatch()
@@ -263,6 +269,7 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 	}
 	held := call.held
 	c.recycle(call)
+	c.unanswered.Add(-1)
 	_ = c.out.send(b, len(c.inFlight) > 1) // a failure ends the connection, which its reader notices
 	c.srv.held.Release(held)
 	<-c.inFlight

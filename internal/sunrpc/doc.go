@@ -4,7 +4,8 @@
 // One goroutine reads each connection. It serves all complete calls of its
 // buffer, answers the cheap ones itself, and sends their replies in one
 // write; calls that may wait (a disk, a sync, a lock) go to goroutines and are
-// answered when they are done, in any order. Measured on a server without a
+// answered when they are done, in any order. When calls come one by one it
+// serves those too. Measured on a server without a
 // filesystem this is four to five times the rate of a goroutine and a write
 // for each call.
 //

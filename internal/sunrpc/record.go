@@ -34,6 +34,7 @@ type record struct {
 // recordReader cuts a connection's stream into records.
 type recordReader struct {
 	nc      net.Conn
+	await   *awaiter
 	srv     *Server
 	seen    *traffic
 	closing *atomic.Bool
@@ -47,6 +48,8 @@ type recordReader struct {
 	partial    time.Time // when the unfinished record was first waited for
 	deadline   time.Time // the current read deadline
 	now        time.Time // when the last read returned, or the last inline call
+	expected   bool      // the next call will come when this one was answered
+	soon       bool      // the last wait was short
 }
 
 // next returns the next record, waiting for it.
@@ -203,13 +206,25 @@ func (r *recordReader) read(p []byte) (int, error) {
 	if r.closing.Load() {
 		return 0, ErrServerClosed
 	}
-	n, err := r.nc.Read(p)
+	began := time.Now()
+	n, err := r.receive(p)
 	r.now = time.Now()
+	r.soon = r.now.Sub(began) < pollTime*time.Millisecond
+	if r.closing.Load() { // what came meanwhile is too late
+		return 0, ErrServerClosed
+	}
 	if n > 0 {
 		r.seen.read(n, r.now)
 		return n, nil
 	}
 	return 0, err
+}
+
+func (r *recordReader) receive(p []byte) (int, error) {
+	if r.expected && r.soon && r.await.ready() {
+		return r.await.read(p)
+	}
+	return r.nc.Read(p)
 }
 
 // setDeadline bounds the wait: for the rest of a record by RecordTimeout

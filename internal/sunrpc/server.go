@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -94,6 +95,8 @@ type Server struct {
 	arriving *semaphore.Weighted // bytes of large records, from their first large part to the end of their call
 	held     *semaphore.Weighted // bytes of calls on goroutines
 	workers  workers
+	polling  atomic.Bool  // a connection waits in poll
+	watched  atomic.Int64 // connections whose reader may serve a call that waits
 
 	ctx    context.Context // of all handlers
 	cancel context.CancelFunc

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,8 +33,9 @@ const (
 	procWho   = 7 // returns uid, gid and the number of groups
 	// procLargeApart is procLarge, always on a goroutine.
 	procLargeApart = 8
-	procPause      = 9 // waits for the test, inline
-	procLast       = 10
+	procPause      = 9  // waits for the test, inline
+	procWhere      = 10 // returns whether the goroutine that reads the connection serves it; never inline
+	procLast       = 11
 )
 
 type program struct {
@@ -101,6 +103,10 @@ func (p *program) procs() []sunrpc.Proc {
 	procs[procLargeApart].Class = sunrpc.Blocking
 	procs[procPause] = sunrpc.Proc{Name: "PAUSE", Handler: func(*sunrpc.Call) sunrpc.AcceptStat {
 		<-p.release
+		return sunrpc.Success
+	}}
+	procs[procWhere] = sunrpc.Proc{Name: "WHERE", Class: sunrpc.Blocking, Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
+		c.Reply.Bool(bytes.Contains(debug.Stack(), []byte("(*conn).readCalls")))
 		return sunrpc.Success
 	}}
 	procs[procWho] = sunrpc.Proc{Name: "WHO", Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {

@@ -1,9 +1,6 @@
 package sunrpc
 
-import (
-	"runtime"
-	"testing"
-)
+import "testing"
 
 func TestIdleWorkersAreBoundedAndEndWithTheLastConnection(t *testing.T) {
 	var w workers
@@ -11,7 +8,6 @@ func TestIdleWorkersAreBoundedAndEndWithTheLastConnection(t *testing.T) {
 		t.Fatal("a worker rests although nobody can bring a job")
 	}
 	w.connections(2)
-	before := runtime.NumGoroutine()
 	ended := make(chan struct{}, maxIdle)
 	for range maxIdle {
 		jobs := make(chan job, 1)
@@ -27,8 +23,8 @@ func TestIdleWorkersAreBoundedAndEndWithTheLastConnection(t *testing.T) {
 		t.Errorf("more than %d workers rest", maxIdle)
 	}
 	w.connections(-1)
-	if n := runtime.NumGoroutine(); n != before+maxIdle {
-		t.Errorf("%d goroutines, not %d: one connection is left", n, before+maxIdle)
+	if n := len(w.idle); n != maxIdle {
+		t.Errorf("%d workers rest, not %d: one connection is left", n, maxIdle)
 	}
 	w.connections(-1)
 	for range maxIdle {

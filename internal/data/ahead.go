@@ -11,9 +11,39 @@ const (
 	aheadAfter = 128 << 10
 	// maxAheadJobs bounds the fetches that wait.
 	maxAheadJobs = 128
+	// maxReaders bounds the readers of one file that are told apart.
+	maxReaders = 4
 )
 
-// readAhead notices that a file is read in order.
+// readers are those who read a file in order, each at its own place.
+type readers []readAhead
+
+// of returns the reader that a read belongs to: one that it goes on with, or a
+// new one, for which the reader gives way that is at the end or has read least.
+func (rs *readers) of(off, n, size uint64) *readAhead {
+	var least *readAhead
+	var run uint64
+	for i := range *rs {
+		a := &(*rs)[i]
+		if a.goesOn(off, n, size) {
+			return a
+		}
+		r := a.run
+		if a.next >= size {
+			r = 0
+		}
+		if least == nil || r < run {
+			least, run = a, r
+		}
+	}
+	if len(*rs) < maxReaders && (least == nil || run > 0) {
+		*rs = append(*rs, readAhead{})
+		least = &(*rs)[len(*rs)-1]
+	}
+	return least
+}
+
+// readAhead is what is known of one who may read in order.
 type readAhead struct {
 	next uint64 // the end of what was read
 	run  uint64 // bytes read in order
@@ -33,8 +63,9 @@ func (f *File) Ahead(ctx context.Context, off, n, size uint64) []Extent {
 		limit = 0
 	}
 	f.mu.Lock()
-	from, to := f.ahead.note(off, n, size, limit)
-	f.noteScattered(size)
+	a := f.readers.of(off, n, size)
+	from, to := a.note(off, n, size, limit)
+	f.noteScattered(a, size)
 	f.mu.Unlock()
 	if limit == 0 || from >= to {
 		return nil
@@ -46,11 +77,16 @@ func (f *File) Ahead(ctx context.Context, off, n, size uint64) []Extent {
 	return exts
 }
 
+// goesOn says whether a read goes on with those before it.
+func (a *readAhead) goesOn(off, n, size uint64) bool {
+	again := off == 0 && a.next >= size
+	return a.run > 0 && !again && off <= a.next+aheadSlack && off+n+aheadSlack >= a.next
+}
+
 // note returns the range that is to be fetched now.
 func (a *readAhead) note(off, n, size, limit uint64) (from, to uint64) {
 	end := off + n
-	again := off == 0 && a.next >= size
-	if a.run == 0 || again || off > a.next+aheadSlack || end+aheadSlack < a.next {
+	if !a.goesOn(off, n, size) {
 		*a = readAhead{next: end, run: n, done: off, seen: off}
 	} else {
 		a.run += n

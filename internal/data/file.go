@@ -31,7 +31,7 @@ type File struct {
 	windows   map[uint64]*window
 	keep      fileRange // loaded extents that the operation under way needs
 	accounted int64     // bytes in the extent cache's sum
-	ahead     readAhead
+	readers   readers
 	// unsubmitted is the last change of the index made by this file: nothing
 	// is evicted before the Log shows it.
 	unsubmitted indexEntry

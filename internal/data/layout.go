@@ -137,8 +137,8 @@ func (s *Store) mayLayOut(e Extent) bool {
 
 // noteScattered looks at what a sequential reader has come through, once for
 // each part of it; f.mu is held.
-func (f *File) noteScattered(size uint64) {
-	a, far := &f.ahead, uint64(f.s.opts.LayOutRun)
+func (f *File) noteScattered(a *readAhead, size uint64) {
+	far := uint64(f.s.opts.LayOutRun)
 	if f.s.opts.Garbage >= 1 || a.next < a.seen+far && (a.next < size || !a.long || a.next == a.seen) {
 		return
 	}

@@ -330,6 +330,56 @@ func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
 	}
 }
 
+func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
+	opts := cachedOptions()
+	opts.CacheSize, opts.ReadAhead = 64<<20, 1<<20
+	w := newWorld(t, opts)
+	const step, apart = 64 << 10, 16 << 20
+	for i := range uint64(3) {
+		w.must(w.write(1, i*apart, random(newRand(i), 32*step)))
+	}
+	w.must(w.flush(t.Context(), 1))
+	w.sealAll()
+	w.store.mu.Lock()
+	w.store.evictLocked(1 << 30)
+	w.store.mu.Unlock()
+	f := w.file(1)
+	before := w.store.Stats()
+	for i := range uint64(32) {
+		for reader := range uint64(3) {
+			off := reader*apart + i*step
+			w.store.Prefetch(f.f.Ahead(t.Context(), off, step, f.stored))
+			w.expect(1, off, random(newRand(reader), 32*step)[i*step:][:step])
+			w.eventually("read-ahead", func() bool {
+				return w.store.fetcher.waiting.Load() == 0 && w.store.fetcher.flying.Load() == 0
+			})
+		}
+	}
+	if misses := w.store.Stats().PageMisses - before.PageMisses; misses > 30 {
+		t.Errorf("%d of 96 pages were missing when they were read by three readers in turns", misses)
+	}
+}
+
+func TestARandomReaderDoesNotTakeTheRunOfOneInOrder(t *testing.T) {
+	const size, step = 1 << 40, 1 << 20
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var rs readers
+	for i := range uint64(100) {
+		a := rs.of(i*step, step, size)
+		a.note(i*step, step, size, 32<<20)
+		if a.run != (i+1)*step {
+			t.Fatalf("after %d reads in order, %d bytes count", i+1, a.run)
+		}
+		for range 10 {
+			off := 1<<39 + rnd.Uint64N(1<<38)
+			rs.of(off, 4096, size).note(off, 4096, size, 32<<20)
+		}
+	}
+	if len(rs) > maxReaders {
+		t.Errorf("%d readers are told apart", len(rs))
+	}
+}
+
 func TestReadAheadLeavesRandomReadersAlone(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var a readAhead

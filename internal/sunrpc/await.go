@@ -11,8 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollTime is how long the next call of a client is waited for in poll(2), in milliseconds.
-const pollTime = 2
+const (
+	// pollTime is how long the next call of a client is waited for in poll(2), in milliseconds.
+	pollTime = 2
+	// onlyAfter is how many reads in a row make a connection the only one.
+	onlyAfter = 8
+)
 
 // awaiter reads a socket. Where the next bytes will come soon it waits for them in poll(2): the thread that the kernel wakes then
 // goes on with the goroutine that wants them. Go's own poller wakes another thread first, to look for more work, and that takes

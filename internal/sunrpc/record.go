@@ -50,6 +50,7 @@ type recordReader struct {
 	now        time.Time // when the last read returned, or the last inline call
 	expected   bool      // the next call will come when this one was answered
 	soon       bool      // the last wait was short
+	only       int       // reads in a row with none of another connection between them
 }
 
 // next returns the next record, waiting for it.
@@ -220,8 +221,15 @@ func (r *recordReader) read(p []byte) (int, error) {
 	return 0, err
 }
 
+// receive waits in poll if this is the only client that has something to say,
+// and it goes on soon.
 func (r *recordReader) receive(p []byte) (int, error) {
-	if r.expected && r.soon && r.await.ready() {
+	if r.srv.lastReader.Swap(r) != r {
+		r.only = 0
+	} else {
+		r.only++
+	}
+	if r.expected && r.soon && r.only >= onlyAfter && r.await.ready() {
 		return r.await.read(p)
 	}
 	return r.nc.Read(p)

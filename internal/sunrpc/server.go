@@ -87,16 +87,17 @@ type boundProgram struct {
 
 // Server serves RPC programs on any number of listeners.
 type Server struct {
-	opts     Options
-	log      *slog.Logger
-	programs []boundProgram
-	buffers  *buffers
-	drc      *drc
-	arriving *semaphore.Weighted // bytes of large records, from their first large part to the end of their call
-	held     *semaphore.Weighted // bytes of calls on goroutines
-	workers  workers
-	polling  atomic.Bool  // a connection waits in poll
-	watched  atomic.Int64 // connections whose reader may serve a call that waits
+	opts       Options
+	log        *slog.Logger
+	programs   []boundProgram
+	buffers    *buffers
+	drc        *drc
+	arriving   *semaphore.Weighted // bytes of large records, from their first large part to the end of their call
+	held       *semaphore.Weighted // bytes of calls on goroutines
+	workers    workers
+	polling    atomic.Bool                  // a connection waits in poll
+	lastReader atomic.Pointer[recordReader] // of the connection that was read last
+	watched    atomic.Int64                 // connections whose reader may serve a call that waits
 
 	ctx    context.Context // of all handlers
 	cancel context.CancelFunc

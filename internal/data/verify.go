@@ -230,7 +230,9 @@ func (v *verifier) segment(g *examined, extents []placed) error {
 }
 
 // current returns the record of a segment as it is now, or that the segment is
-// gone: nothing refers to it any more.
+// gone: nothing refers to it any more. One to which no file referred before is
+// there as long as its record does not call it dead, which comes before its
+// deletion: a backup may keep it.
 func (v *verifier) current(g *examined, rec segmentRecord) (_ segmentRecord, gone bool, err error) {
 	if v.Current == nil {
 		return rec, false, nil
@@ -239,14 +241,14 @@ func (v *verifier) current(g *examined, rec segmentRecord) (_ segmentRecord, gon
 	if err != nil {
 		return rec, false, err
 	}
-	if len(got[1]) != 8 || binary.BigEndian.Uint64(got[1]) == 0 {
-		return rec, true, nil
-	}
 	next := segmentRecord{}
 	if got[0] != nil {
 		if next, err = decodeSegmentRecord(got[0]); err != nil {
 			return rec, false, nil // reported when it was read
 		}
+	}
+	if len(got[1]) != 8 || binary.BigEndian.Uint64(got[1]) == 0 {
+		return next, g.found > 0 || next.state != recordStored, nil
 	}
 	return next, next.state == recordDead, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,6 +193,48 @@ func TestAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
 	x.Current = w.meta
 	if _, err := Examine(t.Context(), x); err != nil || len(faults) > 0 {
 		t.Errorf("as it is now: %v, %v", faults, err)
+	}
+}
+
+// A backup may refer to what no file has: also a server that runs names the damage, until it deletes the segment.
+func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
+	opts := testOptions()
+	var pinned atomic.Bool
+	pinned.Store(true)
+	opts.Pinned = func(SegmentID) bool { return pinned.Load() }
+	opts.DeleteAfter = time.Nanosecond
+	w := newWorld(t, opts)
+	w.must(w.write(1, 0, random(newRand(1), 50_000)))
+	w.must(w.flush(t.Context(), 1))
+	w.sealAll()
+	name := w.objects.names()[0]
+	w.objects.flip(name, 20_000)
+	before := w.meta.clone(w)
+	w.must(w.truncate(1, 0))
+	w.must(w.flush(t.Context(), 1))
+	examine := func(x Examination) []Fault {
+		x.Deep = true
+		faults, _ := w.examine(x)
+		return faults
+	}
+	for what, current := range map[string]meta.Reader{"stopped": nil, "running": w.store.log} {
+		if faults := examine(Examination{Current: current}); len(faults) != 1 || faults[0].Kind != FaultPage || !faults[0].Unused || faults[0].Inode != 0 {
+			t.Errorf("%s: %+v", what, faults)
+		}
+	}
+	after := w.meta.clone(w)
+	pinned.Store(false)
+	w.store.Reconsider()
+	w.eventually("deletion", func() bool { return len(w.objects.names()) == 0 && w.store.Dead() == 0 })
+	for what, old := range map[string]*fencedMeta{"was used in the snapshot": before, "was not": after} {
+		var faults []Fault
+		x := Examination{
+			Index: old, Current: w.store.log, Deep: true, Source: &Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
+			Report: func(f Fault) { faults = append(faults, f) },
+		}
+		if _, err := Examine(t.Context(), x); err != nil || len(faults) > 0 {
+			t.Errorf("a segment that %s, and is deleted: %v, %v", what, faults, err)
+		}
 	}
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 
 	"github.com/dittofs/dittofs/test/nfsclient"
 	"github.com/dittofs/dittofs/test/process"
@@ -29,7 +31,7 @@ type world struct {
 	srv  *process.Server
 	size int
 	dirs []nfsclient.Handle // file n is nameOf(n/len(dirs)) in dirs[n%len(dirs)]
-	all  []nfsclient.Handle // all files
+	all  []nfsclient.Handle // all files, in random order, which is also that of their bytes in memory
 }
 
 // layout is how files are spread over directories.
@@ -116,8 +118,21 @@ func newWorld(o *options, dir string, l layout, size int) (*world, int64, error)
 		}
 		w.dirs = append(w.dirs, d)
 	}
-	w.all, err = w.makeFiles(w.dirs, size/len(w.dirs), maxDepth/4)
+	handles, err := w.makeFiles(w.dirs, size/len(w.dirs), maxDepth/4)
+	w.all = shuffled(handles)
 	return w, idle, err
+}
+
+// shuffled puts handles into a random order, in which their bytes lie one behind the other: what a client that goes through them
+// costs does not depend on how many there are. Those of a million at random places cost it two cache misses each, which is more
+// than the rest of a call, and the client's processor is the server's.
+func shuffled(handles []nfsclient.Handle) []nfsclient.Handle {
+	rand.Shuffle(len(handles), func(i, j int) { handles[i], handles[j] = handles[j], handles[i] })
+	all := slices.Concat(handles...)
+	for i, h := range handles {
+		handles[i], all = all[:len(h):len(h)], all[len(h):]
+	}
+	return handles
 }
 
 // atMost is the result of a row that has a limit and no peer.
@@ -174,7 +189,10 @@ func flatResult(op string, l layout, worlds []*world, times [][]float64) *Result
 }
 
 func (w *world) getattrs() (sample, error) {
-	return w.drive(w.o.depth, w.each(func(int) load { return w.until(getattr(w.all)) }))
+	from := rand.IntN(len(w.all))
+	return w.drive(w.o.depth, w.each(func(i int) load { // far apart: none finds what another has just brought to a cache
+		return w.until(getattrInOrder(w.all, from+i*len(w.all)/w.o.conns))
+	}))
 }
 
 func (w *world) lookups() (sample, error) {

@@ -56,6 +56,15 @@ func getattr(files []nfsclient.Handle) call {
 	}
 }
 
+// getattrInOrder goes through the files from one on, round and round.
+func getattrInOrder(files []nfsclient.Handle, from int) call {
+	return func(args *xdr.Encoder) (uint32, int) {
+		args.Opaque(files[from%len(files)])
+		from++
+		return nfsclient.ProcGetAttr, 1
+	}
+}
+
 func lookup(dir nfsclient.Handle, n int) call {
 	return func(args *xdr.Encoder) (uint32, int) {
 		args.Opaque(dir)

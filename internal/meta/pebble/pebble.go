@@ -171,16 +171,16 @@ func (s *Store) checkEmpty() error {
 
 // Get implements meta.Reader.
 func (s *Store) Get(ctx context.Context, keys ...[]byte) ([][]byte, error) {
-	leave, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer leave()
+	defer s.life.RUnlock()
 	if len(keys) >= manyKeys {
 		return getMany(ctx, s.db, keys)
 	}
 	values := make([][]byte, len(keys))
 	for i, key := range keys {
+		var err error
 		if values[i], err = get(s.db, key); err != nil {
 			return nil, err
 		}
@@ -203,11 +203,10 @@ func get(db pebble.Reader, key []byte) ([]byte, error) {
 
 // Scan implements meta.Reader. The pairs are of one moment.
 func (s *Store) Scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pair, error) {
-	leave, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer leave()
+	defer s.life.RUnlock()
 	return scan(ctx, s.db, r, limit)
 }
 
@@ -252,11 +251,10 @@ func copyPair(key, value []byte) meta.Pair {
 
 // Apply implements meta.Store. Calls at the same time share a sync.
 func (s *Store) Apply(ctx context.Context, b *meta.Batch) error {
-	leave, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
-	defer leave()
+	defer s.life.RUnlock()
 	if err := s.owned(); err != nil {
 		return err
 	}
@@ -340,10 +338,10 @@ func (s *Store) unlock() error {
 	return s.lock.Close()
 }
 
-// enter begins a call; leave ends it.
-func (s *Store) enter(ctx context.Context) (leave func(), err error) {
+// enter begins a call; if it succeeds, life.RUnlock ends it.
+func (s *Store) enter(ctx context.Context) error {
 	s.life.RLock()
-	err = ctx.Err()
+	err := ctx.Err()
 	if s.closed.Load() {
 		err = meta.ErrClosed
 	} else if failure := s.watch.err(); failure != nil {
@@ -351,9 +349,8 @@ func (s *Store) enter(ctx context.Context) (leave func(), err error) {
 	}
 	if err != nil {
 		s.life.RUnlock()
-		return nil, err
 	}
-	return s.life.RUnlock, nil
+	return err
 }
 
 // ownership returns a check that the lock file at path is still the one that

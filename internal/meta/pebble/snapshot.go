@@ -19,11 +19,10 @@ type snapshot struct {
 
 // Snapshot implements meta.Snapshotter.
 func (s *Store) Snapshot(ctx context.Context) (meta.Snapshot, error) {
-	leave, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer leave()
+	defer s.life.RUnlock()
 	snap := &snapshot{store: s, db: s.db.NewSnapshot()}
 	s.snapshotsMu.Lock()
 	defer s.snapshotsMu.Unlock()
@@ -75,11 +74,10 @@ func (s *snapshot) Scan(ctx context.Context, r meta.Range, limit int) ([]meta.Pa
 // Close implements meta.Snapshot. After a failure of the store Pebble is left
 // as it is.
 func (s *snapshot) Close() error {
-	leave, err := s.store.enter(context.Background())
-	if err != nil {
+	if err := s.store.enter(context.Background()); err != nil {
 		return nil
 	}
-	defer leave()
+	defer s.store.life.RUnlock()
 	s.store.snapshotsMu.Lock()
 	delete(s.store.snapshots, s)
 	s.store.snapshotsMu.Unlock()
@@ -98,12 +96,11 @@ func (s *snapshot) end() error {
 }
 
 func (s *snapshot) enter(ctx context.Context) (leave func(), err error) {
-	leaveStore, err := s.store.enter(ctx)
-	if err != nil {
+	if err := s.store.enter(ctx); err != nil {
 		return nil, err
 	}
 	s.mu.RLock()
-	leave = func() { s.mu.RUnlock(); leaveStore() }
+	leave = func() { s.mu.RUnlock(); s.store.life.RUnlock() }
 	if s.db == nil {
 		leave()
 		return nil, meta.ErrClosed

@@ -67,27 +67,24 @@ func (c *nameCache) set(dir uint64, name string, d dirent) {
 // entry finds name in dir, whose lock must be held (shared is enough). An
 // absent name is ENOENT.
 func (fs *FS) entry(ctx context.Context, dir *node, name string) (dirent, error) {
-	d, ok := fs.names.get(dir.ino, name)
-	if !ok {
-		var err error
-		if d, err = fs.storedEntry(ctx, dir.ino, name); err != nil {
-			return dirent{}, err
-		}
+	d, err := fs.findEntry(ctx, dir.ino, name)
+	if err == nil && d.ino == 0 {
+		err = ENOENT
 	}
-	if d.ino == 0 {
-		return dirent{}, ENOENT
-	}
-	return d, nil
+	return d, err
 }
 
-// storedEntry finds a name that is not in memory. It stays there if the log did
-// not have it at hand either.
-func (fs *FS) storedEntry(ctx context.Context, dir uint64, name string) (d dirent, err error) {
+// findEntry finds a name; an absent one has inode 0. It asks the log first, whose
+// cache has most names that there are. What that has not comes to memory.
+func (fs *FS) findEntry(ctx context.Context, dir uint64, name string) (d dirent, err error) {
 	var buffer [9 + MaxName]byte
 	var value [direntSize]byte
 	key := append(appendKey64(buffer[:0], prefixDirent, dir), name...)
 	if got, ok := fs.log.Peek(ctx, value[:0], key); ok {
 		return decodeDirent(got)
+	}
+	if d, ok := fs.names.get(dir, name); ok {
+		return d, nil
 	}
 	got, err := fs.log.Get(ctx, direntKey(dir, name))
 	if err != nil {

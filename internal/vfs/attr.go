@@ -21,8 +21,7 @@ func (fs *FS) attr(ctx context.Context, ino uint64) (Attr, error) {
 	n, born := fs.nodes.look(ino)
 	if n == nil {
 		if rec, ok := fs.peekRecord(ctx, ino, born); ok {
-			n := node{ino: ino, rec: rec}
-			return n.attr(), nil
+			return rec.attr(ino), nil
 		}
 		var err error
 		if n, err = fs.nodes.get(ctx, ino); err != nil {

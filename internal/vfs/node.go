@@ -3,6 +3,7 @@ package vfs
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -32,10 +33,11 @@ type node struct {
 }
 
 // attr returns the attributes; the lock must be held.
-func (n *node) attr() Attr {
-	r := &n.rec
+func (n *node) attr() Attr { return n.rec.attr(n.ino) }
+
+func (r *record) attr(ino uint64) Attr {
 	a := Attr{
-		ID:   ID{Share: r.share, Inode: n.ino, Generation: r.generation},
+		ID:   ID{Share: r.share, Inode: ino, Generation: r.generation},
 		Type: r.typ, Mode: r.mode, Nlink: r.nlink, UID: r.uid, GID: r.gid,
 		Size: r.size, Used: r.used, Device: r.device, Parent: r.parent,
 		Atime: r.atime, Mtime: r.mtime, Ctime: r.ctime, Change: r.change,
@@ -78,6 +80,35 @@ type nodeShard struct {
 	mu    sync.RWMutex
 	nodes map[uint64]*node
 	born  uint64 // nodes that were ever put in
+	// like counts the nodes whose numbers leave the same remainder, at least: a
+	// count that was at its greatest stays there. It answers most questions for
+	// one of many files, few of which are in memory: the map would wait for
+	// memory several times to say no.
+	like [4096]uint8
+}
+
+func (s *nodeShard) alike(ino uint64) *uint8 { return &s.like[ino/nodeShards%uint64(len(s.like))] }
+
+func (s *nodeShard) find(ino uint64) *node {
+	if *s.alike(ino) == 0 {
+		return nil
+	}
+	return s.nodes[ino]
+}
+
+func (s *nodeShard) insert(n *node) {
+	s.nodes[n.ino] = n
+	s.born++
+	if c := s.alike(n.ino); *c < math.MaxUint8 {
+		*c++
+	}
+}
+
+func (s *nodeShard) remove(ino uint64) {
+	delete(s.nodes, ino)
+	if c := s.alike(ino); *c < math.MaxUint8 {
+		*c--
+	}
 }
 
 func newNodeCache(max int, load func(context.Context, *node) error) *nodeCache {
@@ -117,7 +148,7 @@ func (c *nodeCache) get(ctx context.Context, ino uint64) (*node, error) {
 func (c *nodeCache) acquire(ino uint64) *node {
 	s := c.shard(ino)
 	s.mu.RLock()
-	n := s.nodes[ino]
+	n := s.find(ino)
 	if n != nil {
 		n.refs.Add(1)
 	}
@@ -130,11 +161,10 @@ func (c *nodeCache) acquire(ino uint64) *node {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n = s.nodes[ino]; n == nil {
+	if n = s.find(ino); n == nil {
 		n = &node{ino: ino}
 		s.shrink(c.max)
-		s.nodes[ino] = n
-		s.born++
+		s.insert(n)
 	}
 	n.refs.Add(1)
 	return n
@@ -150,8 +180,7 @@ func (c *nodeCache) add(n *node) {
 	s := c.shard(n.ino)
 	s.mu.Lock()
 	s.shrink(c.max)
-	s.nodes[n.ino] = n
-	s.born++
+	s.insert(n)
 	s.mu.Unlock()
 }
 
@@ -161,8 +190,8 @@ func (c *nodeCache) forget(n *node) {
 	s := c.shard(n.ino)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.nodes[n.ino] == n {
-		delete(s.nodes, n.ino)
+	if s.find(n.ino) == n {
+		s.remove(n.ino)
 	}
 }
 
@@ -171,7 +200,7 @@ func (c *nodeCache) peek(ino uint64) *node {
 	s := c.shard(ino)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	n := s.nodes[ino]
+	n := s.find(ino)
 	if n == nil || !n.loaded.Load() {
 		return nil
 	}
@@ -184,7 +213,7 @@ func (c *nodeCache) peek(ino uint64) *node {
 func (c *nodeCache) look(ino uint64) (n *node, born uint64) {
 	s := c.shard(ino)
 	s.mu.RLock()
-	n, born = s.nodes[ino], s.born
+	n, born = s.find(ino), s.born
 	if n == nil || !n.loaded.Load() {
 		s.mu.RUnlock()
 		return nil, born
@@ -203,6 +232,14 @@ func (c *nodeCache) stayed(ino, born uint64) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.born == born
+}
+
+// has reports whether the inode is in memory.
+func (c *nodeCache) has(ino uint64) bool {
+	s := c.shard(ino)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.find(ino) != nil
 }
 
 // shrink drops a few nodes when the shard is full. A map's iteration starts
@@ -226,7 +263,7 @@ func (s *nodeShard) shrink(max int) {
 			}
 			n.file.Close()
 		}
-		delete(s.nodes, ino)
+		s.remove(ino)
 		if len(s.nodes) < max {
 			return
 		}

@@ -27,9 +27,11 @@ type conn struct {
 	since   time.Time
 	seen    traffic
 
-	batch    *batch        // replies of inline calls, not sent yet; nil if none
-	opened   time.Time     // when the batch was begun
-	inline   Call          // the call that is being served inline
+	batch    *batch    // replies of inline calls, not sent yet; nil if none
+	opened   time.Time // when the batch was begun
+	inline   Call      // the call that is being served inline
+	looked   int       // calls to come that need no lookAhead
+	arrived  *[maxAhead]Arrived
 	inFlight chan struct{} // one element for each call on a goroutine
 	calls    sync.WaitGroup
 
@@ -81,6 +83,9 @@ func (c *conn) readCalls() error {
 				return ErrServerClosed
 			}
 			return err
+		}
+		if c.looked--; c.looked < 0 {
+			c.looked = c.lookAhead(rec.b)
 		}
 		if err := c.handle(rec); err != nil {
 			return err

@@ -22,6 +22,18 @@ type Version struct {
 	Procs []Proc
 	// StatusName names a Call.Status for metrics. Nil if there are none.
 	StatusName func(status uint32) string
+	// Ahead is told of calls that have arrived together, before the first of
+	// them is served, in this order, so that what they need can be fetched for
+	// all at once. It must not wait, and may keep nothing. If it returns false,
+	// it is spared those of a while. Nil if it is of no use.
+	Ahead func(calls []Arrived) bool
+}
+
+// Arrived is a call that has arrived and is not served yet. Nothing of it has
+// been checked.
+type Arrived struct {
+	Proc uint32
+	Args xdr.Decoder
 }
 
 // Class says where a procedure's handler may run.

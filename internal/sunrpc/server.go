@@ -76,6 +76,7 @@ type boundProc struct {
 type boundVersion struct {
 	number uint32
 	procs  []boundProc
+	ahead  func([]Arrived) bool
 }
 
 type boundProgram struct {
@@ -145,7 +146,7 @@ func bind(programs []Program, obs Observer) ([]boundProgram, error) {
 				seen[id] = true
 			}
 			bp.low, bp.high = min(bp.low, v.Number), max(bp.high, v.Number)
-			bv := boundVersion{number: v.Number}
+			bv := boundVersion{number: v.Number, ahead: v.Ahead}
 			for _, proc := range v.Procs {
 				if proc.Cached && proc.Class != Blocking {
 					return nil, fmt.Errorf("procedure %s is cached but not blocking", proc.Name)

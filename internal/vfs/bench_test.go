@@ -27,7 +27,7 @@ func overStores(b *testing.B, run func(b *testing.B, fs vfs.FileSystem, top vfs.
 	}
 }
 
-func benchTop(b *testing.B, i vfstest.Instance) vfs.ID {
+func benchTop(b testing.TB, i vfstest.Instance) vfs.ID {
 	b.Helper()
 	ids, err := i.Shares([]config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
 	if err != nil {

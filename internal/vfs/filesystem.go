@@ -11,6 +11,13 @@ type FileSystem interface {
 	// Root is the top directory of a share.
 	Root(share uint32) (ID, error)
 
+	// Ahead is told of GetAttr, Lookup and Access calls that come together and
+	// follow at once, so that those answered from memory wait for it together.
+	// It is a hint: it checks nothing, changes nothing and waits for nothing.
+	// It takes MaxComing at most, and reports whether it was of use: callers
+	// save themselves the work for a while if not.
+	Ahead(coming []Coming) bool
+
 	GetAttr(req *Request, id ID) (Attr, error)
 	// SetAttr changes attributes; with guard, only if ctime still equals it,
 	// else NOT_SYNC.

@@ -67,6 +67,15 @@ func (h *Handles) Parse(b []byte) (ID, error) {
 	}, nil
 }
 
+// PeekInode returns the inode number in a handle that nobody has checked: for a
+// hint, not for access. 0 if there is none.
+func PeekInode(b []byte) uint64 {
+	if len(b) != HandleSize {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b[8:])
+}
+
 func putID(b []byte, id ID) {
 	binary.BigEndian.PutUint32(b, id.Share)
 	binary.BigEndian.PutUint64(b[4:], id.Inode)

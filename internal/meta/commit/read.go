@@ -70,6 +70,14 @@ func (l *Log) Peek(ctx context.Context, dst, key []byte) (value []byte, ok bool)
 	return value, ok
 }
 
+// Ahead makes the Peeks that follow for keys, 32 at most, wait for memory
+// together: see paircache.Cache.Ahead.
+func (l *Log) Ahead(keys [][]byte) { l.cache.Ahead(keys) }
+
+// Hint is Peek for what tells nobody anything, such as which keys are next: it
+// does not ask whether the value is still that of the store.
+func (l *Log) Hint(dst, key []byte) (value []byte, ok bool) { return l.cache.Hint(dst, key) }
+
 // unknown is a key that only the store knows.
 type unknown struct {
 	place int // among the keys

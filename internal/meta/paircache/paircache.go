@@ -20,6 +20,7 @@ package paircache
 import (
 	"fmt"
 	"hash/maphash"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +38,7 @@ const (
 // empty and keeps nothing.
 type Cache struct {
 	seed   maphash.Seed
+	life   sync.RWMutex // excludes Close from what holds no shard's lock
 	memory []byte
 	shards [shards]shard
 }
@@ -69,6 +71,8 @@ func (c *Cache) Close() error {
 	if c == nil {
 		return nil
 	}
+	c.life.Lock()
+	defer c.life.Unlock()
 	for i := range c.shards {
 		c.shards[i].close()
 	}

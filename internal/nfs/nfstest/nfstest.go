@@ -25,6 +25,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
+	"github.com/dittofs/dittofs/internal/meta/paircache"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/nfs/mount3"
 	"github.com/dittofs/dittofs/internal/nfs/v3"
@@ -106,7 +107,11 @@ func start(t testing.TB, dir string, kind Stores, shares []config.Share) *Server
 func (s *Server) open(logger *slog.Logger) (err error) {
 	var store meta.Store = metamemory.Open()
 	var objects content.Store = contentmemory.Open()
+	var cache *paircache.Cache
 	if s.kind == Pebble {
+		if cache, err = paircache.New(paircache.MinSize); err != nil {
+			return err
+		}
 		if store, err = pebble.Open(filepath.Join(s.dir, "metadata"), pebble.Options{Logger: logger}); err != nil {
 			return err
 		}
@@ -114,7 +119,7 @@ func (s *Server) open(logger *slog.Logger) (err error) {
 			return err
 		}
 	}
-	s.log = commit.New(context.Background(), store)
+	s.log = commit.NewCached(context.Background(), store, cache, vfs.CachedKeys)
 	s.data, err = data.Open(context.Background(), data.Options{
 		Dir: filepath.Join(s.dir, "cache"), Content: objects, Log: s.log, Instance: instance,
 		Volatile: s.kind == Memory, Logger: logger, OnFailure: func(err error) { s.Errorf("data store: %v", err) },
@@ -182,6 +187,9 @@ func (s *Server) Stop() {
 		}
 	})
 }
+
+// Kind is what the filesystem is made of.
+func (s *Server) Kind() Stores { return s.kind }
 
 // Dial connects a client.
 func (s *Server) Dial(opts nfsclient.Options) *nfsclient.Client {

@@ -48,7 +48,7 @@ func New(cfg Config) sunrpc.Version {
 	}
 	read := inline("READ", (*service).read)
 	read.Weight = readWeight
-	return sunrpc.Version{Number: 3, StatusName: StatusName, Procs: []sunrpc.Proc{
+	return sunrpc.Version{Number: 3, StatusName: StatusName, Ahead: s.ahead, Procs: []sunrpc.Proc{
 		{Name: "NULL", Handler: func(*sunrpc.Call) sunrpc.AcceptStat { return sunrpc.Success }},
 		inline("GETATTR", (*service).getattr),
 		change("SETATTR", (*service).setattr),

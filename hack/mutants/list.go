@@ -108,6 +108,12 @@ var mutants = []mutant{
 		pkg: "./internal/crashtest", run: crashSearch, args: cacheArgs,
 	},
 	{
+		name: "inode-in-memory-not-seen", file: "internal/vfs/node.go",
+		old: "if c := s.alike(ino); *c < math.MaxUint8 {",
+		new: "if c := s.alike(ino); *c > 0 {",
+		pkg: "./internal/vfs", run: "TestANodeIsFoundAsLongAsItIsInMemory",
+	},
+	{
 		name: "checksum-not-verified", file: "internal/data/footer.go",
 		old: "if crc32.Checksum(p[:n], castagnoli) != t.pages[i] {",
 		new: "if false && crc32.Checksum(p[:n], castagnoli) != t.pages[i] {",

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dittofs/dittofs/test/process"
 )
@@ -91,5 +92,18 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v is taken", args)
 		}
+	}
+}
+
+func TestPausesAreCounted(t *testing.T) {
+	var p pauses
+	for _, d := range []time.Duration{time.Microsecond, shortPause, 200 * time.Microsecond, 3 * time.Millisecond} {
+		p.note(d)
+	}
+	if p.many != 1 || p.lost != 3200*time.Microsecond || p.long != 3*time.Millisecond {
+		t.Errorf("%+v", p)
+	}
+	if p := watchClock(20 * time.Millisecond); p.during < 20*time.Millisecond || p.lost > p.during {
+		t.Errorf("%+v", p)
 	}
 }

@@ -8,8 +8,12 @@ import (
 
 const rowTail = "GETATTR p99.9 at half load"
 
-// tailAtMost is the goal.
-const tailAtMost = time.Millisecond
+const (
+	// tailAtMost is the goal.
+	tailAtMost = time.Millisecond
+	// clockTime is how long the machine alone is looked at.
+	clockTime = 5 * time.Second
+)
 
 // tail measures how long calls take at half the rate that the server reaches with all connections. Calls are sent when they are
 // due, whether the ones before them were answered or not.
@@ -32,6 +36,7 @@ func tail(o *options, dir string) ([]*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	machine := watchClock(clockTime)
 	rate := full.value / 2
 	seen, err := b.paced(rate, o.tail)
 	if err != nil {
@@ -41,8 +46,8 @@ func tail(o *options, dir string) ([]*Result, error) {
 	met := worst <= tailAtMost
 	return []*Result{{
 		Row: rowTail, Goal: "≤ " + tailAtMost.String(), Ours: worst.String(), Met: &met,
-		Note: fmt.Sprintf("for %v at %s; p50 %v, p99 %v, most %v", o.tail, calls.rate(float64(seen.n)/o.tail.Seconds()),
-			seen.quantile(0.5), seen.quantile(0.99), seen.most),
+		Note: fmt.Sprintf("for %v at %s; p50 %v, p99 %v, most %v; %v", o.tail, calls.rate(float64(seen.n)/o.tail.Seconds()),
+			seen.quantile(0.5), seen.quantile(0.99), seen.most.Round(10*time.Microsecond), machine),
 	}}, nil
 }
 

@@ -30,7 +30,10 @@ func (c *conn) lookAhead(rec []byte) int {
 		}
 		if n == 0 {
 			program = h.program
-			if version = c.srv.version(program, h.version); version == nil || version.ahead == nil {
+			if p := c.srv.program(program); p != nil {
+				version = p.version(h.version)
+			}
+			if version == nil || version.ahead == nil {
 				return uselessAhead
 			}
 			if c.arrived == nil {
@@ -63,19 +66,4 @@ func nextRecord(b []byte) (rec, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	return b[:n], b[n:], true
-}
-
-// version finds a version of a program, nil if it is not served.
-func (s *Server) version(program, number uint32) *boundVersion {
-	for i := range s.programs {
-		if s.programs[i].number != program {
-			continue
-		}
-		for j := range s.programs[i].versions {
-			if v := &s.programs[i].versions[j]; v.number == number {
-				return v
-			}
-		}
-	}
-	return nil
 }

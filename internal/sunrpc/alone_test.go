@@ -2,8 +2,6 @@ package sunrpc_test
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"net"
 	"runtime"
 	"testing"
@@ -116,26 +114,8 @@ func TestShutdownWhileTheReaderServes(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	nc := f.raw(t)
 	settle(t, nc, 1)
-	if _, err := nc.Write(marked(callRecord(1000, procWait, opaque([]byte("in flight"))))); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "call begun", func() bool { return f.waits.Load() == 1 })
-	stopped := make(chan error, 1)
-	go func() { stopped <- f.srv.Shutdown(t.Context()) }()
-	if err := <-f.done; !errors.Is(err, sunrpc.ErrServerClosed) {
-		t.Errorf("Serve returned %v", err)
-	}
-	f.release <- struct{}{}
-	if xid, res := readReply(t, nc); xid != 1000 || !bytes.Equal(res, opaque([]byte("in flight"))) {
-		t.Fatalf("reply of call %d: % x", xid, res)
-	}
-	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("then %v, want EOF", err)
-	}
-	nc.Close()
-	if err := <-stopped; err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
+	stopped := shutdownDuring(t, f, nc, 1000)
+	endsWith(t, f, nc, 1000, stopped)
 }
 
 func TestClientGoesAwayWhileTheReaderServes(t *testing.T) {

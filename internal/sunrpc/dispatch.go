@@ -91,24 +91,38 @@ func (c *conn) refuse(put func(*xdr.Encoder)) {
 }
 
 func (s *Server) find(program, version, proc uint32) (*boundProc, *boundProgram, AcceptStat) {
-	for i := range s.programs {
-		p := &s.programs[i]
-		if p.number != program {
-			continue
-		}
-		for j := range p.versions {
-			v := &p.versions[j]
-			if v.number != version {
-				continue
-			}
-			if proc >= uint32(len(v.procs)) || v.procs[proc].Handler == nil {
-				return nil, p, ProcUnavail
-			}
-			return &v.procs[proc], p, Success
-		}
-		return nil, p, ProgMismatch
+	p := s.program(program)
+	if p == nil {
+		return nil, nil, ProgUnavail
 	}
-	return nil, nil, ProgUnavail
+	v := p.version(version)
+	switch {
+	case v == nil:
+		return nil, p, ProgMismatch
+	case proc >= uint32(len(v.procs)) || v.procs[proc].Handler == nil:
+		return nil, p, ProcUnavail
+	}
+	return &v.procs[proc], p, Success
+}
+
+// program finds a program, nil if it is not served.
+func (s *Server) program(number uint32) *boundProgram {
+	for i := range s.programs {
+		if p := &s.programs[i]; p.number == number {
+			return p
+		}
+	}
+	return nil
+}
+
+// version finds a version of the program, nil if it is not served.
+func (p *boundProgram) version(number uint32) *boundVersion {
+	for i := range p.versions {
+		if v := &p.versions[i]; v.number == number {
+			return v
+		}
+	}
+	return nil
 }
 
 // serveInline runs the handler here. It returns false if that would have to

@@ -201,13 +201,13 @@ func (r *recordReader) read(p []byte) (int, error) {
 	if err := r.flush(); err != nil {
 		return 0, err
 	}
-	if err := r.setDeadline(r.assembling || r.w > r.r); err != nil {
+	began := time.Now()
+	if err := r.setDeadline(began, r.assembling || r.w > r.r); err != nil {
 		return 0, err
 	}
 	if r.closing.Load() {
 		return 0, ErrServerClosed
 	}
-	began := time.Now()
 	n, err := r.receive(p)
 	r.now = time.Now()
 	r.soon = r.now.Sub(began) < pollTime*time.Millisecond
@@ -238,8 +238,7 @@ func (r *recordReader) receive(p []byte) (int, error) {
 // setDeadline bounds the wait: for the rest of a record by RecordTimeout
 // since its first wait, for a new one by IdleTimeout. An idle connection's
 // deadline is moved only now and then.
-func (r *recordReader) setDeadline(partial bool) error {
-	now := time.Now()
+func (r *recordReader) setDeadline(now time.Time, partial bool) error {
 	want := now.Add(r.srv.opts.IdleTimeout)
 	switch {
 	case partial && r.partial.IsZero():

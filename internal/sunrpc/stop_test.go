@@ -14,18 +14,41 @@ import (
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
-func TestShutdownAnswersWhatIsInFlightAndThenSendsFIN(t *testing.T) {
-	f := serve(t, sunrpc.Options{})
-	nc := f.raw(t)
-	if _, err := nc.Write(marked(callRecord(1, procWait, opaque([]byte("in flight"))))); err != nil {
+// shutdownDuring begins a call that waits, and a Shutdown that finds it in flight.
+func shutdownDuring(t *testing.T, f *fixture, nc net.Conn, xid uint32) (stopped chan error) {
+	t.Helper()
+	if _, err := nc.Write(marked(callRecord(xid, procWait, opaque([]byte("in flight"))))); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "call begun", func() bool { return f.waits.Load() == 1 })
-	stopped := make(chan error, 1)
+	stopped = make(chan error, 1)
 	go func() { stopped <- f.srv.Shutdown(t.Context()) }()
 	if err := <-f.done; !errors.Is(err, sunrpc.ErrServerClosed) {
 		t.Errorf("Serve returned %v", err)
 	}
+	return stopped
+}
+
+// endsWith lets the call in flight go: its reply is the last thing on the connection, and then Shutdown ends well.
+func endsWith(t *testing.T, f *fixture, nc net.Conn, call uint32, stopped <-chan error) {
+	t.Helper()
+	f.release <- struct{}{}
+	if xid, res := readReply(t, nc); xid != call || !bytes.Equal(res, opaque([]byte("in flight"))) {
+		t.Fatalf("reply of call %d: % x", xid, res)
+	}
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("then %v, want EOF", err)
+	}
+	nc.Close()
+	if err := <-stopped; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+func TestShutdownAnswersWhatIsInFlightAndThenSendsFIN(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	nc := f.raw(t)
+	stopped := shutdownDuring(t, f, nc, 1)
 	if c, err := net.Dial("tcp", f.addr); err == nil {
 		c.Close()
 		t.Error("a connection was accepted after Shutdown")
@@ -40,17 +63,7 @@ func TestShutdownAnswersWhatIsInFlightAndThenSendsFIN(t *testing.T) {
 	if _, err := nc.Write(marked(callRecord(2, procEcho, opaque(nil)))); err != nil {
 		t.Fatal(err)
 	}
-	f.release <- struct{}{}
-	if xid, res := readReply(t, nc); xid != 1 || !bytes.Equal(res, opaque([]byte("in flight"))) {
-		t.Fatalf("reply of call %d: % x", xid, res)
-	}
-	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("then %v, want EOF", err)
-	}
-	nc.Close()
-	if err := <-stopped; err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
+	endsWith(t, f, nc, 1, stopped)
 }
 
 func TestShutdownDoesNotWaitBeyondItsContext(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 )
 
@@ -69,11 +70,19 @@ func clientsTable(list []report.Client) *table {
 		if len(c.Connections) > 0 {
 			silent = ageText(idle)
 		}
-		mounts := strings.Join(c.Mounts, ", ")
-		if mounts == "" {
-			mounts = "-"
-		}
-		t.row(c.Address, fmt.Sprint(len(c.Connections)), fmt.Sprint(calls), bytesText(in), bytesText(out), silent, mounts)
+		t.row(c.Address, fmt.Sprint(len(c.Connections)), fmt.Sprint(calls), bytesText(in), bytesText(out), silent, mountsText(c.Mounts))
 	}
 	return t
+}
+
+// mountsText lists what a client has mounted; a path cannot pass for two.
+func mountsText(mounts []string) string {
+	if len(mounts) == 0 {
+		return "-"
+	}
+	var words []string
+	for _, m := range mounts {
+		words = append(words, printable.Word(m))
+	}
+	return strings.Join(words, ", ")
 }

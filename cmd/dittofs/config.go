@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -40,7 +41,7 @@ the key, the line and the fix.`,
 				return configFailure(err)
 			}
 			for _, w := range warnings {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", printable.Line(w.String()))
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: valid\n", file)
 			return outputFailure(err)

@@ -32,6 +32,13 @@ type controlled struct {
 
 func startControlled(t *testing.T) *controlled {
 	t.Helper()
+	c := newControlled(t)
+	c.start(t)
+	return c
+}
+
+func newControlled(t *testing.T) *controlled {
+	t.Helper()
 	dir := t.TempDir()
 	c := &controlled{file: filepath.Join(dir, "config.yaml"), socket: filepath.Join(dir, "cache", "control.sock"), token: filepath.Join(dir, "token")}
 	write(t, c.token, strings.Repeat("secret-", 5))
@@ -46,15 +53,14 @@ shares:
   - {name: export, squash: none, quota: {bytes: 1GiB, inodes: 1000}}
   - {name: other, read_only: true, clients: [{cidr: 10.0.0.0/8}, {cidr: 127.0.0.1/32, access: ro}]}
 `, dir, address, c.token))
-	c.start(t)
 	return c
 }
 
-func (c *controlled) start(t *testing.T) {
+func (c *controlled) start(t *testing.T, environ ...string) {
 	t.Helper()
-	c.serving = startServe(t, c.file)
-	line := c.waitLog("msg=serving")
-	c.nfs = regexp.MustCompile(`nfs=(\S+)`).FindStringSubmatch(line)[1]
+	c.serving = startServe(t, c.file, environ...)
+	line := c.waitLog("serving", "nfs")
+	c.nfs = regexp.MustCompile(`nfs(?:=|":")([0-9.:]+)`).FindStringSubmatch(line)[1]
 }
 
 func freeAddress(t *testing.T) string {

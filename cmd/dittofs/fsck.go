@@ -15,6 +15,7 @@ import (
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/fsck"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/server"
 	"github.com/dittofs/dittofs/pkg/config"
 )
@@ -217,7 +218,11 @@ func (p *checkPrinter) print(l fsck.Line) error {
 		p.summary = l.Summary
 	}
 	if p.output == asJSON {
-		return outputFailure(json.NewEncoder(p.stdout).Encode(l))
+		text, err := json.Marshal(l)
+		if err != nil {
+			return outputFailure(err)
+		}
+		return printLine(p.stdout, text)
 	}
 	if l.Progress != nil {
 		p.bar.show(progressText(*l.Progress))
@@ -231,15 +236,15 @@ func (p *checkPrinter) text(l fsck.Line) (err error) {
 	switch {
 	case l.Repaired != nil:
 		p.repaired++
-		_, err = fmt.Fprintf(p.stdout, "repaired: %v\n", l.Repaired)
+		_, err = fmt.Fprintf(p.stdout, "repaired: %s\n", printable.Line(l.Repaired.String()))
 	case l.Fault != nil:
 		if p.shown == nil {
 			p.shown = map[string]int64{}
 		}
 		p.shown[l.Fault.Kind]++
-		_, err = fmt.Fprintf(p.stdout, "fault: %v\n", l.Fault)
+		_, err = fmt.Fprintf(p.stdout, "fault: %s\n", printable.Line(l.Fault.String()))
 	case l.Note != nil:
-		_, err = fmt.Fprintf(p.stdout, "note: %v\n", l.Note)
+		_, err = fmt.Fprintf(p.stdout, "note: %s\n", printable.Line(l.Note.String()))
 	case l.Summary != nil:
 		_, err = io.WriteString(p.stdout, summaryText(l.Summary, p.shown, p.repaired, p.scrub))
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -19,8 +20,11 @@ type logging struct {
 
 func newLogging(w io.Writer, c config.Logging) *logging {
 	l := &logging{}
-	opt := &slog.HandlerOptions{Level: &l.level, ReplaceAttr: plainErrors}
-	l.Logger = slog.New(&switchHandler{json: &l.json, asText: slog.NewTextHandler(w, opt), asJSON: slog.NewJSONHandler(w, opt)})
+	l.Logger = slog.New(&switchHandler{
+		json:   &l.json,
+		asText: slog.NewTextHandler(w, &slog.HandlerOptions{Level: &l.level, ReplaceAttr: plainErrors}),
+		asJSON: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: &l.level, ReplaceAttr: printableText}),
+	})
 	l.apply(c)
 	return l
 }
@@ -68,6 +72,17 @@ func (h *switchHandler) WithGroup(name string) slog.Handler {
 func plainErrors(_ []string, a slog.Attr) slog.Attr {
 	if err, ok := a.Value.Any().(error); ok {
 		a.Value = slog.StringValue(err.Error())
+	}
+	return a
+}
+
+// printableText is plainErrors for the JSON handler, which, unlike the text handler,
+// writes characters that do not show, and all bytes that are no UTF-8 alike. A stack
+// is of our own, and has lines.
+func printableText(groups []string, a slog.Attr) slog.Attr {
+	a = plainErrors(groups, a)
+	if a.Value.Kind() == slog.KindString && a.Key != "stack" {
+		a.Value = slog.StringValue(printable.Text(a.Value.String()))
 	}
 	return a
 }

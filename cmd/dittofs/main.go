@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // Exit codes.
@@ -35,11 +37,11 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	}
 	var failure *failure
 	if !errors.As(err, &failure) { // from cobra: the command line is wrong
-		fmt.Fprintf(stderr, "dittofs: %v; see %s --help\n", err, cmd.CommandPath())
+		fmt.Fprintf(stderr, "dittofs: %s; see %s --help\n", printable.Line(err.Error()), cmd.CommandPath())
 		return exitConfig
 	}
 	if !failure.reported {
-		fmt.Fprintln(stderr, failure.err)
+		fmt.Fprintln(stderr, printable.Lines(failure.err.Error()))
 	}
 	return failure.code
 }

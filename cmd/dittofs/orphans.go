@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 )
 
@@ -51,8 +52,7 @@ With --output json there is a line {"orphan":...} for each, and at the end
 func runOrphans(ctx context.Context, server *target, environ []string, want report.OrphansRequest, output format, stdout io.Writer) error {
 	return server.call(ctx, environ, "orphans", want, func(line json.RawMessage) error {
 		if output == asJSON {
-			_, err := fmt.Fprintf(stdout, "%s\n", line)
-			return outputFailure(err)
+			return printLine(stdout, line)
 		}
 		var l report.OrphansLine
 		if err := json.Unmarshal(line, &l); err != nil {
@@ -61,7 +61,7 @@ func runOrphans(ctx context.Context, server *target, environ []string, want repo
 		var err error
 		switch {
 		case l.Orphan != nil:
-			_, err = fmt.Fprintf(stdout, "%s  %s\n", l.Orphan.Object, bytesText(l.Orphan.Bytes))
+			_, err = fmt.Fprintf(stdout, "%s  %s\n", printable.Word(l.Orphan.Object), bytesText(l.Orphan.Bytes))
 		case l.Summary != nil:
 			_, err = fmt.Fprintln(stdout, orphansText(*l.Summary))
 		}

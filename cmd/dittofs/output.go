@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 )
 
@@ -47,9 +48,17 @@ func outputFlag(cmd *cobra.Command, f *format) {
 
 // printJSON writes a value for programs, and for people who look.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return outputFailure(e.Encode(v))
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return outputFailure(err)
+	}
+	return printLine(w, text)
+}
+
+// printLine writes JSON and ends the line.
+func printLine(w io.Writer, text []byte) error {
+	_, err := fmt.Fprintf(w, "%s\n", printable.JSON(text))
+	return outputFailure(err)
 }
 
 // table writes rows in columns, two spaces apart; numbers are on the right.
@@ -70,7 +79,12 @@ func newTable(head ...string) *table {
 	return t
 }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) row(cells ...string) {
+	for i := range cells {
+		cells[i] = printable.Line(cells[i])
+	}
+	t.rows = append(t.rows, cells)
+}
 
 func (t *table) String() string {
 	all := append([][]string{t.head}, t.rows...)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // progressLine is the last line of a terminal, which is written over and over.
@@ -27,7 +29,7 @@ func (p *progressLine) show(text string) {
 		return
 	}
 	p.shown = true
-	fmt.Fprint(p.w, "\r\x1b[K"+text)
+	fmt.Fprint(p.w, "\r\x1b[K"+printable.Line(text))
 }
 
 // clear takes the line away.
@@ -50,8 +52,7 @@ func follow[T any](ctx context.Context, server *target, environ []string, operat
 		}
 		last = now
 		if output == asJSON {
-			_, err := fmt.Fprintf(stdout, "%s\n", line)
-			return outputFailure(err)
+			return printLine(stdout, line)
 		}
 		progress.show(text(now))
 		return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 	"github.com/dittofs/dittofs/pkg/health"
 )
@@ -85,8 +86,7 @@ func statusPrinter(w io.Writer, output format, watch bool) func(line json.RawMes
 		shown++
 		switch {
 		case output == asJSON && watch:
-			_, err := fmt.Fprintf(w, "%s\n", line)
-			return outputFailure(err)
+			return printLine(w, line)
 		case output == asJSON:
 			return printJSON(w, line)
 		}
@@ -117,7 +117,7 @@ const shownProcedures = 6
 func statusText(st *report.Status) string {
 	var out strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&out, "%-11s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&out, "%-11s %s\n", printable.Line(name), printable.Line(fmt.Sprintf(format, args...)))
 	}
 	line("server", "dittofs %s, %s for %s, NFS at %s, pid %d", st.Version, st.Health.Phase, ageText(st.Uptime), st.NFS, st.PID)
 	for _, c := range st.Health.Checks {

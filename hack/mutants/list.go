@@ -42,6 +42,24 @@ var mutants = []mutant{
 		pkg: "./internal/meta/pebble", run: "TestADiskThatFailsAtAnyWriteIsAnErrorAndLosesNothing",
 	},
 	{
+		name: "name-printed-as-it-is", file: "internal/fsck/report.go",
+		old: "printable.Text(f.Path)",
+		new: "f.Path",
+		pkg: "./cmd/dittofs", run: "TestNamesForgeNothingInTheReportsOfFsckAndScrub",
+	},
+	{
+		name: "bytes-alike-in-a-json-log", file: "cmd/dittofs/logging.go",
+		old: "printable.Text(a.Value.String())",
+		new: "a.Value.String()",
+		pkg: "./cmd/dittofs", run: "TestALogShowsDifferentNamesDifferently",
+	},
+	{
+		name: "mounted-path-printed-as-it-is", file: "internal/server/control_clients.go",
+		old: "printable.Text(m.Path)",
+		new: "m.Path",
+		pkg: "./cmd/dittofs", run: "TestPathsThatClientsMountForgeNothingInCommandsAndLogs",
+	},
+	{
 		name: "no-reserve-for-removals", file: "internal/server/space.go",
 		old: "if cfg.Metadata.Type != config.MetadataPebble {",
 		new: "if cfg.Metadata.Type != \"\" {",

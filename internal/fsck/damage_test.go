@@ -13,6 +13,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/fsck"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs"
 )
 
 func TestACleanFilesystemGivesNoComplaint(t *testing.T) {
@@ -388,6 +389,15 @@ func TestTheReportIsBoundedAndTheCountIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Kinds["extent-of-nobody"] != 50 || len(r.faults) > 5*len(r.Kinds) {
+		t.Errorf("%v", r)
+	}
+}
+
+func TestAShareAboveItsQuotaIsNamed(t *testing.T) {
+	m := newImage(t)
+	m.quota = map[string]vfs.ShareUsage{"main": {Bytes: 1}}
+	r := m.check()
+	if !r.Clean || len(r.notes) != 1 || !strings.HasPrefix(r.notes[0].String(), "main:/: uses ") || r.notes[0].Kind != "quota-exceeded" {
 		t.Errorf("%v", r)
 	}
 }

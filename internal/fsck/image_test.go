@@ -43,7 +43,8 @@ type image struct {
 	dir   string
 	meta  *memory.Store
 	inode map[string]uint64 // by path
-	log   *commit.Log       // of a running server
+	quota map[string]vfs.ShareUsage
+	log   *commit.Log // of a running server
 	data  *data.Store
 	fs    *vfs.FS
 	top   vfs.ID
@@ -158,7 +159,7 @@ func newImage(t *testing.T) *image {
 }
 
 func (m *image) options() fsck.Options {
-	return fsck.Options{Meta: m.meta, Source: &data.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
+	return fsck.Options{Meta: m.meta, Quotas: m.quota, Source: &data.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
 }
 
 // report is what a check found.

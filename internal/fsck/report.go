@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/vfs"
 )
 
@@ -27,7 +29,8 @@ type Progress struct {
 	Total int64  `json:"total,omitempty"`
 }
 
-// Finding is one thing that is not as it should be.
+// Finding is one thing that is not as it should be. Share, Path and What are
+// printable: a name that does not show as itself is quoted (printable.Text).
 type Finding struct {
 	Kind    string `json:"kind"`
 	Share   string `json:"share,omitempty"`
@@ -47,7 +50,7 @@ func (f Finding) String() string {
 	s := f.What
 	switch {
 	case f.Path != "":
-		s = fmt.Sprintf("%s:%s: %s", f.Share, f.Path, s)
+		s = fmt.Sprintf("%s:%s: %s", printable.Word(f.Share), printable.Word(f.Path), s)
 	case f.Inode != 0:
 		s = fmt.Sprintf("inode %d, to which no path leads: %s", f.Inode, s)
 	}
@@ -166,11 +169,11 @@ func (r *reporter) addRepaired(f located, done string) {
 }
 
 func ofVFS(f vfs.Fault) located {
-	return located{Finding{Kind: f.Kind, Inode: f.Inode, What: f.What}, f.Name}
+	return located{Finding{Kind: f.Kind, Inode: f.Inode, What: printable.Line(f.What)}, f.Name}
 }
 
 func ofData(f data.Fault) located {
-	l := located{Finding: Finding{Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, Unused: f.Unused, What: f.What}}
+	l := located{Finding: Finding{Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, Unused: f.Unused, What: printable.Line(f.What)}}
 	if f.Segment != 0 {
 		l.Segment = f.Segment.String()
 	}
@@ -216,14 +219,13 @@ func (r *reporter) finish(ctx context.Context, m meta.Reader) (Summary, error) {
 }
 
 func (f *located) locate(p vfs.Path) {
-	f.Share, f.Path = p.Share, p.Path
-	if f.Path == "" || f.name == "" {
-		return
+	if f.Inode != 0 {
+		f.Share, f.Path = p.Share, p.Path
 	}
-	if f.Path != "/" {
-		f.Path += "/"
+	if f.Path != "" && f.name != "" {
+		f.Path = strings.TrimSuffix(f.Path, "/") + "/" + f.name
 	}
-	f.Path += f.name
+	f.Share, f.Path = printable.Text(f.Share), printable.Text(f.Path)
 }
 
 // errInterrupted hides nothing but says it plainly.

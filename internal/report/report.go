@@ -138,6 +138,7 @@ type Client struct {
 	Address string `json:"address"`
 	// Mounts are the paths that it has mounted, as far as it tells: a client that
 	// died did not, and one that came back after a restart of the server needs not.
+	// One that does not show as itself is quoted (printable.Text).
 	Mounts      []string     `json:"mounts"`
 	Connections []Connection `json:"connections"`
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/backup"
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 )
 
@@ -38,7 +39,7 @@ func (s *server) controlBackup(ctx context.Context, args json.RawMessage, emit f
 
 func describeBackup(e backup.Entry) report.Backup {
 	if e.Err != nil {
-		return report.Backup{Name: e.Name, Error: e.Err.Error()}
+		return report.Backup{Name: e.Name, Error: printable.Line(e.Err.Error())}
 	}
 	return report.Backup{
 		Name: e.Name, RecoveryPoint: e.Moment, Keys: e.Pairs(), Segments: len(e.Segments), Bytes: e.Bytes(), Written: e.Written,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 )
 
@@ -48,7 +49,7 @@ func (s *server) shareReports() []report.Share {
 	list := []report.Share{}
 	for _, share := range s.exports.List() {
 		r := report.Share{
-			Name: share.Name, Path: share.Path, ReadOnly: share.ReadOnly, Squash: string(share.Squash()),
+			Name: share.Name, Path: printable.Text(share.Path), ReadOnly: share.ReadOnly, Squash: string(share.Squash()),
 			Clients: []report.ShareClient{}, Mounted: mounted[share.Path],
 		}
 		for _, c := range share.Rules() {
@@ -81,7 +82,7 @@ func (s *server) clientReports(now time.Time) []report.Client {
 	for _, m := range s.mounts.List() {
 		if addr, err := netip.ParseAddr(m.Client); err == nil {
 			at := client(addr)
-			at.Mounts = append(at.Mounts, m.Path)
+			at.Mounts = append(at.Mounts, printable.Text(m.Path))
 		}
 	}
 	list := []report.Client{}

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/dittofs/dittofs/internal/fault"
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // lasting are the faults that somebody has to mend in the configuration, the
@@ -19,7 +20,7 @@ var lasting = map[string]bool{
 }
 
 func newFault(reason, message string, err error) *fault.Error {
-	return &fault.Error{Store: "content", Reason: reason, Message: message, Lasting: lasting[reason], Err: err}
+	return &fault.Error{Store: "content", Reason: reason, Message: printable.Line(message), Lasting: lasting[reason], Err: err}
 }
 
 func misconfigured(message string, err error) *fault.Error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // store is the section of config.yaml that faults name.
@@ -150,4 +151,4 @@ func cause(err error) string {
 	}
 }
 
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+func oneLine(text string) string { return printable.Line(strings.Join(strings.Fields(text), " ")) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // The lease decides who may become the owner; the epoch who is. So a lease
@@ -81,6 +82,7 @@ func (s *Store) holder(ctx context.Context, q querier) (h holder, err error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = fmt.Errorf("table %s.lease is empty: %w", schema, meta.ErrCorrupt)
 	}
+	h.name = printable.Text(h.name)
 	h.left = max(0, time.Duration(left*float64(time.Second))).Round(100 * time.Millisecond)
 	return h, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // schema holds all tables of this package.
@@ -133,7 +134,7 @@ func migrationError(v int, err error) error {
 	if v == 0 && errors.As(err, &pg) && strings.HasPrefix(pg.Code, "42P07") {
 		return &fault.Error{
 			Store: store, Reason: fault.InvalidConfiguration, Lasting: true, Err: err,
-			Message: fmt.Sprintf("schema %s of the database has tables of another program (%s): choose another database in metadata.dsn_file", schema, pg.Message),
+			Message: fmt.Sprintf("schema %s of the database has tables of another program (%s): choose another database in metadata.dsn_file", schema, printable.Line(pg.Message)),
 		}
 	}
 	return fmt.Errorf("bring tables from version %d to %d: %w", v, v+1, err)

@@ -54,15 +54,15 @@ func (s settings) set(key, value string) error {
 		return nil
 	}
 	if !slices.Contains(known, key) {
-		return fmt.Errorf("unknown key %s", printable(key))
+		return fmt.Errorf("unknown key %s", safeName(key))
 	}
 	s[key] = value
 	return nil
 }
 
-// printable quotes a key for an error. What is no name may be a part of a
+// safeName quotes a key for an error. What is no name may be a part of a
 // password and is not shown.
-func printable(key string) string {
+func safeName(key string) string {
 	for _, r := range key {
 		if r != '_' && (r < 'a' || r > 'z') {
 			return "(not a name)"
@@ -125,7 +125,7 @@ func (s settings) decode(key, value string) error {
 	}
 	plain, err := url.PathUnescape(value)
 	if err != nil || strings.ContainsAny(value, spaces) || strings.ContainsRune(plain, 0) {
-		return fmt.Errorf("the value of %s is not percent-encoded", printable(key))
+		return fmt.Errorf("the value of %s is not percent-encoded", safeName(key))
 	}
 	if plain == "" {
 		return nil
@@ -172,7 +172,7 @@ func (s settings) parsePairs(text string) error {
 		}
 		value, rest, err := cutValue(strings.TrimLeft(rest, spaces))
 		if err != nil {
-			return fmt.Errorf("the value of %s %w", printable(key), err)
+			return fmt.Errorf("the value of %s %w", safeName(key), err)
 		}
 		if err := s.set(key, value); err != nil {
 			return err

@@ -44,7 +44,7 @@ clean: ## Remove what is built here. The cluster's cache is kept: make cluster-d
 
 ##@ Test
 
-.PHONY: test test-unit test-envtest test-e2e test-stores test-kclient test-crash chaos mutants evidence lint fuzz bench bench-smoke bench-go bench-stores
+.PHONY: test test-unit test-envtest test-e2e test-stores test-kclient test-crash chaos attack mutants evidence lint fuzz bench bench-smoke bench-go bench-stores
 test: ## Everything that must pass: format, vet, generated files, unit tests with -race, envtest, kernel client, end to end.
 	hack/test.sh all
 test-unit: ## Unit and conformance tests with -race, and the seeds of all fuzz targets. PKG=./internal/... for a part.
@@ -61,6 +61,8 @@ test-crash: ## kill -9 under load, ten times, with a verifying writer: no acknow
 	hack/test.sh crash
 chaos: ## Verifying clients while the server, S3, PostgreSQL, the disk and the clock fail at random. MINUTES=5, FLAGS="-seed S -v".
 	hack/chaos.sh -minutes $(MINUTES) $(FLAGS)
+attack: ## Hostile clients on a real server while a victim works: table of memory, latency, verdict; half an hour. FLAGS="-scale small", -list, -h.
+	go run ./test/attack $(FLAGS)
 mutants: ## Break the source deliberately, fault by fault: a test must notice each. FLAGS="-run NAME" for a part.
 	hack/apt.sh postgresql
 	hack/stores.sh s3 >/dev/null

@@ -37,6 +37,8 @@ type Options struct {
 	Groups   []uint32
 	// AuthNone sends no credential.
 	AuthNone bool
+	// Local is the IP address to connect from. Default: the kernel's choice.
+	Local string
 	// Timeout bounds dialing, and the wait for each reply. Default 30 s.
 	Timeout time.Duration
 }
@@ -83,7 +85,11 @@ func Dial(addr string, opts Options) (*Client, error) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 30 * time.Second
 	}
-	nc, err := net.DialTimeout("tcp", addr, opts.Timeout)
+	dialer := net.Dialer{Timeout: opts.Timeout}
+	if opts.Local != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(opts.Local)}
+	}
+	nc, err := dialer.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +175,13 @@ func (c *Client) Send(xid, prog, vers, proc uint32, args []byte) error {
 	defer c.write.Unlock()
 	_, err := c.nc.Write(e.Bytes())
 	return err
+}
+
+// Record is a call as it is sent, with its record mark, for those who write to a socket of their own.
+func Record(xid, prog, vers, proc uint32, opts Options, args []byte) []byte {
+	var e xdr.Encoder
+	putCall(&e, xid, prog, vers, proc, encodeCred(opts), args)
+	return e.Bytes()
 }
 
 // putCall appends a call with its record mark.

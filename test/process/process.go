@@ -50,6 +50,8 @@ type Server struct {
 	Env   []string // of the process, beside that of this one
 	// Wrap is what the command line begins with, such as strace.
 	Wrap []string
+	// Output is where the server writes its log. Default: the file "log" in Dir, which Log reads.
+	Output *os.File
 
 	binary string
 	mu     sync.Mutex
@@ -111,6 +113,9 @@ func (s *Server) Launch() error {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), s.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
+	if s.Output != nil {
+		cmd.Stdout, cmd.Stderr = s.Output, s.Output
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	exited, started := make(chan struct{}), make(chan error)
 	go func() {

@@ -10,7 +10,7 @@ import (
 
 func connectionAttacks() []*attack {
 	hosts := origin{addresses: 250}
-	few := func() (variant, func(), error) { return variant{descriptors: 200}, func() {}, nil }
+	few := func() (variant, error) { return variant{descriptors: 200}, nil }
 	return []*attack{
 		{name: "idle-4096", sends: "nothing on 4096 connections", conns: [2]int{0, 4096}, run: idle(origin{}, toNFS)},
 		{name: "idle-10000", sends: "nothing on 10,000 connections", conns: [2]int{5000, 10000}, run: idle(origin{}, toNFS)},

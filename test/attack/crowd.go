@@ -14,7 +14,7 @@ import (
 
 const (
 	// dialers bounds how many connections are being made at a time: more than the listener's backlog would wait for the kernel.
-	dialers = 128
+	dialers = 512
 	// again is the pause before a connection that ended is made again.
 	again = 100 * time.Millisecond
 	// tinyBuffer is the receive buffer of a client that does not read: what it does not take stays with the server.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -49,29 +50,30 @@ func refusedMounts(from origin, others bool) func(context.Context, *arena) error
 	}
 }
 
-// deadReader is a log that goes to a pipe, whose reader takes a little and dies.
-func deadReader() (variant, func(), error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return variant{}, nil, err
-	}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = r.Read(make([]byte, 1024)) // the server has begun
-		_ = r.Close()
-	}()
-	return variant{log: w}, func() {
-		_ = w.Close()
-		<-read
-	}, nil
-}
+// deadReader is a log that goes to a pipe, whose reader dies when the attack begins.
+func deadReader() (variant, error) { return piped(func(r *os.File) { _ = r.Close() }) }
 
-// stalledReader is a log that goes to a pipe which is never read.
-func stalledReader() (variant, func(), error) {
+// stalledReader is a log that goes to a pipe which is not read any more when the attack begins.
+func stalledReader() (variant, error) { return piped(func(*os.File) {}) }
+
+// piped is a log that goes to a pipe. When the attack begins, its reader stops and does then.
+func piped(then func(r *os.File)) (variant, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return variant{}, nil, err
+		return variant{}, err
 	}
-	return variant{log: w}, func() { _ = errors.Join(w.Close(), r.Close()) }, nil
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_, _ = io.Copy(io.Discard, r) // until the deadline
+	}()
+	return variant{
+		log: w,
+		begin: func() {
+			_ = r.SetReadDeadline(time.Now())
+			<-stopped
+			then(r)
+		},
+		end: func() { _ = errors.Join(w.Close(), r.Close()) },
+	}, nil
 }

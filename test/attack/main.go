@@ -114,7 +114,7 @@ func run(o *options) error {
 			return errors.Join(err, report(os.Stdout, results, o))
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", a.name, err)
+			r = &result{Name: a.name, Sends: a.sends, Failures: []string{"not made: " + err.Error()}}
 		}
 		fmt.Fprintf(os.Stderr, "attack: %d of %d: %s: %s (%v)\n", i+1, len(chosen), a.name, r.Verdict(), rounded(time.Since(began)))
 		results = append(results, r)

@@ -73,24 +73,23 @@ func (r *result) judge() {
 
 // Verdict is what to say of the attack in a word, or why it failed.
 func (r *result) Verdict() string {
-	switch {
+	switch _, p99 := r.slowest(); {
 	case len(r.Failures) > 0:
 		return "FAILED: " + strings.Join(r.Failures, "; ")
-	case r.Victim.P99 > lateness:
-		return "held, late: " + r.slowest()
+	case p99 > lateness:
+		return "held, late"
 	}
 	return "held"
 }
 
-// slowest names the kind of call that had the largest p99.
-func (r *result) slowest() string {
-	worst := ""
+// slowest is the kind of call that had the largest p99.
+func (r *result) slowest() (worst string, p99 time.Duration) {
 	for _, kind := range slices.Sorted(maps.Keys(r.ByKind)) {
-		if worst == "" || r.ByKind[kind].P99 > r.ByKind[worst].P99 {
-			worst = kind
+		if worst == "" || r.ByKind[kind].P99 > p99 {
+			worst, p99 = kind, r.ByKind[kind].P99
 		}
 	}
-	return fmt.Sprintf("%s p99 %v", worst, rounded(r.ByKind[worst].P99))
+	return worst, p99
 }
 
 func (r *result) refusals() string {
@@ -117,15 +116,16 @@ func rounded(d time.Duration) time.Duration {
 // report prints the table, writes the file, and is an error if an attack failed.
 func report(w io.Writer, results []*result, o *options) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "attack\tconnections\tsent\tpeak RSS\tafter\tvictim: calls\tp50\tp99\tmax\tslowest kind\trefusals\tattackers: refused\tclosed\tlog lines\tend\tverdict")
+	fmt.Fprintln(t, "attack\tconnections\tsent\tpeak RSS\tafter\tvictim: calls\tp50\tp99\tmax\tslowest kind, its p99\trefusals\tattackers: refused\tclosed\tlog lines\tend\tverdict")
 	failed := 0
 	for _, r := range results {
 		if len(r.Failures) > 0 {
 			failed++
 		}
+		kind, p99 := r.slowest()
 		fmt.Fprintf(t, "%s\t%d\t%.1f MiB\t%d MiB\t%d MiB\t%d\t%v\t%v\t%v\t%s\t%s\t%d\t%d\t%d\t%v\t%s\n",
 			r.Name, r.Connections, float64(r.Sent)/(1<<20), r.PeakRSS>>20, r.RSSAfter>>20,
-			r.Victim.Count, rounded(r.Victim.P50), rounded(r.Victim.P99), rounded(r.Victim.Max), r.slowest(), r.refusals(),
+			r.Victim.Count, rounded(r.Victim.P50), rounded(r.Victim.P99), rounded(r.Victim.Max), kind+" "+rounded(p99).String(), r.refusals(),
 			r.Refused, r.Closed, r.LogLines, rounded(r.End), r.Verdict())
 	}
 	if err := t.Flush(); err != nil {

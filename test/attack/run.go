@@ -18,7 +18,7 @@ type attack struct {
 	// conns is how many connections it uses, by scale; 0: it is not made at that scale.
 	conns [2]int
 	// server is how the server is started; nil: as usual.
-	server func() (variant, func(), error)
+	server func() (variant, error)
 	// run attacks until ctx ends. An error is something that did not hold.
 	run func(ctx context.Context, a *arena) error
 	// stays: the attackers stay while the server is asked to end.
@@ -59,14 +59,14 @@ func (a *attack) size(s scale) int {
 
 // carryOut makes one attack on a server of its own. An error means that it could not be made.
 func carryOut(a *attack, o *options, dir string) (r *result, err error) {
-	how := variant{}
+	var how variant
 	if a.server != nil {
-		v, release, err := a.server()
-		if err != nil {
+		if how, err = a.server(); err != nil {
 			return nil, err
 		}
-		defer release()
-		how = v
+	}
+	if how.end != nil {
+		defer how.end()
 	}
 	server, err := start(o.binary, dir, how)
 	if err != nil {
@@ -84,22 +84,24 @@ func carryOut(a *attack, o *options, dir string) (r *result, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if how.begin != nil {
+		how.begin()
+	}
 	r = &result{Name: a.name, Sends: a.sends}
 	at := &arena{server: server, files: f, crowd: newCrowd(), conns: a.size(o.scale)}
+	defer at.crowd.leave()
 	r.fight(a, at, o.duration)
 	r.judge()
 	if !a.stays {
 		at.crowd.leave()
 		r.aftermath(server, before["go_goroutines"])
 	}
-	took, err := server.terminate()
-	r.End = took
+	r.End, err = server.terminate()
 	r.fail(err)
-	at.crowd.leave()
 	return r, nil
 }
 
-// fight lets the attackers loose while the victim works.
+// fight lets the attackers loose while the victim works. They are still there when it returns.
 func (r *result) fight(a *attack, at *arena, during time.Duration) {
 	server := at.server
 	lines := server.logLines()
@@ -107,6 +109,7 @@ func (r *result) fight(a *attack, at *arena, during time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), during)
 	defer cancel()
 	guarding, guarded := context.WithCancel(context.Background())
+	defer guarded()
 	peak := make(chan int64)
 	go func() { peak <- server.guard(guarding) }()
 	v := newVictim(server, at.files)
@@ -114,6 +117,9 @@ func (r *result) fight(a *attack, at *arena, during time.Duration) {
 	go func() { attacked <- a.run(ctx, at) }()
 	v.work(ctx)
 	r.fail(<-attacked)
+	if !server.ended() {
+		r.fail(served(server, "at the end of the attack"))
+	}
 	guarded()
 	r.PeakRSS = <-peak
 	r.LogLines, r.Duration = server.logLines()-lines, during
@@ -128,23 +134,25 @@ func (r *result) aftermath(server *target, goroutines float64) {
 	if server.ended() {
 		return
 	}
-	r.fail(served(server))
+	r.fail(served(server, "after the attack"))
 	r.fail(server.settled(goroutines))
 	if rss, err := server.RSS(); err == nil {
 		r.RSSAfter = rss
 	}
 }
 
-// served is an error if a new client is not.
-func served(server *target) error {
-	began := time.Now()
-	c, err := nfsclient.Dial(server.NFS, nfsclient.Options{Local: "127.0.0.4", Timeout: stall})
-	if err == nil {
-		defer c.Close()
-		_, err = c.Mount("/export")
+// served is an error if a new client is not, within the time that counts as a stall.
+func served(server *target, when string) error {
+	var c *nfsclient.Client
+	var err error
+	for began := time.Now(); time.Since(began) < stall; time.Sleep(refusedPause) {
+		if c, err = nfsclient.Dial(server.NFS, nfsclient.Options{Local: "127.0.0.4", Timeout: stall}); err == nil {
+			_, err = c.Mount("/export")
+			_ = c.Close()
+		}
+		if err == nil || server.ended() {
+			return nil // an end is told by itself
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("a new client is not served %v after the attack: %w", time.Since(began).Round(time.Second), err)
-	}
-	return nil
+	return fmt.Errorf("a new client is not served within %v %s: %w", stall, when, err)
 }

@@ -41,6 +41,8 @@ type variant struct {
 	descriptors int // RLIMIT_NOFILE; 0: as many as there are
 	// log is where the log goes; nil: to a file.
 	log *os.File
+	// begin is told when the attack begins, and end when the server has ended. Both may be nil.
+	begin, end func()
 }
 
 func start(binary, dir string, v variant) (*target, error) {

@@ -414,6 +414,24 @@ var mutants = []mutant{
 		pkg: "./internal/vfs", run: "TestARemoteReplyComesWhenTheContentStoreHasTheData",
 	},
 	{
+		name: "refused-credential-without-a-reply", file: "internal/sunrpc/dispatch.go",
+		old: "\t\tc.refuse(func(e *xdr.Encoder) { putAuthError(e, h.xid, stat) })\n",
+		new: "",
+		pkg: "./internal/sunrpc", run: "FuzzRecord",
+	},
+	{
+		name: "reply-taken-for-a-call", file: "internal/sunrpc/message.go",
+		old: "if d.Uint32() != msgCall {",
+		new: "if d.Uint32() > msgReply {",
+		pkg: "./internal/sunrpc", run: "FuzzRecord",
+	},
+	{
+		name: "record-timeout-from-the-last-byte", file: "internal/sunrpc/record.go",
+		old: "case partial && r.partial.IsZero():",
+		new: "case partial:",
+		pkg: "./internal/sunrpc", run: "TestSlowSenderIsCutOffAndOthersAreServed",
+	},
+	{
 		name: "slow-call-keeps-its-connection", file: "internal/sunrpc/alone.go",
 		old: "case c.turn.CompareAndSwap(turn, turn+1):",
 		new: "case false:",

@@ -2,9 +2,7 @@ package sunrpc_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"runtime"
@@ -138,61 +136,17 @@ func TestAnnouncedRecordsTakeNoMemoryBeforeTheyArrive(t *testing.T) {
 	}
 }
 
-func TestSlowSenderIsCutOffAndOthersAreServed(t *testing.T) {
-	f := serve(t, sunrpc.Options{RecordTimeout: 300 * time.Millisecond})
-	slow := f.raw(t)
-	stopped := make(chan time.Duration, 1)
-	go func() {
-		start := time.Now()
-		rec := marked(callRecord(1, procEcho, opaque(make([]byte, 4096))))
-		for _, b := range rec {
-			if _, err := slow.Write([]byte{b}); err != nil {
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		stopped <- time.Since(start)
-	}()
-	c := f.dial(t, nfsclient.Options{})
-	for {
-		mustEcho(t, c, []byte("fast"))
-		select {
-		case d := <-stopped:
-			if d > 5*time.Second {
-				t.Errorf("cut off after %v", d)
-			}
-			return
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-func TestIdleConnectionIsClosedAfterItsTime(t *testing.T) {
-	f := serve(t, sunrpc.Options{IdleTimeout: 300 * time.Millisecond})
-	nc := f.raw(t)
-	for range 4 { // calls keep it open beyond the time
-		if _, err := nc.Write(marked(callRecord(1, procNull, nil))); err != nil {
-			t.Fatal(err)
-		}
-		readReply(t, nc)
-		time.Sleep(100 * time.Millisecond)
-	}
-	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Fatalf("idle connection: %v, want EOF", err)
-	}
-}
-
 func TestClientThatDoesNotReadIsCutOffAndItsBuffersComeBack(t *testing.T) {
-	f := serve(t, sunrpc.Options{WriteTimeout: 500 * time.Millisecond})
 	for name, proc := range map[string]uint32{"inline": procLarge, "on goroutines": procLargeApart} {
 		t.Run(name, func(t *testing.T) {
-			f.made.Store(0)
-			f.released.Store(0)
+			f := serve(t, sunrpc.Options{WriteTimeout: 500 * time.Millisecond})
 			nc := f.raw(t)
-			for { // until the server closes
-				if _, err := nc.Write(marked(callRecord(1, proc, words(1<<20)))); err != nil {
-					break
-				}
+			var err error
+			for err == nil { // until the server closes
+				_, err = nc.Write(marked(callRecord(1, proc, words(1<<20))))
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal("the server kept the connection")
 			}
 			eventually(t, "all buffers given back", func() bool { return f.released.Load() == f.made.Load() })
 			// What the sockets hold, the queue, and the calls that wait for room.
@@ -264,9 +218,18 @@ func TestUnfinishedLargeRecordsGiveWay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := f.dial(t, nfsclient.Options{})
-	mustEcho(t, c, []byte("small ones are not held up"))
-	mustEcho(t, c, pattern(1<<20-100))
+	mustEcho(t, f.dial(t, nfsclient.Options{}), []byte("small ones are not held up"))
+	// The large record has to arrive in that time too: on a busy machine not at the first attempt.
+	eventually(t, "a large record served", func() bool {
+		c, err := nfsclient.Dial(f.addr, nfsclient.Options{Timeout: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		arg := opaque(pattern(1<<20 - 100))
+		res, err := c.Call(testProgram, 2, procEcho, arg)
+		return err == nil && bytes.Equal(res, arg)
+	})
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
@@ -285,30 +248,5 @@ func TestConnectionsAreBounded(t *testing.T) {
 		defer c.Close()
 		_, err = c.Call(testProgram, 2, procNull, nil)
 		return err == nil
-	})
-}
-
-// FuzzRecord sends a record of any bytes: the server answers it or ends the
-// connection, and goes on serving.
-func FuzzRecord(f *testing.F) {
-	fix := serve(f, sunrpc.Options{RecordTimeout: time.Second})
-	f.Add(callRecord(1, procEcho, opaque([]byte("abc"))))
-	f.Add(callRecord(1, procLarge, words(70000)))
-	f.Add(words(1, 0, 2, testProgram, 2, procWho, 1, 20, 0, 0, 1000, 100, 0, 0, 0))
-	f.Add(words(1, 0, 3))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, rec []byte) {
-		if len(rec) > 24 && binary.BigEndian.Uint32(rec[20:]) == procWait {
-			t.Skip("waits for the test")
-		}
-		nc := fix.raw(t)
-		defer nc.Close()
-		// A second call behind it: answered too, unless the first ends it.
-		if _, err := nc.Write(append(marked(rec), marked(callRecord(7, procNull, nil))...)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(nc, make([]byte, 4)); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatal("neither an answer nor an end")
-		}
 	})
 }

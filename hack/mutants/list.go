@@ -12,6 +12,24 @@ var cacheArgs = []string{"-crash.points", "2"}
 // mutants is the list. Each is a fault that others have shipped, or that would make an acknowledgement a lie.
 var mutants = []mutant{
 	{
+		name: "emptied-directories-are-a-new-filesystem", file: "internal/server/dirs.go",
+		old: "if err := checkExpectedDirs(cfg); err != nil {",
+		new: "if err := error(nil); err != nil {",
+		pkg: "./internal/server", run: "TestEmptiedDirectoriesAreRefusedAndNothingIsMade",
+	},
+	{
+		name: "exchanged-metadata-is-served", file: "internal/server/stores.go",
+		old: "if err := checkExpected(cfg, metadataField(cfg), name); err != nil {",
+		new: "if err := error(nil); err != nil {",
+		pkg: "./internal/server", run: "TestAnotherFilesystemIsRefused",
+	},
+	{
+		name: "half-applied-configuration-is-reported", file: "internal/server/server.go",
+		old: "if len(restart) > 0 {\n\t\ts.state.notApplied(",
+		new: "if false {\n\t\ts.state.notApplied(",
+		pkg: "./internal/server", run: "TestTheReportNamesTheConfigurationThatIsInEffectAsAWhole",
+	},
+	{
 		name: "data-sync-dropped", file: "internal/data/journal.go",
 		old: "if err := s.syncSegment(t); err != nil {",
 		new: "if err := error(nil); err != nil {\n\t\t\t_ = t",

@@ -24,6 +24,7 @@ const (
 	DatabaseReadOnly     = "DatabaseReadOnly"     // a standby, or set read-only
 	DatabaseFull         = "DatabaseFull"         // its disk is full
 	OwnedByAnother       = "OwnedByAnother"       // another server holds it
+	StoreEmpty           = "StoreEmpty"           // somebody emptied it, or it is another one
 	NewerVersion         = "NewerVersion"         // written by a later version of this program
 	InvalidConfiguration = "InvalidConfiguration" // a file that says how to connect cannot be used
 )

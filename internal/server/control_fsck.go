@@ -38,13 +38,10 @@ func (s *server) checking(run check) func(context.Context, json.RawMessage, func
 		if err != nil {
 			return err
 		}
-		instance, err := instanceOf(ctx, s.stores.log)
-		if err == nil {
-			_, err = run(ctx, fsck.Options{
-				Meta: snap, Current: s.stores.log, Source: sourceOf(s.cfg, s.stores.content, instance),
-				Quotas: s.quotas(), Limit: a.Limit, Rate: a.Rate,
-			}, func(l fsck.Line) error { return emit(l) })
-		}
+		_, err = run(ctx, fsck.Options{
+			Meta: snap, Current: s.stores.log, Source: sourceOf(s.cfg, s.stores.content, s.stores.instance),
+			Quotas: s.quotas(), Limit: a.Limit, Rate: a.Rate,
+		}, func(l fsck.Line) error { return emit(l) })
 		return errors.Join(err, snap.Close())
 	}
 }

@@ -13,6 +13,9 @@ import (
 // checkDirs refuses the directories of a configuration that cannot serve
 // together, before anything is written into one of them.
 func checkDirs(cfg *config.Config) error {
+	if err := checkExpectedDirs(cfg); err != nil {
+		return err
+	}
 	dirs := map[string]string{"cache.path": cfg.Cache.Path}
 	if cfg.Metadata.Type == config.MetadataPebble {
 		dirs["metadata.path"] = cfg.Metadata.Path

@@ -21,6 +21,10 @@ type state struct {
 	failure error
 	checks  []health.Check
 	backup  func() *health.Backup // nil: not known yet
+
+	instance    string // of the stores, once they are open
+	configHash  string // of the last file that is in effect as a whole
+	configFault string // why a later one is not
 }
 
 func newState(version string) *state {
@@ -80,11 +84,33 @@ func (s *state) showBackups(backup func() *health.Backup) {
 	s.backup = backup
 }
 
+// identify makes reports name the filesystem.
+func (s *state) identify(instance string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.instance = instance
+}
+
+// applied notes that a configuration file is in effect as a whole.
+func (s *state) applied(hash string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.configHash, s.configFault = hash, ""
+}
+
+// notApplied notes why a later configuration file is not.
+func (s *state) notApplied(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.configFault = why
+}
+
 // report is the state, with readiness as if the excluded checks were well.
 func (s *state) report(exclude []string) health.Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := health.Report{Phase: s.phase, Version: s.version, Checks: slices.Clone(s.checks), Ready: s.phase == health.Serving}
+	r := health.Report{Phase: s.phase, Version: s.version, Checks: slices.Clone(s.checks), Ready: s.phase == health.Serving,
+		Instance: s.instance, ConfigHash: s.configHash, ConfigFault: s.configFault}
 	if s.backup != nil {
 		r.Backup = s.backup()
 	}

@@ -78,7 +78,7 @@ func (o *Offline) openMetadata(ctx context.Context, logger *slog.Logger, change 
 			err = tryPebble(c.Path, logger)
 		}
 		if err == nil {
-			o.Store, err = openMetadata(ctx, o.cfg, 0, logger)
+			o.Store, err = openMetadata(ctx, o.cfg, 0, true, logger)
 		}
 		if err == nil {
 			o.Reader, o.closers = o.Store, append(o.closers, o.Store)

@@ -95,7 +95,7 @@ func restore(ctx context.Context, cfg *config.Config, store content.Store, o Res
 		done, err = backup.Restore(ctx, backup.RestoreOptions{
 			Content: store, From: o.From, AllowMissing: o.AllowMissing, Progress: o.Progress, Ignore: instanceKey,
 			Open: func(minEpoch uint64) (meta.Store, error) {
-				s, err := openMetadata(ctx, cfg, minEpoch, o.Logger)
+				s, err := openMetadata(ctx, cfg, minEpoch, false, o.Logger)
 				if errors.Is(err, meta.ErrLocked) {
 					return nil, fmt.Errorf("%w: %w: stop it first", backup.ErrAlive, err)
 				}

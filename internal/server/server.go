@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/control"
@@ -80,6 +81,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		return err
 	}
 	s.nfs = ln.Addr()
+	s.state.identify(s.stores.instance)
 	err = s.assemble(ctx)
 	if err == nil {
 		err = s.startControl()
@@ -161,6 +163,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener) error {
 	defer stopWatching()
 	s.stores.watch(watching, s.state, s.log)
 	backups := s.startBackups(watching)
+	s.state.applied(s.cfg.File)
 	s.state.enter(health.Serving)
 	s.log.Info("serving", "nfs", ln.Addr().String(), "admin", s.cfg.Admin.Listen,
 		"shares", len(s.cfg.Shares), "metadata", string(s.cfg.Metadata.Type), "content", string(s.cfg.Content.Type), "version", s.opt.Version)
@@ -210,30 +213,47 @@ func (s *server) wait(ctx context.Context, served <-chan error) error {
 }
 
 // reload makes a changed configuration current, as far as that goes without a
-// restart.
+// restart, and tells the probes when all of it is in effect.
 func (s *server) reload(ctx context.Context, next *config.Config) {
 	live, restart := config.Diff(s.cfg, next)
 	if len(restart) > 0 {
 		s.log.Warn("configuration changes wait for a restart", "keys", restart)
 	}
-	if len(live) == 0 {
+	if len(live) > 0 {
+		if err := s.apply(ctx, next); err != nil {
+			s.log.Error("configuration not applied", "error", err)
+			s.state.notApplied(err.Error())
+			return
+		}
+		s.log.Info("configuration applied", "keys", live)
+	}
+	if len(restart) > 0 {
+		s.state.notApplied("these keys wait for a restart: " + strings.Join(restart, ", "))
 		return
+	}
+	s.state.applied(next.File)
+}
+
+// apply makes the keys that are live those of next.
+func (s *server) apply(ctx context.Context, next *config.Config) error {
+	if err := checkExpected(next, metadataField(next), s.stores.instance); err != nil {
+		return err
 	}
 	ids, err := s.stores.fs.EnsureShares(ctx, next.Shares)
 	if err == nil {
 		err = s.exports.Replace(next.Shares, ids)
 	}
 	if err != nil {
-		s.log.Error("configuration not applied", "error", err)
-		return
+		return err
 	}
-	s.cfg.Shares, s.cfg.Logging.Level = next.Shares, next.Logging.Level
 	if s.opt.Level != nil {
 		if err := s.opt.Level.UnmarshalText([]byte(next.Logging.Level)); err != nil {
-			s.log.Error("logging.level not applied", "error", err)
+			return fmt.Errorf("logging.level: %w", err)
 		}
 	}
-	s.log.Info("configuration applied", "keys", live)
+	s.cfg.Shares, s.cfg.Logging = next.Shares, next.Logging
+	s.cfg.Metadata.ExpectedInstance = next.Metadata.ExpectedInstance
+	return nil
 }
 
 // abortAfter is how much longer than shutdown_timeout commits may take that

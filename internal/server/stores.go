@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -39,6 +40,7 @@ type stores struct {
 	backup  *backup.Maker // nil if there is nowhere to put one
 	reserve *space.Reserve
 
+	instance   string // name of the filesystem
 	generation uint64 // how often the metadata was restored
 }
 
@@ -55,7 +57,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, logger); return err }); err != nil {
+	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, true, logger); return err }); err != nil {
 		return s, err
 	}
 	var cache *paircache.Cache
@@ -73,10 +75,11 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	if err != nil {
 		return s, err
 	}
-	instance, err := instanceOf(ctx, s.log)
+	instance, err := instanceOf(ctx, s.log, cfg)
 	if err != nil {
 		return s, err
 	}
+	s.instance = instance
 	if err := checkOwners(cfg, instance); err != nil {
 		return s, err
 	}
@@ -103,8 +106,9 @@ func (s *stores) watch(ctx context.Context, st *state, logger *slog.Logger) {
 	go st.watch(ctx, health.Content, s.content, logger)
 }
 
-// openMetadata opens the metadata store with at least minEpoch.
-func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, logger *slog.Logger) (meta.Store, error) {
+// openMetadata opens the metadata store with at least minEpoch. With existing it
+// makes no tables in a database that is expected to have them.
+func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, existing bool, logger *slog.Logger) (meta.Store, error) {
 	switch cfg.Metadata.Type {
 	case config.MetadataMemory:
 		return metamemory.Open(), nil
@@ -112,7 +116,11 @@ func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, logg
 		store, err := postgres.Open(ctx, postgres.Options{
 			DSNFile: cfg.Metadata.DSNFile, MaxConnections: int(cfg.Metadata.MaxConnections),
 			OwnerLease: time.Duration(cfg.Metadata.OwnerLease), MinEpoch: minEpoch, Logger: logger,
+			Existing: existing && cfg.Metadata.ExpectedInstance != "",
 		})
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, notExpected(cfg, "metadata.dsn_file", fault.Of(err).Message)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -173,6 +181,8 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 		return err
 	case err != nil:
 		return atField(contentField(cfg.Content.Type), err)
+	case owner == "" && cfg.Metadata.ExpectedInstance != "" && cfg.Content.Type != config.ContentMemory:
+		return notExpected(cfg, contentField(cfg.Content.Type), "the content store holds no filesystem")
 	case owner != "" && owner != instance:
 		return dataFault(cfg, content.ErrForeign)
 	}
@@ -212,19 +222,23 @@ var instanceKey = []byte("cinstance")
 // instanceOf returns the name of the filesystem instance, 32 hex digits, made
 // when the metadata store is new. Stores that belong to another instance are
 // refused, so that data is never mixed up.
-func instanceOf(ctx context.Context, log *commit.Log) (string, error) {
+func instanceOf(ctx context.Context, log *commit.Log, cfg *config.Config) (string, error) {
 	got, err := log.Get(ctx, instanceKey)
 	if err != nil {
 		return "", err
 	}
-	if got[0] != nil {
-		return string(got[0]), nil
+	name := string(got[0])
+	if err := checkExpected(cfg, metadataField(cfg), name); err != nil {
+		return "", err
+	}
+	if name != "" {
+		return name, nil
 	}
 	raw := make([]byte, 16)
 	if _, err := rand.Read(raw); err != nil {
 		return "", err
 	}
-	name := hex.EncodeToString(raw)
+	name = hex.EncodeToString(raw)
 	b := &meta.Batch{}
 	b.Put(instanceKey, []byte(name))
 	return name, log.Submit(b).Wait()

@@ -102,7 +102,7 @@ func (c *Config) Defaults() {
 func (m *Metadata) fill() {
 	switch m.Type {
 	case MetadataPebble:
-		*m = Metadata{Type: m.Type, Path: m.Path, Cache: m.Cache}
+		*m = Metadata{Type: m.Type, Path: m.Path, Cache: m.Cache, ExpectedInstance: m.ExpectedInstance}
 		setIfZero(&m.Cache, metadataCache)
 		setIfZero(&m.Path, "/var/lib/dittofs/metadata")
 	case MetadataMemory:

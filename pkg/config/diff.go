@@ -12,7 +12,7 @@ import (
 // AppliesLive reports whether a change of the key at path (such as
 // logging.level) is applied while the server runs; others need a restart.
 func AppliesLive(path string) bool {
-	return strings.HasPrefix(path, "shares") || strings.HasPrefix(path, "logging")
+	return strings.HasPrefix(path, "shares") || strings.HasPrefix(path, "logging") || path == ExpectedInstanceKey
 }
 
 // Diff names the keys that differ between two complete configurations: those
@@ -76,7 +76,7 @@ func diffValues(a, b reflect.Value, path string, changed *[]string) {
 // digits.
 func RestartHash(c *Config) string {
 	part := *c
-	part.Shares, part.Logging = nil, Logging{}
+	part.Shares, part.Logging, part.Metadata.ExpectedInstance = nil, Logging{}, ""
 	text, err := json.Marshal(part)
 	if err != nil {
 		panic(fmt.Sprintf("config: a Config cannot be encoded: %v", err))

@@ -22,6 +22,9 @@ func keysOf(section reflect.Type) []key {
 	for i := range section.NumField() {
 		f := section.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "-" {
+			continue
+		}
 		keys = append(keys, key{name, i, f.Type, f.Tag.Get("empty") == "allowed"})
 	}
 	return keys

@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +32,18 @@ func Load(path string, environ []string) (*Config, Warnings, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration file: %w", err)
 	}
-	return Parse(data, environ)
+	c, warnings, err := Parse(data, environ)
+	if err == nil {
+		c.File = FileHash(data)
+	}
+	return c, warnings, err
+}
+
+// FileHash identifies the contents of a configuration file: the beginning of
+// their SHA-256, 16 hexadecimal digits.
+func FileHash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Parse is Load for the contents of a file. The result is complete: every

@@ -11,10 +11,19 @@ import (
 	"time"
 )
 
+// ExpectedInstanceKey is the key of Metadata.ExpectedInstance. Every refusal of a
+// server for its sake names it.
+const ExpectedInstanceKey = "metadata.expected_instance"
+
+var instanceName = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
 func (k *checker) metadata(m Metadata) {
 	oneOf(k, "metadata.type", m.Type, MetadataMemory, MetadataPebble, MetadataPostgres)
 	if (m.Type == MetadataPebble || m.Type == MetadataPostgres) && (m.Cache < 1<<20 || m.Cache > 1<<40) {
 		k.fault("metadata.cache", "%s is not between 1MiB and 1TiB", m.Cache)
+	}
+	if m.ExpectedInstance != "" && !instanceName.MatchString(m.ExpectedInstance) {
+		k.fault(ExpectedInstanceKey, "%s is not an instance: 32 digits from 0 to 9 and a to f", quote(m.ExpectedInstance))
 	}
 	if m.Type != MetadataPostgres {
 		return
@@ -134,7 +143,7 @@ func unused(c *Config) []Fault {
 	pebble := map[string]bool{"path": m.Path != ""}
 	postgres := map[string]bool{"dsn_file": m.DSNFile != "", "max_connections": m.MaxConnections != 0, "owner_lease": m.OwnerLease != 0}
 	if m.Type == MetadataMemory {
-		given(string(m.Type), "metadata", map[string]bool{"cache": m.Cache != 0})
+		given(string(m.Type), "metadata", map[string]bool{"cache": m.Cache != 0, "expected_instance": m.ExpectedInstance != ""})
 	}
 	if m.Type != MetadataPebble {
 		given(string(m.Type), "metadata", pebble)

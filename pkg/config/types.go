@@ -42,6 +42,10 @@ type Config struct {
 	// Shares are the exported directory trees. Changes are applied while
 	// running, except the removal of the last one.
 	Shares []Share `yaml:"shares" json:"shares" jsonschema:"required,minItems=1,maxItems=1024"`
+
+	// File identifies the file that Load has read, as FileHash does. It is no
+	// key, and empty for a configuration that comes from somewhere else.
+	File string `yaml:"-" json:"-"`
 }
 
 // Cache configures the journal and the local read cache.
@@ -109,6 +113,13 @@ type Metadata struct {
 	// OwnerLease is how long another server waits for one that has vanished
 	// before it takes over the PostgreSQL database. 2s to 10m; default 15s.
 	OwnerLease Duration `yaml:"owner_lease,omitempty" json:"owner_lease,omitempty"`
+	// ExpectedInstance names the filesystem that must be in the stores: 32
+	// hexadecimal digits, which /readyz?format=json of a running server shows as
+	// "instance". A start that finds another one, or an empty metadata store,
+	// cache or content store, ends with exit code 2 and makes nothing: a volume,
+	// a bucket or a database that was lost or is not mounted is then no new
+	// filesystem. Default: any, and a new one in empty stores. Not used by memory.
+	ExpectedInstance string `yaml:"expected_instance,omitempty" json:"expected_instance,omitempty"`
 }
 
 // ContentType names a content store.

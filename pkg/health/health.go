@@ -12,6 +12,15 @@ type Report struct {
 	Phase Phase `json:"phase"`
 	// Version of the server.
 	Version string `json:"version,omitempty"`
+	// Instance names the filesystem that is served: 32 hexadecimal digits, the
+	// same at every start over the same stores. Empty until they are open.
+	Instance string `json:"instance,omitempty"`
+	// ConfigHash is config.FileHash of the configuration file that is in effect
+	// as a whole, and stays that of the last such one while a later file is not.
+	// Empty until the server serves, and if it was started without a file.
+	ConfigHash string `json:"config_hash,omitempty"`
+	// ConfigFault says in one line why a later file is not in effect.
+	ConfigFault string `json:"config_fault,omitempty"`
 	// Checks of the parts, always all of them, in the order metadata, content.
 	Checks []Check `json:"checks"`
 	// Backup is the state of the metadata's backups, which is no part of Ready.

@@ -45,6 +45,9 @@ type Options struct {
 	// MinEpoch is the least that the epoch will be: for a database that takes
 	// the place of another store whose epochs were used.
 	MinEpoch uint64
+	// Existing refuses a database without our tables (fs.ErrNotExist), in
+	// which Open makes them otherwise.
+	Existing bool
 	// Logger may be nil: slog.Default().
 	Logger *slog.Logger
 	// Holder names this process to others, such as host/pid, which is the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -79,6 +80,11 @@ func (s *Store) takeOver(ctx context.Context, conn *pgx.Conn) (epoch int64, err 
 	switch {
 	case err != nil:
 		return 0, err
+	case v == 0 && s.options.Existing:
+		return 0, &fault.Error{
+			Store: store, Reason: fault.StoreEmpty, Lasting: true, Err: fs.ErrNotExist,
+			Message: fmt.Sprintf("database %q at %s holds no metadata of dittofs", s.where().database, s.where().host),
+		}
 	case v > len(s.options.steps):
 		return 0, s.newer(v)
 	case v == len(s.options.steps):

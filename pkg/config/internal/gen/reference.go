@@ -81,6 +81,9 @@ func rows(b *strings.Builder, c comments, section reflect.Value, prefix string) 
 	for i := range t.NumField() {
 		f, v := t.Field(i), section.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "-" {
+			continue
+		}
 		path := strings.TrimPrefix(prefix+"."+name, ".")
 		meaning := c[t.Name()+"."+f.Name]
 		if enum := enumOf(f.Tag.Get("jsonschema")); len(enum) > 1 {

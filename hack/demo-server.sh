@@ -44,7 +44,8 @@ kernel "mkdir /run/tmp/w; TMPDIR=/run/tmp/w /run/out/client write records & writ
 	until [ -e /run/out/restarted ]; do sleep 0.2; done
 	TMPDIR=/run/tmp/w /run/out/client wait -more 20 -timeout 120s
 	echo after the restart >tree/after
-	diff -r $tree tree | grep -v '^Only in tree: after$' && exit 1
+	diff -r $tree tree >/run/tmp/differences || [ \$? = 1 ]
+	[ \"\$(cat /run/tmp/differences)\" = 'Only in tree: after' ] || { cat /run/tmp/differences; exit 1; }
 	kill \$writer; wait \$writer" >"$dir/guest.log" 2>&1 &
 guest=$!
 reached() { [ -e "$dir/$1" ] || [ ! -e /proc/$guest ]; }

@@ -26,7 +26,10 @@ if [ -n "${CHECK:-}" ]; then
 	validated() { rendered >dist/config.yaml && go run ./cmd/dittofs config validate --config dist/config.yaml; }
 	check "the server accepts the rendered configuration" validated
 	check "kubectl explain knows the fields" k explain dittoserver.spec.shares
-	refused() { ! sed 's/^spec:.*/spec: {shares: [{name: a, path: relative}]}/' $SAMPLE | k apply -f -; }
+	refused() {
+		local said
+		! said=$(sed 's/^spec:.*/spec: {shares: [{name: a, path: relative}]}/' $SAMPLE | k apply -f - 2>&1) && grep 'must be absolute' <<<"$said"
+	}
 	check "a wrong resource is refused by the API server" refused
 	in_the_pod() { k exec "$pod" -- dittofs status | grep '^server .*, serving for '; }
 	check "kubectl exec: dittofs status asks the server" in_the_pod
@@ -86,7 +89,7 @@ step "The resource is deleted; its data stays"
 claims() { k get pvc -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.spec.storageClassName}{"\n"}{end}' | grep -v ' nfs-demo$'; }
 claims >dist/claims
 k delete dittoserver "$name" --timeout=60s
-no_pods() { [ -z "$(server_pod)" ]; }
+no_pods() { local pods; pods=$(server_pod) && [ -z "$pods" ]; }
 check "its pod is gone" wait_for 90 "the pod's end" no_pods
 same_claims() { claims | diff - dist/claims && cut -d' ' -f1 dist/claims; }
 check "its volumes are there" same_claims

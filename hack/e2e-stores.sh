@@ -33,7 +33,7 @@ tells() {
 }
 # scale NAME N: and waits until its pods are gone, or ready.
 scale() {
-	k scale deployment "$1" --replicas="$2" >/dev/null
+	k scale deployment "$1" --replicas="$2" >/dev/null || return
 	if [ "$2" = 0 ]; then k wait pod -l "app=$1" --for=delete --timeout=60s >/dev/null; else k rollout status "deployment/$1" --timeout=120s >/dev/null; fi
 }
 
@@ -44,7 +44,7 @@ k apply -f "$file"
 [ -z "$database" ] || check "it misses the database's Secret" tells DatabaseReady False SecretNotFound
 [ -z "$bucket" ] || check "it misses its credentials" tells StorageReady False SecretNotFound
 pod_is_there() { [ -n "$(server_pod)" ]; }
-no_pod() { ! pod_is_there; }
+no_pod() { local pod; pod=$(server_pod) && [ -z "$pod" ]; }
 check "no pod is made that could not start" no_pod
 
 step "The Secrets, as CloudNativePG and a person write them; S3 without the bucket; PostgreSQL has no pod yet"
@@ -105,7 +105,11 @@ if [ -n "$backups" ]; then
 fi
 # backed_up: what was in a backup is in it, whatever became of the server.
 backed_up() { says BackupCurrent True OnSchedule && [ "$(point)" = "$first" ] && point; }
-no_secret() { ! k get configmap,statefulset,pod -l app.kubernetes.io/name=dittofs -o yaml | grep not-for-the-config-map; }
+no_secret() {
+	local objects
+	objects=$(k get configmap,statefulset,pod -l app.kubernetes.io/name=dittofs -o yaml) || return
+	grep -q '^  kind: Pod$' <<<"$objects" && ! grep not-for-the-config-map <<<"$objects"
+}
 check "no Secret's value is in the objects that were made" no_secret
 
 step "Two pods on $NODE mount it by the kernel, and write and read"
@@ -125,7 +129,10 @@ check "the tree is the same" same_tree
 [ -z "$backups" ] || check "the recovery point is the same" wait_for 30 "the server's word" backed_up
 
 # outage NAME CONDITION: a store goes, the condition tells, what cannot be kept is not acknowledged, the store comes, all goes on.
-stalls() { ! client writer wait -more 2 -timeout 10s; } # one may have been on its way
+stalls() { # one may have been on its way
+	local said
+	! said=$(client writer wait -more 2 -timeout 10s 2>&1) && grep "were wanted within" <<<"$said"
+}
 outage() {
 	step "$1 is taken away, and given back"
 	check "it goes" scale "$1" 0

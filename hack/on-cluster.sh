@@ -77,7 +77,7 @@ cluster_with_operator() {
 	step "The operator, as a pod"
 	look_at kubectl -n dittofs-system describe pods
 	make -C k8s/dittofs-operator deploy IMG="$IMAGES/dittofs-operator:$VERSION" SERVER_IMG="$IMAGES/dittofs:$VERSION" KUBECTL="$(command -v kubectl)" |
-		grep -v 'serverside-applied\|^sed\|ing directory' || :
+		{ grep -v 'serverside-applied\|^sed\|ing directory' || :; }
 	check "the operator is available" kubectl -n dittofs-system wait deployment/dittofs-operator --for=condition=Available --timeout=60s
 	look_at what_there_is
 	kubectl delete namespace "$NAMESPACE" --ignore-not-found --timeout=120s # of a run with KEEP=1

@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/pkg/config"
+	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
 // limit bounds every wait; reaching it is a failure.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // serving is a running server process.
 type serving struct {
@@ -67,6 +68,30 @@ func (s *serving) waitLog(words ...string) string {
 			}
 		case <-deadline:
 			s.t.Fatalf("no line with %q; there were\n%s", words, strings.Join(before, "\n"))
+		}
+	}
+}
+
+// waitServing returns the address of NFS.
+func (s *serving) waitServing() string {
+	s.t.Helper()
+	line := s.waitLog("msg=serving")
+	_, rest, _ := strings.Cut(line, "nfs=")
+	addr, _, _ := strings.Cut(rest, " ")
+	return addr
+}
+
+// wantShares checks which of the paths can be mounted.
+func wantShares(t *testing.T, addr string, want map[string]bool) {
+	t.Helper()
+	c, err := nfsclient.Dial(addr, nfsclient.Options{Timeout: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for path, there := range want {
+		if _, err := c.Mount(path); (err == nil) != there {
+			t.Errorf("mount of %s: %v, want it to succeed: %v", path, err, there)
 		}
 	}
 }
@@ -160,7 +185,7 @@ func TestSecondSignalEndsTheProcessThoughTheStopGoesOn(t *testing.T) {
 func TestChangedFileIsAppliedWhileServing(t *testing.T) {
 	file, text := memoryConfig(t, "")
 	s := startServe(t, file)
-	s.waitLog("msg=serving")
+	addr := s.waitServing()
 
 	replacement := file + ".new"
 	write(t, replacement, text+"shares: [{name: a}, {name: b}]\nlogging: {format: json}\n")
@@ -169,12 +194,15 @@ func TestChangedFileIsAppliedWhileServing(t *testing.T) {
 	}
 	s.waitLog("configuration read", "file changed")
 	s.waitLog(`"msg":"configuration applied"`, "shares[b]")
+	wantShares(t, addr, map[string]bool{"/a": true, "/b": true})
 
 	write(t, file, text+"shares: [{name: a, squsah: all}]\n") // in place
 	s.waitLog("configuration not used", "did you mean shares[0].squash?")
+	wantShares(t, addr, map[string]bool{"/a": true, "/b": true})
 
 	write(t, file, text+"shares: [{name: a}]\nshutdown_timeout: 10s\n")
 	s.waitLog("configuration applied", "shares[b]")
+	wantShares(t, addr, map[string]bool{"/a": true, "/b": false})
 
 	s.signal(syscall.SIGTERM)
 	if code := s.exitCode(); code != 0 {
@@ -206,17 +234,27 @@ func TestConfigMapSwapIsAppliedWhileServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServe(t, file)
-	s.waitLog("msg=serving")
+	addr := s.waitServing()
 	publish("..2026_2", text+"shares: [{name: a}, {name: fromconfigmap}]\n")
 	s.waitLog("configuration applied", "shares[fromconfigmap]")
+	wantShares(t, addr, map[string]bool{"/a": true, "/fromconfigmap": true})
 }
 
-func TestSIGHUPReadsTheFileAgain(t *testing.T) {
-	file, _ := memoryConfig(t, "")
+// TestSIGHUPAppliesAChangeThatNobodyNoticed writes the file by another name of it: the directory that is watched tells nothing.
+func TestSIGHUPAppliesAChangeThatNobodyNoticed(t *testing.T) {
+	file, text := memoryConfig(t, "")
+	other := filepath.Join(t.TempDir(), "other-name")
+	if err := os.Link(file, other); err != nil {
+		t.Fatal(err)
+	}
 	s := startServe(t, file, "DITTOFS_LOGGING_LEVEL=info")
-	s.waitLog("msg=serving")
+	addr := s.waitServing()
+	write(t, other, text+"shares: [{name: a}, {name: b}]\n")
+	wantShares(t, addr, map[string]bool{"/a": true, "/b": false})
 	s.signal(syscall.SIGHUP)
 	s.waitLog("configuration read", "SIGHUP")
+	s.waitLog("configuration applied", "shares[b]")
+	wantShares(t, addr, map[string]bool{"/a": true, "/b": true})
 }
 
 func TestPortInUseIsAFaultOfTheConfiguration(t *testing.T) {

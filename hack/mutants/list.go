@@ -456,6 +456,30 @@ var mutants = []mutant{
 		pkg: "./internal/sunrpc", run: "TestCallsAreServedBehindOneThatTakesLong",
 	},
 	{
+		name: "stop-waits-for-the-database", file: "internal/server/server.go",
+		old: "const abortAfter = 2 * time.Second",
+		new: "const abortAfter = 20 * time.Second",
+		pkg: "./internal/server", run: "TestAServerStopsInTimeWhileItsDatabaseIsAway",
+	},
+	{
+		name: "reload-changes-nothing", file: "internal/server/server.go",
+		old: "err = s.exports.Replace(next.Shares, ids)",
+		new: "_ = ids",
+		pkg: "./cmd/dittofs", run: "TestChangedFileIsAppliedWhileServing|TestSIGHUPAppliesAChangeThatNobodyNoticed",
+	},
+	{
+		name: "hangup-reads-and-applies-nothing", file: "cmd/dittofs/reload.go",
+		old: "\tselect {\n\tcase r.next <- loaded:",
+		new: "\tif reason == \"SIGHUP\" {\n\t\treturn\n\t}\n\tselect {\n\tcase r.next <- loaded:",
+		pkg: "./cmd/dittofs", run: "TestSIGHUPAppliesAChangeThatNobodyNoticed",
+	},
+	{
+		name: "fault-of-metadata-without-text", file: "internal/vfs/check.go",
+		old: "c.report(Fault{Kind: kind, Inode: ino, What: fmt.Sprintf(format, args...), fix: fix})",
+		new: "_ = fmt.Sprintf(format, args...)\n\tc.report(Fault{Kind: kind, Inode: ino, fix: fix})",
+		pkg: "./internal/crashtest", run: "FuzzDamagedMetadata",
+	},
+	{
 		name: "pebble-damage-is-the-end", file: "internal/meta/pebble/pebble.go",
 		old: "err = checkLogs(fs, path)",
 		new: "err = nil",

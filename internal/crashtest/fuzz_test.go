@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/data"
@@ -33,13 +34,21 @@ func FuzzDamagedMetadata(f *testing.F) {
 			return
 		}
 		defer i.abort()
-		var texts []string // that each fault has one
-		err = vfs.Check(background, i.log, func(f vfs.Fault) { texts = append(texts, f.String()) })
-		_, examined := data.Examine(background, data.Examination{Index: i.log, Report: func(f data.Fault) { texts = append(texts, f.String()) }})
+		faults := 0
+		report := func(kind, what, text string) {
+			faults++
+			if kind == "" || what == "" || !strings.Contains(text, what) {
+				t.Errorf("a fault of kind %q says %q", kind, text)
+			}
+		}
+		err = vfs.Check(background, i.log, func(f vfs.Fault) { report(f.Kind, f.What, f.String()) })
+		_, examined := data.Examine(background, data.Examination{Index: i.log, Report: func(f data.Fault) { report(f.Kind, f.What, f.String()) }})
 		if err := errors.Join(err, examined); err != nil {
 			t.Errorf("check: %v", err)
 		}
-		useDamaged(t, i)
+		if failed := useDamaged(t, i); failed != "" && faults == 0 {
+			t.Errorf("%s fails with EIO, and the check of key %q found nothing", failed, key)
+		}
 	})
 }
 
@@ -91,13 +100,16 @@ func damageValue(d *crashdisk.Disk, key []byte, where int, put []byte, cut bool)
 	return errors.Join(log.Apply(b), log.Close())
 }
 
-// useDamaged does what clients do.
-func useDamaged(t *testing.T, i *instance) {
+// useDamaged does what clients do. It returns what failed with EIO first, if anything did.
+func useDamaged(t *testing.T, i *instance) (failed string) {
 	t.Helper()
 	expectErrno := func(what string, err error) {
 		var no vfs.Errno
 		if err != nil && !errors.As(err, &no) {
 			t.Errorf("%s: %v", what, err)
+		}
+		if no == vfs.EIO && failed == "" {
+			failed = what
 		}
 	}
 	var visit func(dir vfs.ID, depth int)
@@ -137,4 +149,5 @@ func useDamaged(t *testing.T, i *instance) {
 		}
 	}
 	visit(i.top, 3)
+	return failed
 }

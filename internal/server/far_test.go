@@ -313,19 +313,32 @@ func TestAServerStopsInTimeWhileItsDatabaseIsAway(t *testing.T) {
 	if err := db.StopImmediately(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { _, _ = r.dial(t).Mkdir(root, "during", nfsclient.SetAttr{}) }()
-	time.Sleep(100 * time.Millisecond)
+	made := make(chan error, 1)
+	go func() {
+		_, err := c.Mkdir(root, "during", nfsclient.SetAttr{})
+		made <- err
+	}()
+	eventually(t, "the MKDIR waits for the database", func() bool {
+		_, body := r.get(t, "/metrics")
+		return strings.Contains(body, "dittofs_metadata_waiting 1\n")
+	})
 	began := time.Now()
 	cancel()
+	// Right is shutdown_timeout and abortAfter, 3 s. The rest is for a busy machine.
 	select {
 	case err := <-ended:
 		if err == nil {
 			t.Error("it says that everything was committed")
 		}
+		if took := time.Since(began); took < time.Duration(f.ShutdownTimeout) || took > 15*time.Second {
+			t.Errorf("stopped after %v, with a shutdown_timeout of %v", took, time.Duration(f.ShutdownTimeout))
+		}
 	case <-time.After(time.Minute):
 		t.Fatal("it does not stop")
 	}
-	t.Logf("stopped after %v", time.Since(began))
+	if err := <-made; err == nil {
+		t.Error("MKDIR was acknowledged without the database")
+	}
 }
 
 func TestAStoreThatRefusesTheServerEndsTheStartAndIsNamed(t *testing.T) {

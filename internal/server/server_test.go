@@ -269,12 +269,12 @@ func TestReloadAddsAShareAndChangesItsClients(t *testing.T) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("within 10 s it did not come true that %s", what)
+	t.Fatalf("within a minute it did not come true that %s", what)
 }
 
 func TestFaultsOfTheConfigurationNameTheirKey(t *testing.T) {

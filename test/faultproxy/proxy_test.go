@@ -120,32 +120,52 @@ func TestATruncatedBodyHasItsHalf(t *testing.T) {
 
 func TestSilentFaultsEndWithTheClientOrTheProxy(t *testing.T) {
 	for kind, reaches := range map[Kind]int64{Hang: 0, LostAnswer: 1} {
-		target, calls := backend(t)
-		p := Start(t, target)
-		p.Set(Rule{Kind: kind})
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.URL(), bytes.NewReader(make([]byte, 1<<20)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: %v", kind, err)
-		}
-		done := make(chan error)
-		go func() {
-			_, _, err := post(t, p.URL(), "x")
-			done <- err
-		}()
-		for p.Faults()[kind] < 2 {
-			time.Sleep(time.Millisecond)
-		}
-		p.Down()
-		if err := <-done; err == nil {
-			t.Errorf("%s: an answer came", kind)
-		}
-		if n := calls.Load(); n < reaches || reaches == 0 && n > 0 {
-			t.Errorf("%s: the backend got %d requests", kind, n)
+		t.Run(string(kind), func(t *testing.T) {
+			target, calls := backend(t)
+			p := Start(t, target)
+			p.Set(Rule{Kind: kind})
+			silent := func(n int64) func() bool {
+				return func() bool { return p.Faults()[kind] == n && calls.Load() == n*reaches }
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.URL(), bytes.NewReader(make([]byte, 1<<20)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() {
+				_, err := http.DefaultClient.Do(req)
+				done <- err
+			}()
+			eventually(t, "the first request meets the fault", silent(1))
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("the client gave up and got %v", err)
+			}
+			go func() {
+				_, _, err := post(t, p.URL(), "x")
+				done <- err
+			}()
+			eventually(t, "the second request meets the fault", silent(2))
+			p.Down()
+			select {
+			case err := <-done:
+				if err == nil {
+					t.Error("an answer came")
+				}
+			case <-time.After(time.Minute):
+				t.Error("the request goes on though the proxy is down")
+			}
+		})
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("within a minute it did not come true that %s", what)
 		}
 	}
 }

@@ -55,8 +55,8 @@ type FileSystem interface {
 
 	// ReadDir calls emit for the entries after cookie, in the order of their
 	// cookies, until emit returns false. eof is true if none is left. With
-	// attrs each entry carries its inode's attributes. It begins with "." and
-	// ".." (cookies 1 and 2).
+	// attrs each entry carries its inode's attributes, if the credential may
+	// search the directory. It begins with "." and ".." (cookies 1 and 2).
 	ReadDir(req *Request, dir ID, cookie uint64, attrs bool, emit func(DirEntry) bool) (eof bool, dirAttr Attr, err error)
 
 	StatFS(req *Request, id ID) (StatFS, Attr, error)

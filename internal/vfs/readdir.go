@@ -16,10 +16,11 @@ func (fs *FS) ReadDir(req *Request, dir ID, cookie uint64, attrs bool, emit func
 		return false, Attr{}, err
 	}
 	defer fs.nodes.put(d)
-	attr, err := fs.checkList(req, d, cookie)
+	attr, searchable, err := fs.checkList(req, d, cookie)
 	if err != nil {
 		return false, attr, err
 	}
+	attrs = attrs && searchable
 	if cookie < firstCookie-1 {
 		more, err := fs.listDots(req.Context, &attr, cookie, attrs, emit)
 		if err != nil || !more {
@@ -47,20 +48,22 @@ func (fs *FS) ReadDir(req *Request, dir ID, cookie uint64, attrs bool, emit func
 	}
 }
 
-func (fs *FS) checkList(req *Request, d *node, cookie uint64) (Attr, error) {
+// checkList also tells whether names may be looked up: else nothing but the
+// names is told, as LOOKUP refuses the rest.
+func (fs *FS) checkList(req *Request, d *node, cookie uint64) (attr Attr, searchable bool, err error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	switch {
 	case d.removed:
-		return Attr{}, ESTALE
+		return Attr{}, false, ESTALE
 	case d.rec.typ != TypeDirectory:
-		return d.attr(), ENOTDIR
+		return d.attr(), false, ENOTDIR
 	case !d.rec.allowed(&req.Cred, permRead):
-		return d.attr(), EACCES
+		return d.attr(), false, EACCES
 	case cookie >= firstCookie && cookie >= d.rec.nextCookie:
-		return d.attr(), EBADCOOKIE
+		return d.attr(), false, EBADCOOKIE
 	}
-	return d.attr(), nil
+	return d.attr(), d.rec.allowed(&req.Cred, permExec), nil
 }
 
 // listDots emits "." and ".."; more is false when emit wants no more.

@@ -128,7 +128,7 @@ type DirEntry struct {
 	Cookie uint64
 	ID     ID
 	Type   FileType
-	Attr   *Attr // if asked for and still there
+	Attr   *Attr // if asked for, allowed and still there
 }
 
 // Stability of a WRITE (RFC 1813 section 3.3.7).

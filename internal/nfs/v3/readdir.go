@@ -118,7 +118,7 @@ func (l *listing) add(e vfs.DirEntry) bool {
 }
 
 // addPlus appends name_attributes and name_handle: neither for an entry whose
-// inode went away meanwhile.
+// inode went away meanwhile, or which the caller could not look up.
 func (l *listing) addPlus(e *vfs.DirEntry) {
 	if e.Attr == nil {
 		l.out.Bool(false)

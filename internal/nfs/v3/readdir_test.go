@@ -149,3 +149,25 @@ func TestListingOfWhatCannotBeListed(t *testing.T) {
 		}
 	})
 }
+
+func TestListingGivesNoHandleOfWhatCannotBeLookedUp(t *testing.T) {
+	onAllStores(t, func(e *env) {
+		n, err := e.c.Mkdir(e.root, "d", nfsclient.SetAttr{Mode: nfsclient.Ptr[uint32](0744)})
+		e.want(err, 0, "MKDIR")
+		_, err = e.c.Create(n.Handle, "f", nfsclient.Guarded, nfsclient.SetAttr{Mode: nfsclient.Ptr[uint32](0644)}, nil)
+		e.want(err, 0, "CREATE")
+		other := e.srv.Dial(nfsclient.Options{UID: 1000, GID: 1000})
+		_, err = other.Lookup(n.Handle, "f")
+		e.want(err, nfsclient.ErrAcces, "LOOKUP without search permission")
+		l, err := other.ReadDirPlus(n.Handle, 0, 0, 4096, 4096)
+		e.want(err, 0, "READDIRPLUS without search permission")
+		for _, x := range l.Entries {
+			if x.Attr != nil || x.Handle != nil || x.FileID == 0 {
+				e.Errorf("READDIRPLUS without search permission: %+v", x)
+			}
+		}
+		if len(l.Entries) != 3 || !l.EOF {
+			e.Errorf("READDIRPLUS without search permission: %d entries, eof %v", len(l.Entries), l.EOF)
+		}
+	})
+}

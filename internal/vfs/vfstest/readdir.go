@@ -109,6 +109,24 @@ var readdirTests = []behaviour{
 			e.Fatalf("a new entry after the restart: %+v", all)
 		}
 	}},
+	{"WithoutSearchPermissionNamesComeWithoutAttributes", func(e *env) {
+		d := e.mkdir(super, e.top, "d", 0o744)
+		secret := e.create(super, d, "secret", 0o644)
+		for who, want := range map[*vfs.Request]bool{super: true, carol: false} {
+			n := 0
+			_, _, err := e.FS.ReadDir(who, d, 0, true, func(entry vfs.DirEntry) bool {
+				n++
+				if (entry.Attr != nil) != want || entry.Name == "secret" && (entry.ID.Inode != secret.Inode || entry.ID.Generation != 0 && !want) {
+					e.Errorf("user %d is told %+v of %q; attributes and identity: want %v", who.Cred.UID, entry.Attr, entry.Name, want)
+				}
+				return true
+			})
+			e.ok(err, "readdir")
+			if n != 3 {
+				e.Errorf("user %d is told %d names, want 3", who.Cred.UID, n)
+			}
+		}
+	}},
 	{"EntriesCarryTheAttributesOfTheirFiles", func(e *env) {
 		for i := range 200 {
 			f := e.create(super, e.top, fmt.Sprint("f", i), 0o600|uint32(i%8))

@@ -8,11 +8,16 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/pkg/config"
 )
+
+// Anonymous is the credential of a caller that brings none. A share makes its
+// anonymous identity of it.
+var Anonymous = vfs.Cred{UID: vfs.NoID, GID: vfs.NoID}
 
 // Share is one exported tree, resolved from the configuration.
 type Share struct {
@@ -139,39 +144,43 @@ func (s *Share) Authorize(ctx context.Context, addr netip.Addr, cred vfs.Cred) (
 	return vfs.Request{}, vfs.EACCES
 }
 
+// squashed is who the caller is on this share. Ids that name nobody become
+// anonymous whatever is squashed; group 0 of an ordinary user is squashed as
+// user 0 is: else anyone could claim the root group's rights.
 func (s *Share) squashed(c vfs.Cred) vfs.Cred {
+	if c.UID == vfs.NoID {
+		c.UID = s.anon.UID
+	}
 	switch {
 	case s.squash == config.SquashAll:
 		return s.anon
 	case s.squash != config.SquashNone && c.UID == 0:
 		return s.anon
-	case s.squash != config.SquashNone && (c.GID == 0 || hasZero(c.Groups)):
-		return s.withoutRootGroup(c)
+	}
+	c.GID = s.group(c.GID)
+	for i, g := range c.Groups {
+		if s.group(g) != g {
+			c.Groups = s.groups(c.Groups, i)
+			break
+		}
 	}
 	return c
 }
 
-// withoutRootGroup maps group 0 of an ordinary user as root squash maps user
-// 0: else anyone could claim the root group's rights.
-func (s *Share) withoutRootGroup(c vfs.Cred) vfs.Cred {
-	out := vfs.Cred{UID: c.UID, GID: c.GID, Groups: make([]uint32, len(c.Groups))}
-	if out.GID == 0 {
-		out.GID = s.anon.GID
+// group is the group that a caller's group is on this share.
+func (s *Share) group(g uint32) uint32 {
+	if g == vfs.NoID || g == 0 && s.squash != config.SquashNone {
+		return s.anon.GID
 	}
-	for i, g := range c.Groups {
-		if g == 0 {
-			g = s.anon.GID
-		}
-		out.Groups[i] = g
-	}
-	return out
+	return g
 }
 
-func hasZero(gs []uint32) bool {
-	for _, g := range gs {
-		if g == 0 {
-			return true
-		}
+// groups is a copy of gs with group applied from an index on: the caller's own
+// are not changed.
+func (s *Share) groups(gs []uint32, from int) []uint32 {
+	out := slices.Clone(gs)
+	for i := from; i < len(out); i++ {
+		out[i] = s.group(out[i])
 	}
-	return false
+	return out
 }

@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -29,6 +30,7 @@ func TestSquashDecidesWhoACallerIs(t *testing.T) {
 	user := vfs.Cred{UID: 1000, GID: 100, Groups: []uint32{101}}
 	pretender := vfs.Cred{UID: 1000, GID: 0, Groups: []uint32{101, 0}}
 	nobody := vfs.Cred{UID: 1234, GID: 5678}
+	const none = math.MaxUint32
 	for _, c := range []struct {
 		squash   config.Squash
 		who      string
@@ -41,6 +43,12 @@ func TestSquashDecidesWhoACallerIs(t *testing.T) {
 		{config.SquashAll, "a user", user, nobody},
 		{config.SquashNone, "root", root, root},
 		{config.SquashNone, "a user that claims group 0", pretender, pretender},
+		{config.SquashRoot, "a user with id -1", vfs.Cred{UID: none, GID: none, Groups: []uint32{7, none}}, vfs.Cred{UID: 1234, GID: 5678, Groups: []uint32{7, 5678}}},
+		{config.SquashNone, "a user with id -1", vfs.Cred{UID: none, GID: 100}, vfs.Cred{UID: 1234, GID: 100}},
+		{config.SquashNone, "root with group -1", vfs.Cred{GID: none, Groups: []uint32{0, none}}, vfs.Cred{GID: 5678, Groups: []uint32{0, 5678}}},
+		{config.SquashRoot, "root with group -1", vfs.Cred{GID: none}, nobody},
+		{config.SquashAll, "a user with id -1", vfs.Cred{UID: none, GID: none}, nobody},
+		{config.SquashNone, "a caller without a credential", Anonymous, nobody},
 	} {
 		given := append([]uint32(nil), c.in.Groups...)
 		share := table(t, config.Share{Name: "a", Path: "/a", Squash: c.squash, Anonymous: anonymous})

@@ -67,7 +67,7 @@ func (fs *FS) Readlink(req *Request, id ID) (string, Attr, error) {
 	case n.rec.typ != TypeSymlink:
 		return "", n.attr(), EINVAL
 	}
-	return n.rec.target, n.attr(), nil
+	return n.rec.readlink(), n.attr(), nil
 }
 
 // Lookup finds name in dir.

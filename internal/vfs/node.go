@@ -42,8 +42,11 @@ func (r *record) attr(ino uint64) Attr {
 		Size: r.size, Used: r.used, Device: r.device, Parent: r.parent,
 		Atime: r.atime, Mtime: r.mtime, Ctime: r.ctime, Change: r.change,
 	}
-	if r.typ == TypeDirectory {
+	switch r.typ {
+	case TypeDirectory:
 		a.Size, a.Used = dirSize, dirSize
+	case TypeSymlink:
+		a.Size = uint64(len(r.readlink()))
 	}
 	return a
 }

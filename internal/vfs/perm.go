@@ -88,6 +88,9 @@ func (r *record) clearPrivilege() {
 
 // checkSet checks that c may make the changes of set to r.
 func (r *record) checkSet(c *Cred, set *SetAttr) error {
+	if set.UID != nil && *set.UID == NoID || set.GID != nil && *set.GID == NoID {
+		return EINVAL
+	}
 	if set.Mode != nil && !r.isOwner(c) {
 		return EPERM
 	}

@@ -83,6 +83,9 @@ type record struct {
 const (
 	recordVersion = 1
 	recordFixed   = 1 + 1 + 2 + 5*4 + 2*8 + 2*4 + 3*8 + 3*12 + 8 + 1 + 8
+	// maxTarget is the longest target that a record holds: servers before this
+	// one took a byte more than MaxPath.
+	maxTarget = MaxPath + 1
 )
 
 // encode renders the record. size and used are given apart: while data is
@@ -118,7 +121,7 @@ func (r *record) encode(size, used uint64) []byte {
 }
 
 func decodeRecord(b []byte) (record, error) {
-	if len(b) < recordFixed || b[0] != recordVersion || len(b) > recordFixed+MaxPath {
+	if len(b) < recordFixed || b[0] != recordVersion || len(b) > recordFixed+maxTarget {
 		return record{}, fmt.Errorf("inode record of %d bytes is damaged or of an unknown version", len(b))
 	}
 	c := cursor{b[1:]}
@@ -133,11 +136,23 @@ func decodeRecord(b []byte) (record, error) {
 	r.exclusive = c.u8() != 0
 	copy(r.verf[:], c.take(8))
 	r.target = string(c.b)
+	// Older servers stored ids that no client can show.
+	if r.uid == NoID {
+		r.uid = Nobody
+	}
+	if r.gid == NoID {
+		r.gid = Nobody
+	}
 	if r.typ < TypeRegular || r.typ > TypeSocket || r.mode > 0o7777 {
 		return record{}, fmt.Errorf("inode record has type %d and mode %o", r.typ, r.mode)
 	}
 	return r, nil
 }
+
+// readlink is the target of a symbolic link. Of one that is too long for clients,
+// which older servers took, it is what readlink(2) puts into the largest buffer
+// that clients have: the beginning.
+func (r *record) readlink() string { return r.target[:min(len(r.target), MaxPath)] }
 
 // cursor reads fixed-size fields; the caller has checked the length.
 type cursor struct{ b []byte }

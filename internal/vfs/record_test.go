@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -18,6 +19,20 @@ func FuzzDecodeRecord(f *testing.F) {
 			t.Fatalf("%+v came back as %+v (%v)", r, again, err)
 		}
 	})
+}
+
+func TestWhatOlderServersStoredIsShownAsClientsCanTakeIt(t *testing.T) {
+	stored := record{typ: TypeSymlink, mode: 0o777, uid: NoID, gid: NoID, size: 4096, target: strings.Repeat("p", 4096)}
+	r, err := decodeRecord(stored.encode(stored.size, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := r.attr(1); a.UID != 65534 || a.GID != 65534 || a.Size != 4095 {
+		t.Errorf("a link of 4096 bytes that user -1 made is %+v", a)
+	}
+	if got := r.readlink(); got != stored.target[:4095] {
+		t.Errorf("its target has %d bytes, want 4095", len(got))
+	}
 }
 
 func FuzzDecodeDirectoryEntries(f *testing.F) {

@@ -22,11 +22,18 @@ const (
 // Limits of the filesystem, as PATHCONF and FSINFO report them.
 const (
 	MaxName     = 255       // bytes in a name
-	MaxPath     = 4096      // bytes in a symbolic link's target
+	MaxPath     = 4095      // bytes in a symbolic link's target: PATH_MAX without the NUL
 	MaxLinks    = 1 << 20   // links to one inode
 	MaxFileSize = 1<<63 - 1 // bytes
 	MaxGroups   = 16        // supplementary groups of a credential (AUTH_SYS)
 )
+
+// NoID is no user and no group, (uid_t)-1: to chown(2) it means unchanged, and
+// Linux clients cannot show an inode that has it.
+const NoID = 1<<32 - 1
+
+// Nobody is the user and the group that inodes of NoID belong to.
+const Nobody = 65534
 
 // Time is nanosecond time since 1970; seconds before 1970 are negative.
 type Time struct {

@@ -71,7 +71,7 @@ shares:
     path: /deep/er
     clients: [{cidr: 10.1.2.3/8, access: ro}, {cidr: "fd00::/8"}]
     squash: all
-    anonymous: {uid: 99, gid: 4294967295}
+    anonymous: {uid: 99, gid: 4294967294}
     root: {uid: 1000, gid: 1001, mode: 01777}
     quota: {bytes: 100GiB, inodes: 1000000}
     read_only: true
@@ -96,7 +96,7 @@ shares:
 			Name: "a", Path: "/deep/er",
 			Clients:   []config.Client{{CIDR: "10.1.2.3/8", Access: config.AccessReadOnly}, {CIDR: "fd00::/8", Access: config.AccessReadWrite}},
 			Squash:    config.SquashAll,
-			Anonymous: config.Identity{UID: 99, GID: 4294967295},
+			Anonymous: config.Identity{UID: 99, GID: 4294967294},
 			Root:      config.Root{UID: 1000, GID: 1001, Mode: "01777"},
 			Quota:     config.Quota{Bytes: 100 << 30, Inodes: 1e6},
 			ReadOnly:  true,
@@ -183,6 +183,11 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"squash", share("squash: nobody"), `shares[0].squash: "nobody" is not one of root, all, none (line 4)`},
 		{"mode", share("root: {mode: 0888}"), `shares[0].root.mode: "0888" is not an octal mode (examples: "0755", "1777") (line 4)`},
 		{"mode too large", share("root: {mode: '17777'}"), `shares[0].root.mode: "17777" is not an octal mode (examples: "0755", "1777") (line 4)`},
+		{"user -1", share("anonymous: {uid: 4294967295}"), "shares[0].anonymous.uid: 4294967295 is no user or group (0 to 4294967294; 65534 is nobody) (line 4)"},
+		{"group -1", share("anonymous: {gid: 4294967295}"), "shares[0].anonymous.gid: 4294967295 is no user or group (0 to 4294967294; 65534 is nobody) (line 4)"},
+		{"owner -1", share("root: {uid: 4294967295}"), "shares[0].root.uid: 4294967295 is no user or group (0 to 4294967294; 65534 is nobody) (line 4)"},
+		{"owning group -1", share("root: {gid: 4294967295}"), "shares[0].root.gid: 4294967295 is no user or group (0 to 4294967294; 65534 is nobody) (line 4)"},
+		{"inodes beyond int64", share("quota: {inodes: 9223372036854775808}"), "shares[0].quota.inodes: 9223372036854775808 is more than 9223372036854775807 (line 4)"},
 		{"negative user", share("anonymous: {uid: -2}"), `shares[0].anonymous.uid: "-2" is not a whole number from 0 to 4294967295 (line 4)`},
 		{"user too large", share("anonymous: {uid: 4294967296}"), `shares[0].anonymous.uid: "4294967296" is not a whole number from 0 to 4294967295 (line 4)`},
 		{"number as text", share(`quota: {inodes: "5"}`), `shares[0].quota.inodes: "5" is not a whole number from 0 to 18446744073709551615 (line 4)`},

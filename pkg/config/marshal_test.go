@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -38,9 +39,9 @@ func anyShare(t *rapid.T, prefix string) config.Share {
 	s := config.Share{
 		Name:      prefix + name("name").Draw(t, "name"),
 		Squash:    rapid.SampledFrom([]config.Squash{"", "root", "all", "none"}).Draw(t, "squash"),
-		Anonymous: config.Identity{UID: rapid.Uint32().Draw(t, "uid"), GID: rapid.Uint32().Draw(t, "gid")},
-		Root:      config.Root{UID: rapid.Uint32().Draw(t, "root"), Mode: rapid.SampledFrom([]string{"", "0755", "777", "01777"}).Draw(t, "mode")},
-		Quota:     config.Quota{Bytes: anySize(t, 0), Inodes: rapid.Uint64().Draw(t, "inodes")},
+		Anonymous: config.Identity{UID: anyID.Draw(t, "uid"), GID: anyID.Draw(t, "gid")},
+		Root:      config.Root{UID: anyID.Draw(t, "root"), Mode: rapid.SampledFrom([]string{"", "0755", "777", "01777"}).Draw(t, "mode")},
+		Quota:     config.Quota{Bytes: anySize(t, 0), Inodes: rapid.Uint64Max(math.MaxInt64).Draw(t, "inodes")},
 		ReadOnly:  rapid.Bool().Draw(t, "read_only"),
 	}
 	if rapid.Bool().Draw(t, "own path") {
@@ -51,6 +52,9 @@ func anyShare(t *rapid.T, prefix string) config.Share {
 	}
 	return s
 }
+
+// anyID draws users and groups: -1 is none.
+var anyID = rapid.Uint32Max(math.MaxUint32 - 1)
 
 func anySize(t *rapid.T, least config.Size) config.Size {
 	unit := rapid.SampledFrom([]int64{1, 1000, 1 << 10, 1 << 20, 1 << 30, 1 << 40}).Draw(t, "unit")

@@ -270,7 +270,8 @@ type Share struct {
 	Clients []Client `yaml:"clients,omitempty" json:"clients,omitempty" jsonschema:"minItems=1,maxItems=1024"`
 	// Squash maps users: root (default), all or none.
 	Squash Squash `yaml:"squash" json:"squash" jsonschema:"enum=root,enum=all,enum=none"`
-	// Anonymous is the identity of squashed users. Default 65534:65534.
+	// Anonymous is the identity of squashed users, of those who bring no
+	// credential (AUTH_NONE), and of the ids -1. Default 65534:65534.
 	Anonymous Identity `yaml:"anonymous" json:"anonymous"`
 	// Root gives owner and mode of the share's top directory when it is first
 	// made; later changes are made by clients. Default 0:0 0755.
@@ -291,17 +292,17 @@ type Client struct {
 
 // Identity is a numeric user and group.
 type Identity struct {
-	// UID is the numeric user.
+	// UID is the numeric user: 0 to 4294967294.
 	UID uint32 `yaml:"uid" json:"uid"`
-	// GID is the numeric group.
+	// GID is the numeric group: 0 to 4294967294.
 	GID uint32 `yaml:"gid" json:"gid"`
 }
 
 // Root is owner and mode of a share's top directory.
 type Root struct {
-	// UID is the owner.
+	// UID is the owner: 0 to 4294967294.
 	UID uint32 `yaml:"uid" json:"uid"`
-	// GID is the group.
+	// GID is the group: 0 to 4294967294.
 	GID uint32 `yaml:"gid" json:"gid"`
 	// Mode is an octal string such as "0755" or "1777".
 	Mode string `yaml:"mode" json:"mode" jsonschema:"pattern=^[0-7]{3\\,5}$"`

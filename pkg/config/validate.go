@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"path"
@@ -238,10 +239,26 @@ func (k *checker) share(at string, s Share) {
 	if _, err := s.Root.FileMode(); err != nil {
 		k.fault(at+".root.mode", "%v", err)
 	}
+	for _, id := range []struct {
+		key   string
+		value uint32
+	}{
+		{".anonymous.uid", s.Anonymous.UID}, {".anonymous.gid", s.Anonymous.GID}, {".root.uid", s.Root.UID}, {".root.gid", s.Root.GID},
+	} {
+		if id.value == noID {
+			k.fault(at+id.key, "%d is no user or group (0 to %d; 65534 is nobody)", id.value, noID-1)
+		}
+	}
+	if s.Quota.Inodes > math.MaxInt64 {
+		k.fault(at+".quota.inodes", "%d is more than %d", s.Quota.Inodes, int64(math.MaxInt64))
+	}
 	if s.Quota.Bytes < 0 {
 		k.fault(at+".quota.bytes", "%s is negative", s.Quota.Bytes)
 	}
 }
+
+// noID is (uid_t)-1, which names nobody.
+const noID = 1<<32 - 1
 
 // MaxSharePath bounds a share's path, in bytes (RFC 1813, MNTPATHLEN).
 const MaxSharePath = 1024

@@ -36,9 +36,6 @@ const (
 	mnt3ErrServerFault = 10006
 )
 
-// nobody is who a client without a credential (AUTH_NONE) is.
-const nobody = 65534
-
 // Config are the parts that the service is made of. All but Mounts are required.
 type Config struct {
 	FS      vfs.FileSystem
@@ -47,6 +44,10 @@ type Config struct {
 	Logger  *slog.Logger
 	Mounts  *Mounts // who mounted what is kept here; default: a list of its own
 }
+
+// flavors are the credentials that calls may bring. A client without a wish
+// takes the first that it knows.
+var flavors = [...]uint32{sunrpc.AuthSys, sunrpc.AuthNone}
 
 type service struct{ Config }
 
@@ -105,13 +106,18 @@ func (s *service) mnt(c *sunrpc.Call) sunrpc.AcceptStat {
 	s.Mounts.add(c.Remote.Addr().String(), dir)
 	c.Reply.Uint32(mnt3OK)
 	c.Reply.Opaque(s.Handles.Append(nil, id))
-	c.Reply.Uint32(1)
-	c.Reply.Uint32(sunrpc.AuthSys)
+	c.Reply.Uint32(uint32(len(flavors)))
+	for _, flavor := range flavors {
+		c.Reply.Uint32(flavor)
+	}
 	return sunrpc.Success
 }
 
 // resolve finds the directory that a client wants to mount: a share's path, or
-// one below it, which is looked up with the client's own rights.
+// one below it. The share's rules decide whether the client may; the way there
+// is walked as the superuser, as mountd does it, because a client under root
+// squash could not mount a user's private directory for that user. What it
+// learns is whether there is a directory; the handle is no permission.
 func (s *service) resolve(c *sunrpc.Call, dir string) (vfs.ID, error) {
 	if !strings.HasPrefix(dir, "/") || strings.IndexByte(dir, 0) >= 0 {
 		return vfs.ID{}, vfs.EINVAL
@@ -122,12 +128,13 @@ func (s *service) resolve(c *sunrpc.Call, dir string) (vfs.ID, error) {
 	}
 	cred := vfs.Cred{UID: c.Cred.UID, GID: c.Cred.GID, Groups: c.Cred.Groups()}
 	if c.Cred.Flavor == sunrpc.AuthNone {
-		cred = vfs.Cred{UID: nobody, GID: nobody}
+		cred = export.Anonymous
 	}
 	req, err := share.Authorize(c.Context, c.Remote.Addr(), cred)
 	if err != nil {
 		return vfs.ID{}, err
 	}
+	req.Cred = vfs.Cred{}
 	id, err := s.FS.Root(share.ID)
 	for name := range strings.SplitSeq(below, "/") {
 		if err != nil || name == "" {
@@ -138,8 +145,8 @@ func (s *service) resolve(c *sunrpc.Call, dir string) (vfs.ID, error) {
 	return id, err
 }
 
-// step looks up one directory of a path. Symbolic links are not followed:
-// where they lead is the client's business.
+// step looks up one directory of a path. Symbolic links are not followed: where
+// they lead is the client's business, and could be outside of the share.
 func (s *service) step(req *vfs.Request, dir vfs.ID, name string) (vfs.ID, error) {
 	child, _, err := s.FS.Lookup(req, dir, name)
 	if err == nil && child.Type != vfs.TypeDirectory {

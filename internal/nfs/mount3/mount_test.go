@@ -33,8 +33,8 @@ func TestMountGivesTheHandleOfAShareOrOfADirectoryBelow(t *testing.T) {
 	user := srv.Dial(nfsclient.Options{UID: 1000, GID: 1000})
 	root, flavors, err := c.MountFlavors("/export")
 	wantStatus(t, err, 0, "MNT /export")
-	if !slices.Equal(flavors, []uint32{1}) {
-		t.Errorf("flavors %v, want AUTH_SYS", flavors)
+	if !slices.Equal(flavors, []uint32{1, 0}) {
+		t.Errorf("flavors %v, want AUTH_SYS, AUTH_NONE", flavors)
 	}
 	mkdir := func(dir nfsclient.Handle, name string, mode uint32) nfsclient.Handle {
 		n, err := c.Mkdir(dir, name, nfsclient.SetAttr{Mode: &mode})
@@ -51,6 +51,9 @@ func TestMountGivesTheHandleOfAShareOrOfADirectoryBelow(t *testing.T) {
 	if _, err := c.Symlink(root, "link", "a", nfsclient.SetAttr{}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.Symlink(private, "link", "deep", nfsclient.SetAttr{}); err != nil {
+		t.Fatal(err)
+	}
 	inner, err := c.Mount("/export/inner")
 	wantStatus(t, err, 0, "MNT of a share inside another's path")
 	for path, tc := range map[string]struct {
@@ -64,7 +67,10 @@ func TestMountGivesTheHandleOfAShareOrOfADirectoryBelow(t *testing.T) {
 		"/export/a/b/":                         {c, ab, 0},
 		"/export/inner/":                       {c, inner, 0},
 		"/export/private/deep":                 {c, deep, 0},
-		"/export/private/deep/":                {user, nil, nfsclient.ErrAcces},
+		"/export/private/deep/":                {user, deep, 0},
+		"/export/private/none":                 {user, nil, nfsclient.ErrNoEnt},
+		"/export/private/link":                 {user, nil, nfsclient.ErrNotDir},
+		"/export/private/deep/../../../other":  {user, nil, nfsclient.ErrAcces},
 		"/export/none":                         {c, nil, nfsclient.ErrNoEnt},
 		"/export/a/none/b":                     {c, nil, nfsclient.ErrNoEnt},
 		"/export/file":                         {c, nil, nfsclient.ErrNotDir},
@@ -91,6 +97,26 @@ func TestMountGivesTheHandleOfAShareOrOfADirectoryBelow(t *testing.T) {
 	if _, err := c.Mount("/" + strings.Repeat("x", 1024)); err == nil || errors.As(err, new(nfsclient.Status)) {
 		t.Errorf("MNT of a path above MNTPATHLEN: %v, want GARBAGE_ARGS", err)
 	}
+}
+
+func TestAHandleBelowAPrivateDirectoryIsNoPermission(t *testing.T) {
+	srv := nfstest.Start(t, nfstest.Memory, config.Share{Name: "export", Squash: config.SquashRoot, Root: config.Root{Mode: "0777"}})
+	owner := srv.Dial(nfsclient.Options{UID: 1000, GID: 1000})
+	root := srv.Dial(nfsclient.Options{})
+	top := srv.Mount(owner, "/export")
+	private := nfsclient.SetAttr{Mode: nfsclient.Ptr[uint32](0700)}
+	home, err := owner.Mkdir(top, "home", private)
+	wantStatus(t, err, 0, "MKDIR home")
+	data, err := owner.Mkdir(home.Handle, "data", private)
+	wantStatus(t, err, 0, "MKDIR data")
+	got := srv.Mount(root, "/export/home/data")
+	if !bytes.Equal(got, data.Handle) {
+		t.Error("MNT gave another handle")
+	}
+	_, err = root.ReadDir(got, 0, 0, 4096)
+	wantStatus(t, err, nfsclient.ErrAcces, "READDIR by the squashed root")
+	_, err = owner.ReadDir(got, 0, 0, 4096)
+	wantStatus(t, err, 0, "READDIR by the owner")
 }
 
 func TestMountsAreListedUntilTheyAreUnmounted(t *testing.T) {

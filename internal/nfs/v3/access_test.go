@@ -104,11 +104,14 @@ func TestUsersAreSquashedAsTheShareSays(t *testing.T) {
 		{"root", nfsclient.Options{}, 4000, 4001},
 		{"root", nfsclient.Options{UID: 7, GID: 8}, 7, 8},
 		{"root", nfsclient.Options{UID: 7}, 7, 4001},
-		{"root", nfsclient.Options{AuthNone: true}, 65534, 65534},
+		{"root", nfsclient.Options{AuthNone: true}, 4000, 4001},
+		{"root", nfsclient.Options{UID: math.MaxUint32, GID: math.MaxUint32}, 4000, 4001},
+		{"root", nfsclient.Options{UID: math.MaxUint32, GID: 8}, 4000, 8},
 		{"all", nfsclient.Options{UID: 7, GID: 8}, 4000, 4001},
 		{"all", nfsclient.Options{AuthNone: true}, 4000, 4001},
 		{"none", nfsclient.Options{}, 0, 0},
-		{"none", nfsclient.Options{AuthNone: true}, 65534, 65534},
+		{"none", nfsclient.Options{AuthNone: true}, 4000, 4001},
+		{"none", nfsclient.Options{UID: 7, GID: math.MaxUint32}, 7, 4001},
 	} {
 		c := srv.Dial(tc.who)
 		e := &env{T: t, srv: srv, c: c, root: srv.Mount(c, "/"+tc.share)}

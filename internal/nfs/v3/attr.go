@@ -106,19 +106,22 @@ const (
 const modeBits = 07777
 
 // getSetAttr decodes sattr3. What it returns may be refused by
-// checkSetAttr.
+// checkSetAttr. An owner or group of -1 is none: it stays as it is, as it does
+// in chown(2).
 func getSetAttr(d *xdr.Decoder) (set vfs.SetAttr) {
 	if d.Bool() {
 		mode := d.Uint32() & modeBits
 		set.Mode = &mode
 	}
 	if d.Bool() {
-		uid := d.Uint32()
-		set.UID = &uid
+		if uid := d.Uint32(); uid != vfs.NoID {
+			set.UID = &uid
+		}
 	}
 	if d.Bool() {
-		gid := d.Uint32()
-		set.GID = &gid
+		if gid := d.Uint32(); gid != vfs.NoID {
+			set.GID = &gid
+		}
 	}
 	if d.Bool() {
 		size := d.Uint64()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -165,6 +166,24 @@ func setattr(e *env) {
 	w, err = e.c.SetAttr(f, nfsclient.SetAttr{Mtime: &nfsclient.SetTime{Time: nfsclient.Time{Nsec: 1e9}}}, nil)
 	e.want(err, nfsclient.ErrInval, "SETATTR with a second of nanoseconds")
 	e.wantWCC(w, f, false, "SETATTR with a second of nanoseconds")
+	nobody := nfsclient.SetAttr{UID: nfsclient.Ptr[uint32](math.MaxUint32), GID: nfsclient.Ptr[uint32](math.MaxUint32)}
+	_, err = e.c.SetAttr(f, nobody, nil)
+	e.want(err, 0, "SETATTR of owner and group -1")
+	if a := e.getattr(f); a.UID != 7 || a.GID != 8 {
+		e.Errorf("SETATTR of owner and group -1 made it %d:%d", a.UID, a.GID)
+	}
+	for what, call := range map[string]func() (nfsclient.Node, error){
+		"CREATE":  func() (nfsclient.Node, error) { return e.c.Create(e.root, "CREATE", nfsclient.Guarded, nobody, nil) },
+		"MKDIR":   func() (nfsclient.Node, error) { return e.c.Mkdir(e.root, "MKDIR", nobody) },
+		"SYMLINK": func() (nfsclient.Node, error) { return e.c.Symlink(e.root, "SYMLINK", "x", nobody) },
+		"MKNOD":   func() (nfsclient.Node, error) { return e.c.Mknod(e.root, "MKNOD", nfsclient.TypeFIFO, nobody, 0, 0) },
+	} {
+		n, err := call()
+		e.want(err, 0, what+" with owner and group -1")
+		if n.Attr.UID != 0 || n.Attr.GID != 0 {
+			e.Errorf("%s with owner and group -1 made %d:%d, want the caller's", what, n.Attr.UID, n.Attr.GID)
+		}
+	}
 }
 
 func lookup(e *env) {
@@ -212,7 +231,7 @@ func access(e *env) {
 }
 
 func readlink(e *env) {
-	for _, target := range []string{"x", "../some/where", strings.Repeat("y", 4096)} {
+	for _, target := range []string{"x", "../some/where", strings.Repeat("y", 4095)} {
 		name := fmt.Sprint(len(target))
 		n, err := e.c.Symlink(e.root, name, target, nfsclient.SetAttr{})
 		e.want(err, 0, "SYMLINK")

@@ -91,9 +91,6 @@ func (s *service) bind(h handler) sunrpc.Handler {
 	}
 }
 
-// nobody is who a client without a credential (AUTH_NONE) is.
-const nobody = 65534
-
 // enter checks a handle, and that the caller may use its share, and fills req.
 func (s *service) enter(c *sunrpc.Call, handle []byte, req *vfs.Request) (vfs.ID, error) {
 	id, err := s.handles.Parse(handle)
@@ -102,7 +99,7 @@ func (s *service) enter(c *sunrpc.Call, handle []byte, req *vfs.Request) (vfs.ID
 	}
 	cred := vfs.Cred{UID: c.Cred.UID, GID: c.Cred.GID, Groups: c.Cred.Groups()}
 	if c.Cred.Flavor == sunrpc.AuthNone {
-		cred = vfs.Cred{UID: nobody, GID: nobody}
+		cred = export.Anonymous
 	}
 	*req, err = s.exports.Authorize(c.Context, id.Share, c.Remote.Addr(), cred)
 	return id, err

@@ -205,7 +205,7 @@ func exclusiveRetry(e *env) {
 }
 
 func symbolicLink(e *env) {
-	for i, target := range []string{"t", "/absolute/path", "../../x", "no such thing", strings.Repeat("p/", vfs.MaxPath/2), "\xff\xfe"} {
+	for i, target := range []string{"t", "/absolute/path", "../../x", "no such thing", strings.Repeat("p", vfs.MaxPath), "\xff\xfe"} {
 		name := fmt.Sprint("s", i)
 		a, _, err := e.FS.Symlink(bob, e.top, name, target, vfs.SetAttr{})
 		e.ok(err, "symlink")
@@ -224,6 +224,8 @@ func symbolicLink(e *env) {
 		_, _, err = e.FS.Symlink(bob, e.top, "n", target, vfs.SetAttr{})
 		e.want(err, vfs.EINVAL, fmt.Sprintf("the target %q", target))
 	}
+	_, _, err = e.FS.Symlink(bob, e.top, "n", strings.Repeat("p", 4096), vfs.SetAttr{})
+	e.want(err, vfs.ENAMETOOLONG, "a target that leaves no place for the NUL of PATH_MAX")
 	_, _, err = e.FS.Symlink(bob, e.top, "s0", "x", vfs.SetAttr{})
 	e.want(err, vfs.EEXIST, "a name that exists")
 	for _, id := range []vfs.ID{e.top, e.create(bob, e.top, "f", 0o777), e.fifo(e.top, "p")} {

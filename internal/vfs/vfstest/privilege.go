@@ -3,6 +3,18 @@ package vfstest
 import "github.com/dittofs/dittofs/internal/vfs"
 
 var privilegeTests = []behaviour{
+	{"NothingBelongsToTheIdOfNobody", func(e *env) {
+		f := e.create(super, e.top, "f", 0o644)
+		for _, set := range []vfs.SetAttr{{UID: ptr[uint32](vfs.NoID)}, {GID: ptr[uint32](vfs.NoID)}} {
+			_, err := e.FS.SetAttr(super, f, set, nil)
+			e.want(err, vfs.EINVAL, "setattr")
+			_, _, err = e.FS.Create(super, e.top, "g", vfs.CreateGuarded, set, vfs.Verifier{})
+			e.want(err, vfs.EINVAL, "create")
+		}
+		if a := e.attr(f); a.UID != 0 || a.GID != 0 {
+			e.Errorf("the file belongs to %d:%d", a.UID, a.GID)
+		}
+	}},
 	{"OnlyTheOwnerChangesTheMode", func(e *env) {
 		f := e.create(alice, e.top, "f", 0o666)
 		before := e.attr(f)

@@ -74,14 +74,14 @@ type ClientSpec struct {
 type IdentitySpec struct {
 	// User id.
 	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Maximum=4294967294
 	// +kubebuilder:default=65534
 	// +optional
 	UID *int64 `json:"uid,omitempty"`
 
 	// Group id.
 	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Maximum=4294967294
 	// +kubebuilder:default=65534
 	// +optional
 	GID *int64 `json:"gid,omitempty"`
@@ -91,14 +91,14 @@ type IdentitySpec struct {
 type RootSpec struct {
 	// Owner.
 	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Maximum=4294967294
 	// +kubebuilder:default=0
 	// +optional
 	UID *int64 `json:"uid,omitempty"`
 
 	// Group.
 	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Maximum=4294967294
 	// +kubebuilder:default=0
 	// +optional
 	GID *int64 `json:"gid,omitempty"`

@@ -78,7 +78,7 @@ func TestSpecsAreAcceptedOrRefusedWithTheReason(t *testing.T) {
 		"no client":          {`{shares: [{name: a, clients: []}]}`, `should have at least 1 items`},
 		"bad squash":         {`{shares: [{name: a, squash: some}]}`, `Unsupported value: "some": supported values: "root", "all", "none"`},
 		"bad mode":           {`{shares: [{name: a, root: {mode: "0999"}}]}`, `root.mode must be an octal string of 3 or 4 digits (example: "0755")`},
-		"user id too large":  {`{shares: [{name: a, anonymous: {uid: 4294967296}}]}`, `should be less than or equal to 4294967295`},
+		"user id too large":  {`{shares: [{name: a, anonymous: {uid: 4294967295}}]}`, `should be less than or equal to 4294967294`},
 		"port of the probes": {`{nfs: {port: 8080}}`, `nfs.port must not be 8080: that is the port of the probes`},
 		"privileged port":    {`{nfs: {port: 111}}`, `spec.nfs.port in body should be greater than or equal to 1024`},
 		"node port alone":    {`{service: {nodePort: 30049}}`, `service.nodePort needs service.type NodePort or LoadBalancer`},

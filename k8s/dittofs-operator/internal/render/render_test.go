@@ -39,7 +39,7 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 	ds.Spec.Shares = []v1alpha1.ShareSpec{{
 		Name: "home", Path: "/srv/home", Squash: "none", ReadOnly: true,
 		Clients:   []v1alpha1.ClientSpec{{CIDR: "10.0.0.0/8", Access: "ro"}},
-		Anonymous: v1alpha1.IdentitySpec{UID: ptr.To[int64](0), GID: ptr.To[int64](4294967295)},
+		Anonymous: v1alpha1.IdentitySpec{UID: ptr.To[int64](0), GID: ptr.To[int64](4294967294)},
 		Root:      v1alpha1.RootSpec{UID: ptr.To[int64](1000), GID: ptr.To[int64](1001), Mode: "2775"},
 		Quota:     &v1alpha1.QuotaSpec{Bytes: ptr.To(resource.MustParse("5Gi")), Inodes: 7},
 	}}
@@ -63,7 +63,7 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 	}
 	want := config.Share{
 		Name: "home", Path: "/srv/home", Squash: config.SquashNone, ReadOnly: true,
-		Anonymous: config.Identity{UID: 0, GID: 4294967295},
+		Anonymous: config.Identity{UID: 0, GID: 4294967294},
 		Root:      config.Root{UID: 1000, GID: 1001, Mode: "2775"},
 		Quota:     config.Quota{Bytes: 5 << 30, Inodes: 7},
 	}

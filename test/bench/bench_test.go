@@ -1,15 +1,19 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/test/nfsclient"
 	"github.com/dittofs/dittofs/test/process"
 )
 
@@ -44,6 +48,12 @@ func TestEveryRowIsMeasuredBesideAPeer(t *testing.T) {
 		r := report.Results[i]
 		if r.Row != row.name || r.Ratio == nil || r.Ratio.Min <= 0 || r.Met == nil || r.OursFigures.RSS < 1<<20 {
 			t.Errorf("%s: %+v", row.name, r)
+		}
+	}
+	for _, name := range []string{rowTailGetattr, rowTailWrite, rowCompacting, rowConnGetattr, rowConnWrite} {
+		i := slices.IndexFunc(report.Results, func(r *Result) bool { return r.Row == name })
+		if i < 0 || report.Results[i].Ratio == nil || report.Results[i].Ratio.Min <= 0 {
+			t.Errorf("%s was not measured", name)
 		}
 	}
 	markdown, err := os.ReadFile(filepath.Join(o.out, "bench.md"))
@@ -87,7 +97,7 @@ func TestAGoalIsMetByTheMedianOfTheRatios(t *testing.T) {
 func TestBadFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"-peer", "ganesha"}, {"-peer", "a=127.0.0.1:1,vfs"}, {"-peer", "a=127.0.0.1,/vfs"}, {"-peer", "a=127.0.0.1:1,/vfs,2,x"},
-		{"-conns", "0"}, {"-depth", "65"}, {"-rounds", "0"}, {"-size", "0"}, {"-size", "x"}, {"-files", "10"}, {"-only", "("}, {"more"},
+		{"-conns", "0"}, {"-depth", "65"}, {"-rounds", "0"}, {"-size", "0"}, {"-size", "x"}, {"-files", "10"}, {"-clients", "9"}, {"-only", "("}, {"more"},
 	} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v is taken", args)
@@ -105,5 +115,95 @@ func TestPausesAreCounted(t *testing.T) {
 	}
 	if p := watchClock(20 * time.Millisecond); p.during < 20*time.Millisecond || p.lost > p.during {
 		t.Errorf("%+v", p)
+	}
+}
+
+func TestTheSlowestCallsAreCountedBeyondTheLastBucketToo(t *testing.T) {
+	h, other := &histogram{}, &histogram{}
+	for range 998 {
+		h.record(10 * time.Microsecond)
+	}
+	other.record(20 * time.Millisecond)
+	other.record(3 * time.Second)
+	h.add(other)
+	for q, want := range map[float64]time.Duration{0.5: 11 * time.Microsecond, 0.998: 20*time.Millisecond + time.Microsecond, 0.999: 3 * time.Second} {
+		if got := h.quantile(q); got != want {
+			t.Errorf("quantile %v is %v, want %v", q, got, want)
+		}
+	}
+}
+
+func TestAsConnectionsGrowTheSlowestNumberFromTenOnCounts(t *testing.T) {
+	rates := func(v ...float64) (s []sample) {
+		for _, r := range v {
+			s = append(s, sample{value: r})
+		}
+		return s
+	}
+	counts := connectionCounts(1000)
+	if !slices.Equal(counts, []int{1, 10, 100, 1000}) || !slices.Equal(connectionCounts(20), []int{1, 10, 20}) {
+		t.Fatalf("%v, %v", counts, connectionCounts(20))
+	}
+	for _, c := range []struct {
+		last []float64
+		want bool
+	}{{[]float64{80, 80, 80}, true}, {[]float64{80, 70, 70}, false}, {[]float64{80, 140, 140}, false}} {
+		r := connectionsResult("r", counts, [][]sample{rates(10, 10, 10), rates(100, 100, 100), rates(90, 90, 90), rates(c.last...)})
+		if *r.Met != c.want {
+			t.Errorf("with 1,000 connections %v: %+v", c.last, r)
+		}
+	}
+}
+
+// TestACallCountsFromWhenItWasDue has a server that answers nothing for a while: calls that had to wait for others, before they
+// could be sent, have waited for it too.
+func TestACallCountsFromWhenItWasDue(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const stall, during = 300 * time.Millisecond, 100 * time.Millisecond
+	go answerLate(l, stall)
+	p, err := nfsclient.DialPipeline(l.Addr().String(), nfsclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	seen := &histogram{}
+	if err := p.Paced(10_000, during, &paced{call: getattr([]nfsclient.Handle{{1}}), seen: seen}); err != nil {
+		t.Fatal(err)
+	}
+	if least := seen.quantile(0); seen.n != 1000 || least < stall-during {
+		t.Errorf("%d calls, the fastest %v; 1000 were due in the first %v, and nothing was answered before %v", seen.n, least, during, stall)
+	}
+}
+
+// answerLate answers every call with NFS3_OK and nothing more, the first one after a while.
+func answerLate(l net.Listener, stall time.Duration) {
+	c, err := l.Accept()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	var mark [4]byte
+	for first := true; ; first = false {
+		if _, err := io.ReadFull(c, mark[:]); err != nil {
+			return
+		}
+		call := make([]byte, binary.BigEndian.Uint32(mark[:])&^(1<<31))
+		if _, err := io.ReadFull(c, call); err != nil {
+			return
+		}
+		if first {
+			time.Sleep(stall)
+		}
+		reply := make([]byte, 32) // xid, REPLY, accepted, no verifier, success, NFS3_OK
+		binary.BigEndian.PutUint32(reply, 1<<31|28)
+		copy(reply[4:8], call)
+		reply[11] = 1
+		if _, err := c.Write(reply); err != nil {
+			return
+		}
 	}
 }

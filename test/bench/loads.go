@@ -162,20 +162,38 @@ func pattern(n int) []byte {
 	return b
 }
 
-// paced is a call that is repeated, with the time that each took.
+// paced is a call that is repeated, with the time that each took from when it was due.
 type paced struct {
 	call call
-	sent [maxDepth]time.Time
+	due  [maxDepth]time.Time
 	seen *histogram
 }
 
-func (p *paced) Next(slot int, args *xdr.Encoder) (uint32, bool) {
-	p.sent[slot] = time.Now()
+func (p *paced) Due(slot int, at time.Time) { p.due[slot] = at }
+
+func (p *paced) Next(_ int, args *xdr.Encoder) (uint32, bool) {
 	proc, _ := p.call(args)
 	return proc, true
 }
 
 func (p *paced) Done(slot int, results *xdr.Decoder) error {
-	p.seen.record(time.Since(p.sent[slot]))
+	p.seen.record(time.Since(p.due[slot]))
 	return status(results)
+}
+
+// timedUntil is until with the time that each call took.
+type timedUntil struct {
+	until
+	sent [maxDepth]time.Time
+	seen *histogram
+}
+
+func (t *timedUntil) Next(slot int, args *xdr.Encoder) (uint32, bool) {
+	t.sent[slot] = time.Now()
+	return t.until.Next(slot, args)
+}
+
+func (t *timedUntil) Done(slot int, results *xdr.Decoder) error {
+	t.seen.record(time.Since(t.sent[slot]))
+	return t.until.Done(slot, results)
 }

@@ -31,7 +31,7 @@ type options struct {
 	removes              int           // files that a round removes
 	files                int           // most that a server has
 	clients              int           // most that it has
-	tail                 time.Duration // at half load
+	tail                 time.Duration // at half of the peer's rate
 	kclient              string        // path of hack/kclient/kclient.sh
 	only                 *regexp.Regexp
 }
@@ -54,8 +54,8 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.entries, "entries", 100_000, "entries of the directory that is listed")
 	f.IntVar(&o.removes, "removes", 8_000, "files that are removed in a round")
 	f.IntVar(&o.files, "files", 100_000, "files of the largest server (the goals are for 1000000)")
-	f.IntVar(&o.clients, "clients", 1000, "clients of that server")
-	f.DurationVar(&o.tail, "tail", 10*time.Second, "time at half load (the goal is for 10m)")
+	f.IntVar(&o.clients, "clients", 1000, "clients of that server, and the most connections of the rows with many")
+	f.DurationVar(&o.tail, "tail", 10*time.Second, "time at half of the peer's rate, for each server (the goals are for 1m)")
 	f.StringVar(&o.kclient, "kclient", "", "path of hack/kclient/kclient.sh, for the rows of the kernel's client")
 	only := f.String("only", "", "regular expression of the rows to measure")
 	if err := f.Parse(args); err != nil {
@@ -65,8 +65,8 @@ func parse(args []string) (*options, error) {
 	if o.only, err = regexp.Compile("(?i)" + *only); err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
 	}
-	if o.conns < 1 || o.depth < 1 || o.depth > maxDepth/4 || o.rounds < 1 || o.files < 1000 || f.NArg() > 0 {
-		return nil, fmt.Errorf("-conns and -rounds are 1 at least, -files 1000, -depth is 1 to %d, and there are no arguments but flags", maxDepth/4)
+	if o.conns < 1 || o.depth < 1 || o.depth > maxDepth/4 || o.rounds < 1 || o.files < 1000 || o.clients < 10 || f.NArg() > 0 {
+		return nil, fmt.Errorf("-conns and -rounds are 1 at least, -clients 10, -files 1000, -depth is 1 to %d, and there are no arguments but flags", maxDepth/4)
 	}
 	return o, nil
 }

@@ -17,7 +17,9 @@ func parts() []part {
 		{compared, beside},
 		{[]string{rowLibnfsWrite, rowLibnfsRead}, libnfs},
 		{[]string{rowKernel}, kernel},
-		{[]string{rowTail}, tail},
+		{[]string{rowTailGetattr, rowTailWrite}, tails},
+		{[]string{rowCompacting}, compacting},
+		{[]string{rowConnGetattr, rowConnWrite}, connections},
 		{[]string{rowIdle, rowFlat, rowMemory, rowStart}, manyFiles},
 		{[]string{rowPostgresCreate, rowPostgresLookup}, databases},
 	}

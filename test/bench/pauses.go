@@ -12,10 +12,13 @@ import (
 type pauses struct {
 	during     time.Duration // of all threads
 	long, lost time.Duration // the longest, and all above shortPause
-	many       int           // above the goal of the tail
+	many       int           // above longPause
 }
 
-const shortPause = 100 * time.Microsecond
+const (
+	shortPause = 100 * time.Microsecond
+	longPause  = time.Millisecond
+)
 
 func watchClock(during time.Duration) pauses {
 	var mu sync.Mutex
@@ -51,12 +54,12 @@ func (p *pauses) note(d time.Duration) {
 		p.lost += d
 		p.long = max(p.long, d)
 	}
-	if d > tailAtMost {
+	if d > longPause {
 		p.many++
 	}
 }
 
 func (p pauses) String() string {
 	return fmt.Sprintf("before it, threads that did nothing but read the clock were paused for %.2f%% of the time, %.1f times a second for more than %v, for %v at most",
-		100*p.lost.Seconds()/p.during.Seconds(), float64(p.many)/p.during.Seconds(), tailAtMost, p.long.Round(10*time.Microsecond))
+		100*p.lost.Seconds()/p.during.Seconds(), float64(p.many)/p.during.Seconds(), longPause, p.long.Round(10*time.Microsecond))
 }

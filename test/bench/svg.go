@@ -32,7 +32,7 @@ func (r *Report) svg(out io.Writer) error {
 	var drawn []*Result
 	names, figures := 0, 0
 	for _, res := range r.Results {
-		if res.Ratio != nil && res.bound > 0 {
+		if res.Ratio != nil && res.Met != nil && res.bound > 0 {
 			drawn = append(drawn, res)
 			names, figures = max(names, utf8.RuneCountInString(res.Row)), max(figures, utf8.RuneCountInString(res.figures()))
 		}

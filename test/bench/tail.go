@@ -2,79 +2,128 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"runtime"
 	"time"
 )
 
-const rowTail = "GETATTR p99.9 at half load"
-
+// The rows of the slowest calls, at a rate that the peer bears easily.
 const (
-	// tailAtMost is the goal.
-	tailAtMost = time.Millisecond
-	// clockTime is how long the machine alone is looked at.
-	clockTime = 5 * time.Second
+	rowTailGetattr = "GETATTR p99.9 at half of the peer's rate"
+	rowTailWrite   = "WRITE 4 KiB FILE_SYNC p99.9 at half of the peer's rate"
 )
 
-// tail measures how long calls take at half the rate that the server reaches with all connections. Calls are sent when they are
-// due, whether the ones before them were answered or not.
-func tail(o *options, dir string) ([]*Result, error) {
-	fmt.Fprintf(os.Stderr, "bench: %s, for %v\n", rowTail, o.tail)
-	srv, err := startOurs(o, dir, "tail")
-	if err != nil {
-		return nil, err
+// clockTime is how long the machine alone is looked at.
+const clockTime = 5 * time.Second
+
+// tailRow is a call that is made at half of the rate that the last server reaches with depth calls outstanding on each connection.
+type tailRow struct {
+	name    string
+	prepare func(*bench) error
+	depth   int
+	call    func(b *bench, conn int) call
+}
+
+var tailRows = []tailRow{
+	{rowTailGetattr, (*bench).makeNames, 0, func(b *bench, _ int) call { return getattr(b.files) }},
+	{rowTailWrite, (*bench).makeWrite, 64, func(b *bench, i int) call { return write(b.write[i], fileSize/4) }},
+}
+
+// tails measures how long calls take at most that are sent when they are due, whether those before them were answered or not.
+// Both servers get the same rate: half of the peer's greatest, or without a peer half of our own.
+func tails(o *options, dir string) ([]*Result, error) {
+	return withPeer(o, dir, func(benches []*bench) ([]*Result, error) {
+		var results []*Result
+		for _, t := range tailRows {
+			if !o.only.MatchString(t.name) {
+				continue
+			}
+			res, err := t.measure(o, benches)
+			if err != nil {
+				return nil, err
+			}
+			results = append(results, res)
+		}
+		return results, nil
+	})
+}
+
+func (t *tailRow) measure(o *options, benches []*bench) (*Result, error) {
+	for _, b := range benches {
+		if err := t.prepare(b); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", b.t.name, t.name, err)
+		}
 	}
-	defer kill(srv)
-	b, err := connect(o, targetOf("dittofs", srv))
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
-	if err := b.makeNames(); err != nil {
-		return nil, err
-	}
-	full, err := timed(0, func(b *bench, _ int) call { return getattr(b.files) })(b)
+	rate, err := t.greatest(benches[len(benches)-1])
 	if err != nil {
 		return nil, err
 	}
 	machine := watchClock(clockTime)
-	rate := full.value / 2
-	seen, err := b.paced(rate, o.tail)
+	seen := map[*bench]*histogram{}
+	for _, b := range benches {
+		seen[b] = &histogram{}
+	}
+	during := o.tail / time.Duration(o.rounds)
+	r := row{name: t.name, goal: goal{ratio: 0.5, atMost: true}, unit: micros, run: func(b *bench) (sample, error) {
+		s, h, err := b.paced(rate/2, during, func(i int) call { return t.call(b, i) })
+		seen[b].add(h)
+		return s, err
+	}}
+	samples, err := alternate(&r, benches, o.rounds)
 	if err != nil {
 		return nil, err
 	}
-	worst := seen.quantile(0.999)
-	met := worst <= tailAtMost
-	return []*Result{{
-		Row: rowTail, Goal: "≤ " + tailAtMost.String(), Ours: worst.String(), Met: &met,
-		Note: fmt.Sprintf("for %v at %s; p50 %v, p99 %v, most %v; %v", o.tail, calls.rate(float64(seen.n)/o.tail.Seconds()),
-			seen.quantile(0.5), seen.quantile(0.99), seen.most.Round(10*time.Microsecond), machine),
-	}}, nil
+	res := compare(&r, samples)
+	res.Note = fmt.Sprintf("%s, %d times %v for each; in all of them", calls.rate(rate/2), o.rounds, during)
+	for _, b := range benches {
+		res.Note += fmt.Sprintf(" %s p50 %v, p99 %v, p99.9 %v, most %v;", b.t.name, seen[b].quantile(0.5), seen[b].quantile(0.99),
+			seen[b].quantile(0.999), seen[b].most.Round(10*time.Microsecond))
+	}
+	res.Note += " " + machine.String()
+	return res, nil
 }
 
-// paced sends GETATTRs at a rate, spread over the connections.
-func (b *bench) paced(rate float64, during time.Duration) (*histogram, error) {
+// greatest is the best of the rounds.
+func (t *tailRow) greatest(b *bench) (rate float64, err error) {
+	for range b.o.rounds {
+		s, err := timed(t.depth, t.call)(b)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %s: %w", b.t.name, t.name, err)
+		}
+		rate = max(rate, s.value)
+	}
+	return rate, nil
+}
+
+// paced makes calls at a rate, spread over the connections. What counts is the time that one in a thousand exceeds.
+func (b *bench) paced(rate float64, during time.Duration, of func(conn int) call) (sample, *histogram, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + len(b.pipes))) // each waits in the kernel, on a thread of its own
 	type result struct {
 		h   *histogram
 		err error
 	}
 	results := make(chan result, len(b.pipes))
-	for _, p := range b.pipes {
+	before, start := cpuSeconds(b.t.pid), time.Now()
+	for i, p := range b.pipes {
 		go func() {
 			h := &histogram{}
-			l := &paced{call: getattr(b.files), seen: h}
-			results <- result{h, p.Paced(rate/float64(len(b.pipes)), during, l)}
+			results <- result{h, p.Paced(rate/float64(len(b.pipes)), during, &paced{call: of(i), seen: h})}
 		}()
 	}
-	all := &histogram{}
+	seen := &histogram{}
 	var err error
 	for range b.pipes {
 		r := <-results
-		all.add(r.h)
+		seen.add(r.h)
 		if err == nil {
 			err = r.err
 		}
 	}
-	return all, err
+	s := sample{units: float64(seen.n), took: time.Since(start), cpu: cpuSeconds(b.t.pid) - before, rss: rss(b.t.pid)}
+	s.value = float64(seen.quantile(0.999) / time.Microsecond)
+	if seen.n > 0 {
+		s.cost = s.cpu / s.units
+	}
+	return s, seen, err
 }
 
 // histogram counts times by the microsecond, up to its last bucket.
@@ -101,7 +150,7 @@ func (h *histogram) add(other *histogram) {
 // quantile is the time that a part q of the calls did not exceed.
 func (h *histogram) quantile(q float64) time.Duration {
 	left := int(q * float64(h.n))
-	for i, n := range h.buckets {
+	for i, n := range h.buckets[:len(h.buckets)-1] {
 		if left -= int(n); left < 0 {
 			return time.Duration(i+1) * time.Microsecond
 		}

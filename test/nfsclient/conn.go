@@ -41,6 +41,8 @@ type Options struct {
 	Local string
 	// Timeout bounds dialing, and the wait for each reply. Default 30 s.
 	Timeout time.Duration
+	// Buffer is the memory for what a Pipeline receives, in bytes; a reply takes half of it at most. Default 4 MiB.
+	Buffer int
 }
 
 // maxReply bounds what a reply may make the client allocate.

@@ -40,12 +40,15 @@ func DialPipeline(addr string, opts Options) (*Pipeline, error) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 30 * time.Second
 	}
+	if opts.Buffer == 0 {
+		opts.Buffer = pipelineBuffer
+	}
 	nc, err := net.DialTimeout("tcp", addr, opts.Timeout)
 	if err != nil {
 		return nil, err
 	}
 	return &Pipeline{nc: nc, cred: encodeCred(opts), timeout: opts.Timeout,
-		seq: uint32(time.Now().UnixNano()) << 8, in: make([]byte, pipelineBuffer)}, nil
+		seq: uint32(time.Now().UnixNano()) << 8, in: make([]byte, opts.Buffer)}, nil
 }
 
 // Close ends the connection.

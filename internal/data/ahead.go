@@ -1,6 +1,9 @@
 package data
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 const (
 	// aheadSlack is how far from its predecessor a read of a sequential
@@ -9,8 +12,8 @@ const (
 	// aheadAfter is how much is read in order before more is fetched, unless
 	// it is from the beginning of the file on.
 	aheadAfter = 128 << 10
-	// maxAheadJobs bounds the fetches that wait.
-	maxAheadJobs = 128
+	// maxAheadFlights bounds the fetches ahead of all readers that are under way.
+	maxAheadFlights = 64
 	// maxReaders bounds the readers of one file that are told apart.
 	maxReaders = 4
 )
@@ -45,36 +48,51 @@ func (rs *readers) of(off, n, size uint64) *readAhead {
 
 // readAhead is what is known of one who may read in order.
 type readAhead struct {
-	next uint64 // the end of what was read
-	run  uint64 // bytes read in order
-	done uint64 // up to where pages were asked for
+	next   uint64 // the end of what was read
+	run    uint64 // bytes read in order
+	from   uint64 // where pages were first asked for
+	done   uint64 // up to where they were
+	window aheadWindow
+	turn   int64 // of aheadShares, in which it read last
 
 	seen    uint64 // up to where noteScattered has looked
 	seenRun uint64 // run, then
 	long    bool   // it has looked
 }
 
-// Ahead notes a read of n bytes at off, which may make the file one that is laid
-// out again, and returns the extents that the reader
-// will probably want next, for Prefetch; mostly none. size is the file's.
-func (f *File) Ahead(ctx context.Context, off, n, size uint64) []Extent {
-	limit := uint64(max(f.s.opts.ReadAhead, 0))
-	if !f.s.opts.CachePages {
-		limit = 0
-	}
+// Ahead notes a read of n bytes at off, which are in the extents exts, and which
+// may make the file one that is laid out again. It returns the extents that the
+// reader will probably want next, for Prefetch; mostly none. size is the file's.
+func (f *File) Ahead(ctx context.Context, exts []Extent, off, n, size uint64) []Extent {
+	s := f.s
+	fetches := s.opts.CachePages && s.opts.ReadAhead > 0
 	f.mu.Lock()
 	a := f.readers.of(off, n, size)
-	from, to := a.note(off, n, size, limit)
+	var from, to uint64
+	now := time.Now()
+	if fetches && a.goesOn(off, n, size) {
+		a.measure(now, s.whereabouts(exts), off+n)
+		a.window.limit(min(s.opts.ReadAhead, s.fetcher.shares.of(now, &a.turn)))
+	}
+	from, to = a.note(now, off, n, size)
 	f.noteScattered(a, size)
 	f.mu.Unlock()
-	if limit == 0 || from >= to {
+	if !fetches || from >= to {
 		return nil
 	}
-	exts, err := f.Map(ctx, from, to-from)
+	wanted, err := f.Map(ctx, from, to-from)
 	if err != nil {
 		return nil // the reader will be told when it comes there
 	}
-	return exts
+	return wanted
+}
+
+// measure tells the window how what is read next was found, up to end.
+func (a *readAhead) measure(now time.Time, found whereabouts, end uint64) {
+	if found == lostPages && end <= a.done {
+		a.window.lost()
+	}
+	a.window.note(now, max(a.next, end), found != herePages)
 }
 
 // goesOn says whether a read goes on with those before it.
@@ -84,10 +102,12 @@ func (a *readAhead) goesOn(off, n, size uint64) bool {
 }
 
 // note returns the range that is to be fetched now.
-func (a *readAhead) note(off, n, size, limit uint64) (from, to uint64) {
+func (a *readAhead) note(now time.Time, off, n, size uint64) (from, to uint64) {
 	end := off + n
 	if !a.goesOn(off, n, size) {
-		*a = readAhead{next: end, run: n, done: off, seen: off}
+		window := a.window
+		window.begin(now, end, a.done-a.from, a.done-min(a.next, a.done))
+		*a = readAhead{next: end, run: n, from: off, done: off, seen: off, window: window, turn: a.turn}
 	} else {
 		a.run += n
 		a.next = max(a.next, end)
@@ -95,7 +115,7 @@ func (a *readAhead) note(off, n, size, limit uint64) (from, to uint64) {
 	if a.run < aheadAfter && a.run != end {
 		return 0, 0
 	}
-	window := min(limit, 16*a.run)
+	window := min(uint64(a.window.size), 16*a.run)
 	from, to = max(a.done, off), min(a.next+window, size)
 	if to < from+min(window/2, maxRun) && to < size {
 		return 0, 0 // soon: in pieces of a request, so that many stay under way
@@ -131,24 +151,15 @@ func (s *Store) Prefetch(exts []Extent) {
 	s.ahead(job)
 }
 
-// ahead begins to fetch a range at once if the segment's table is known, so
-// that whoever reads it now finds the fetch under way; else a worker does.
+// ahead begins to fetch the pages of a range that are not here.
 func (s *Store) ahead(job aheadJob) {
-	if job.g == nil || s.fetcher.flying.Load() >= maxAheadJobs {
+	if job.g == nil || s.fetcher.flying.Load() >= maxAheadFlights {
 		return
 	}
 	c := s.pages.of(job.g)
-	c.want(int(job.lo>>c.shift), int((min(job.hi, c.size)+1<<c.shift-1)>>c.shift))
-	if t := s.footers.get(job.g.id); t != nil {
-		s.boardAhead(job, t)
-		return
-	}
-	s.fetcher.waiting.Add(1)
-	select {
-	case s.fetcher.jobs <- job:
-	default:
-		s.fetcher.waiting.Add(-1)
-	}
+	lo, hi := int(job.lo>>c.shift), int((min(job.hi, c.size)+1<<c.shift-1)>>c.shift)
+	c.want(lo, hi)
+	s.board(job.g, c, c.absent(lo, hi))
 }
 
 // want notes pages that a sequential reader will want, together with those
@@ -162,34 +173,47 @@ func (c *segmentCopy) want(lo, hi int) {
 	c.wanted.hi = hi
 }
 
-// runAhead fetches what Prefetch was asked for.
-func (s *Store) runAhead() {
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case job := <-s.fetcher.jobs:
-			s.fetchAhead(job)
-			s.fetcher.waiting.Add(-1)
-		}
-	}
-}
-
-func (s *Store) fetchAhead(job aheadJob) {
-	t, err := s.fetchTable(s.ctx, job.g, s.pages.of(job.g))
-	if err != nil {
-		return // whoever reads will be told
-	}
-	s.boardAhead(job, t)
-}
-
-func (s *Store) boardAhead(job aheadJob, t *pageTable) {
-	c := s.pages.of(job.g)
-	var absent []int
-	for page := int(job.lo >> c.shift); int64(page)<<c.shift < min(job.hi, c.size); page++ {
+// absent are the pages from lo to hi that are not in the cache.
+func (c *segmentCopy) absent(lo, hi int) (pages []int) {
+	for page := lo; page < hi; page++ {
 		if c.used[page].Load() == 0 {
-			absent = append(absent, page)
+			pages = append(pages, page)
 		}
 	}
-	s.board(job.g, t, c, absent)
+	return pages
+}
+
+// whereabouts says where bytes are that are to be read.
+type whereabouts int
+
+const (
+	herePages   whereabouts = iota // all of them can be read at once
+	comingPages                    // some are being fetched
+	lostPages                      // some are neither here nor being fetched
+)
+
+func (s *Store) whereabouts(exts []Extent) (found whereabouts) {
+	for _, e := range exts {
+		g := s.segment(e.Seg)
+		if g == nil || g.getState() != stateStored || int64(e.Pos)+int64(e.Len) > g.rec.size {
+			continue
+		}
+		found = max(found, s.pages.of(g).whereabouts(int64(e.Pos), int64(e.Len)))
+	}
+	return found
+}
+
+func (c *segmentCopy) whereabouts(off, n int64) (found whereabouts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for page := int(off >> c.shift); int64(page)<<c.shift < off+n; page++ {
+		switch f := c.flights[page]; {
+		case c.used[page].Load() != 0, f != nil && f.arrived():
+		case f != nil:
+			found = max(found, comingPages)
+		default:
+			return lostPages
+		}
+	}
+	return found
 }

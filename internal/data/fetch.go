@@ -20,6 +20,11 @@ const (
 	// fetchMemory bounds the bytes of all flights; a single page may be
 	// larger.
 	fetchMemory = 64 << 20
+	// cacheWriters bounds the flights that are being written to the cache.
+	cacheWriters = 2
+	// maxRequests bounds the requests to the content store that flights have
+	// under way.
+	maxRequests = 64
 	// keepFlight is how long a flight stays for readers that come after it,
 	// if its memory is not needed before: most of a sequential reader's do.
 	keepFlight = 3 * time.Second
@@ -34,6 +39,10 @@ type flight struct {
 	data        []byte
 	err         error
 	c           *segmentCopy
+	gone        chan struct{} // closed when it is no longer kept
+	// Under fetcher.mu: it is being written to the cache and stays until then,
+	// and it has been kept for long enough.
+	writing, expired bool
 }
 
 // arrived says whether the bytes are here.
@@ -50,19 +59,23 @@ func (f *flight) arrived() bool {
 type fetcher struct {
 	store  *Store
 	memory *semaphore.Weighted
-	jobs   chan aheadJob
+	places *semaphore.Weighted // of requests
+	shares aheadShares
 	mu     sync.Mutex
 	kept   []*flight // the oldest first
 	tables map[SegmentID]*tableFlight
 	flying atomic.Int64 // flights that have not arrived
-	// waiting counts jobs that are not done.
-	waiting atomic.Int64
+	// wanting counts flights that wait for memory.
+	wanting atomic.Int64
+	writers chan struct{} // of the cache, with cacheWriters places
 }
 
 func (f *fetcher) init(s *Store) {
 	f.store = s
 	f.memory = semaphore.NewWeighted(max(fetchMemory, 2*s.opts.PageSize))
-	f.jobs = make(chan aheadJob, maxAheadJobs)
+	f.places = semaphore.NewWeighted(maxRequests)
+	f.shares.total = fetchMemory
+	f.writers = make(chan struct{}, cacheWriters)
 	f.tables = map[SegmentID]*tableFlight{}
 }
 
@@ -78,6 +91,10 @@ func (s *Store) readCopy(ctx context.Context, g *segment, e Extent, mem []byte, 
 	}
 	c := s.pages.of(g)
 	if t == nil {
+		// The pages need not wait for the table: it comes at the same time.
+		if lo, hi := int64(e.Pos), int64(e.Pos)+int64(e.Len); hi <= c.size {
+			s.board(g, c, c.absent(int(lo>>c.shift), int((hi+1<<c.shift-1)>>c.shift)))
+		}
 		var err error
 		if t, err = s.fetchTable(ctx, g, c); err != nil {
 			return nil, err
@@ -94,7 +111,7 @@ func (s *Store) readCopy(ctx context.Context, g *segment, e Extent, mem []byte, 
 		if noWait {
 			return nil, ErrWouldBlock
 		}
-		if err := s.fetch(ctx, g, t, c, absent, p, int64(lo)); err != nil {
+		if err := s.fetch(ctx, g, c, absent, p, int64(lo)); err != nil {
 			return nil, err
 		}
 	}
@@ -151,8 +168,8 @@ func (c *segmentCopy) part(page int, p []byte, lo int64) ([]byte, int64) {
 }
 
 // fetch fills the absent pages' parts of p, the bytes from lo on.
-func (s *Store) fetch(ctx context.Context, g *segment, t *pageTable, c *segmentCopy, absent []int, p []byte, lo int64) error {
-	for _, f := range s.board(g, t, c, absent) {
+func (s *Store) fetch(ctx context.Context, g *segment, c *segmentCopy, absent []int, p []byte, lo int64) error {
+	for _, f := range s.board(g, c, absent) {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -173,7 +190,7 @@ func (s *Store) fetch(ctx context.Context, g *segment, t *pageTable, c *segmentC
 
 // board returns flights for the pages, which ascend: those under way, and new
 // ones for the rest.
-func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (flights []*flight) {
+func (s *Store) board(g *segment, c *segmentCopy, pages []int) (flights []*flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flights == nil {
@@ -186,7 +203,7 @@ func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (fl
 			if n := len(fresh); n > 0 && fresh[n-1].last == page-1 && c.length(fresh[n-1].first, page) <= maxRun {
 				f = fresh[n-1]
 			} else {
-				f = &flight{first: page, done: make(chan struct{}), c: c}
+				f = &flight{first: page, done: make(chan struct{}), gone: make(chan struct{}), c: c}
 				fresh = append(fresh, f)
 			}
 			f.last = page
@@ -198,7 +215,7 @@ func (s *Store) board(g *segment, t *pageTable, c *segmentCopy, pages []int) (fl
 	}
 	for _, f := range fresh {
 		s.fetcher.flying.Add(1)
-		if !s.background(func() { s.fly(f, g, t, c) }) {
+		if !s.background(func() { s.fly(f, g, c) }) {
 			f.err = ErrClosed
 			s.fetcher.flying.Add(-1)
 			close(f.done)
@@ -255,11 +272,11 @@ func (s *Store) background(f func()) bool {
 
 // fly fetches the pages of a flight, verifies them and keeps them. It does not
 // end with the caller who began it: others may have come on board.
-func (s *Store) fly(f *flight, g *segment, t *pageTable, c *segmentCopy) {
+func (s *Store) fly(f *flight, g *segment, c *segmentCopy) {
 	n := c.length(f.first, f.last)
 	if f.err = s.fetcher.take(s.ctx, n); f.err == nil {
 		f.off, _ = c.bounds(f.first)
-		f.data, f.err = s.fetchVerified(g, t, f.off, n)
+		f.data, f.err = s.flyVerified(g, c, f.off, n)
 		if f.err != nil {
 			s.fetcher.memory.Release(n)
 		}
@@ -274,67 +291,31 @@ func (s *Store) fly(f *flight, g *segment, t *pageTable, c *segmentCopy) {
 		c.mu.Unlock()
 		return
 	}
-	for page := f.first; page <= f.last; page++ {
-		part, _ := c.part(page, f.data, f.off)
-		s.pages.put(c, page, part)
-	}
 	s.fetcher.keep(f)
+	s.putFlight(f)
 }
 
-// take reserves memory for a flight, at the cost of those kept for longest.
-func (f *fetcher) take(ctx context.Context, n int64) error {
-	for !f.memory.TryAcquire(n) {
-		if !f.dropOldest() {
-			if f.memory.Acquire(ctx, n) != nil {
-				return ErrClosed
-			}
-			break
-		}
+// flyVerified is fetchVerified, and the table is fetched at the same time if it
+// is not known.
+func (s *Store) flyVerified(g *segment, c *segmentCopy, off, n int64) ([]byte, error) {
+	if s.fetcher.places.Acquire(s.ctx, 1) != nil {
+		return nil, ErrClosed
 	}
-	return nil
+	defer s.fetcher.places.Release(1)
+	return s.fetchVerified(g, s.boardTable(g, c), off, n)
 }
 
-func (f *fetcher) keep(fl *flight) {
-	f.mu.Lock()
-	f.kept = append(f.kept, fl)
-	f.mu.Unlock()
-	time.AfterFunc(keepFlight, func() { f.drop(fl) })
-}
-
-func (f *fetcher) dropOldest() bool {
-	f.mu.Lock()
-	var oldest *flight
-	if len(f.kept) > 0 {
-		oldest = f.kept[0]
-	}
-	f.mu.Unlock()
-	return oldest != nil && f.drop(oldest)
-}
-
-// drop ends the life of a kept flight; false if that has happened.
-func (f *fetcher) drop(fl *flight) bool {
-	f.mu.Lock()
-	i := slices.Index(f.kept, fl)
-	if i >= 0 {
-		f.kept = slices.Delete(f.kept, i, i+1)
-	}
-	f.mu.Unlock()
-	if i < 0 {
-		return false
-	}
-	fl.c.mu.Lock()
-	fl.c.land(fl)
-	fl.c.mu.Unlock()
-	f.memory.Release(fl.c.length(fl.first, fl.last))
-	return true
-}
-
-// fetchVerified fetches bytes of a stored segment. Bytes that fail their
-// checksum are fetched once more: the way may have damaged them.
-func (s *Store) fetchVerified(g *segment, t *pageTable, off, n int64) (p []byte, err error) {
+// fetchVerified fetches bytes of a stored segment, whose table may arrive
+// meanwhile. Bytes that fail their checksum are fetched once more: the way may
+// have damaged them.
+func (s *Store) fetchVerified(g *segment, table *tableFlight, off, n int64) (p []byte, err error) {
 	p = make([]byte, n)
 	for range 2 {
 		if err = s.fetchBytes(s.ctx, g, p, off); err != nil {
+			return nil, err
+		}
+		var t *pageTable
+		if t, err = table.wait(s.ctx); err != nil {
 			return nil, err
 		}
 		known := min(n, int64(t.dataLen)-off) // the footer is not in the table
@@ -370,32 +351,49 @@ type tableFlight struct {
 	err  error
 }
 
-// fetchTable returns the page table of a segment, which is fetched once for all
-// who need it at the same time.
-func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*pageTable, error) {
-	f := &s.fetcher
-	f.mu.Lock()
-	if t := s.footers.get(g.id); t != nil {
-		f.mu.Unlock()
-		return t, nil
-	}
-	flight := f.tables[g.id]
-	if flight == nil {
-		flight = &tableFlight{done: make(chan struct{})}
-		f.tables[g.id] = flight
-		if !s.background(func() { s.flyTable(flight, g, c) }) {
-			flight.err = ErrClosed
-			delete(f.tables, g.id)
-			close(flight.done)
-		}
-	}
-	f.mu.Unlock()
+// noTableFlight is for a table that is here.
+func noTableFlight(t *pageTable) *tableFlight {
+	f := &tableFlight{done: make(chan struct{}), t: t}
+	close(f.done)
+	return f
+}
+
+// wait returns the table when it is here.
+func (f *tableFlight) wait(ctx context.Context) (*pageTable, error) {
 	select {
-	case <-flight.done:
-		return flight.t, flight.err
+	case <-f.done:
+		return f.t, f.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// fetchTable returns the page table of a segment.
+func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*pageTable, error) {
+	return s.boardTable(g, c).wait(ctx)
+}
+
+// boardTable returns the fetch of a segment's page table, which is one for all
+// who need it at the same time. It is over if the table is known.
+func (s *Store) boardTable(g *segment, c *segmentCopy) *tableFlight {
+	f := &s.fetcher
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	flight := f.tables[g.id]
+	if flight != nil {
+		return flight
+	}
+	if t := s.footers.get(g.id); t != nil {
+		return noTableFlight(t)
+	}
+	flight = &tableFlight{done: make(chan struct{})}
+	f.tables[g.id] = flight
+	if !s.background(func() { s.flyTable(flight, g, c) }) {
+		flight.err = ErrClosed
+		delete(f.tables, g.id)
+		close(flight.done)
+	}
+	return flight
 }
 
 // flyTable reads the page table of a segment from its copy, if its end is

@@ -35,7 +35,7 @@ func (w *world) readInOrder(ino uint64, want []byte) {
 	for off := 0; off < len(want); off += step {
 		n := min(step, len(want)-off)
 		w.expect(ino, uint64(off), want[off:off+n])
-		w.store.Prefetch(w.file(ino).f.Ahead(w.t.Context(), uint64(off), uint64(n), uint64(len(want))))
+		w.readAhead(ino, uint64(off), uint64(n))
 	}
 }
 
@@ -105,10 +105,10 @@ func TestWhatIsNotScatteredIsNotLaidOut(t *testing.T) {
 
 	scattered := w.scatterOnce(2, 300)
 	for off := 0; off < len(scattered); off += 10_000 { // here and there
-		w.file(2).f.Ahead(t.Context(), uint64(off), 1000, uint64(len(scattered)))
+		w.file(2).f.Ahead(t.Context(), nil, uint64(off), 1000, uint64(len(scattered)))
 	}
 	for off := 0; off < 16_000; off += 1000 { // a little
-		w.file(2).f.Ahead(t.Context(), uint64(off), 1000, uint64(len(scattered)))
+		w.file(2).f.Ahead(t.Context(), nil, uint64(off), 1000, uint64(len(scattered)))
 	}
 	if waits() != 0 {
 		t.Error("a file of which little was read waits")

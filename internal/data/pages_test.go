@@ -122,6 +122,15 @@ func TestTheCacheNeverExceedsItsSize(t *testing.T) {
 	w.checkIndex()
 }
 
+// readAhead does what a read of a file does before it reads.
+func (w *world) readAhead(ino, off, n uint64) {
+	w.t.Helper()
+	f := w.file(ino)
+	exts, err := f.f.Map(w.t.Context(), off, n)
+	w.must(err)
+	w.store.Prefetch(f.f.Ahead(w.t.Context(), exts, off, n, f.stored))
+}
+
 // noFetches says that nothing is fetched ahead of readers.
 func (w *world) noFetches() bool {
 	p := &w.store.pages
@@ -135,7 +144,7 @@ func (w *world) noFetches() bool {
 			return false
 		}
 	}
-	return w.store.fetcher.waiting.Load() == 0
+	return w.store.fetcher.flying.Load() == 0
 }
 
 // checkRoom compares the accounts of the cache with its files, when nothing is
@@ -311,14 +320,13 @@ func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
 	w.store.mu.Lock()
 	w.store.evictLocked(1 << 30)
 	w.store.mu.Unlock()
-	f := w.file(1)
 	before := w.store.Stats()
 	for i, p := range blocks {
 		off := uint64(i) * 64 << 10
-		w.store.Prefetch(f.f.Ahead(t.Context(), off, uint64(len(p)), f.stored))
+		w.readAhead(1, off, uint64(len(p)))
 		w.expect(1, off, p)
 		w.eventually("read-ahead", func() bool {
-			return w.store.fetcher.waiting.Load() == 0 && w.store.fetcher.flying.Load() == 0
+			return w.store.fetcher.flying.Load() == 0
 		})
 	}
 	st := w.store.Stats()
@@ -343,15 +351,14 @@ func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 	w.store.mu.Lock()
 	w.store.evictLocked(1 << 30)
 	w.store.mu.Unlock()
-	f := w.file(1)
 	before := w.store.Stats()
 	for i := range uint64(32) {
 		for reader := range uint64(3) {
 			off := reader*apart + i*step
-			w.store.Prefetch(f.f.Ahead(t.Context(), off, step, f.stored))
+			w.readAhead(1, off, step)
 			w.expect(1, off, random(newRand(reader), 32*step)[i*step:][:step])
 			w.eventually("read-ahead", func() bool {
-				return w.store.fetcher.waiting.Load() == 0 && w.store.fetcher.flying.Load() == 0
+				return w.store.fetcher.flying.Load() == 0
 			})
 		}
 	}
@@ -364,15 +371,16 @@ func TestARandomReaderDoesNotTakeTheRunOfOneInOrder(t *testing.T) {
 	const size, step = 1 << 40, 1 << 20
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var rs readers
+	now := time.Now()
 	for i := range uint64(100) {
 		a := rs.of(i*step, step, size)
-		a.note(i*step, step, size, 32<<20)
+		a.note(now, i*step, step, size)
 		if a.run != (i+1)*step {
 			t.Fatalf("after %d reads in order, %d bytes count", i+1, a.run)
 		}
 		for range 10 {
 			off := 1<<39 + rnd.Uint64N(1<<38)
-			rs.of(off, 4096, size).note(off, 4096, size, 32<<20)
+			rs.of(off, 4096, size).note(now, off, 4096, size)
 		}
 	}
 	if len(rs) > maxReaders {
@@ -385,7 +393,7 @@ func TestReadAheadLeavesRandomReadersAlone(t *testing.T) {
 	var a readAhead
 	for range 1000 {
 		off := rnd.Uint64N(1 << 40)
-		if from, to := a.note(off, 4096, 1<<41, 32<<20); from < to {
+		if from, to := a.note(time.Now(), off, 4096, 1<<41); from < to {
 			t.Fatalf("bytes %d to %d are fetched after a read at %d", from, to, off)
 		}
 	}
@@ -398,7 +406,7 @@ func TestReadAheadAsksForEachByteOnce(t *testing.T) {
 	order := []uint64{1, 0, 3, 2} // as clients send it
 	for i := uint64(0); i < size/step; i += 4 {
 		for _, k := range order {
-			from, to := a.note((i+k)*step, step, size, 32<<20)
+			from, to := a.note(time.Now(), (i+k)*step, step, size)
 			if from >= to {
 				continue
 			}

@@ -111,7 +111,7 @@ func (s *Store) readVerified(ctx context.Context, g *segment, t *pageTable, off,
 		return nil, err
 	}
 	if !s.opts.CachePages {
-		return s.fetchVerified(g, t, off, n)
+		return s.fetchVerified(g, noTableFlight(t), off, n)
 	}
 	p := make([]byte, n)
 	c := s.pages.of(g)
@@ -124,7 +124,7 @@ func (s *Store) readVerified(ctx context.Context, g *segment, t *pageTable, off,
 		_, at := c.part(absent[0], p, off)
 		last, end := c.part(absent[run-1], p, off)
 		end += int64(len(last))
-		got, err := s.fetchVerified(g, t, at, end-at)
+		got, err := s.fetchVerified(g, noTableFlight(t), at, end-at)
 		if err != nil {
 			return nil, err
 		}

@@ -68,7 +68,7 @@ type Options struct {
 	// store; default 30 s.
 	RetryEvery time.Duration
 	// Transfers bounds the segments on their way to the content store at the
-	// same time, and the fetches of pages ahead of readers; default 4.
+	// same time; default 4.
 	Transfers int
 	// Garbage is the fraction of all stored bytes that may be dead before
 	// segments are rewritten; default 0.3, from 1 on none are.
@@ -90,8 +90,8 @@ type Options struct {
 	// PageSize is the unit in which pages are fetched and evicted: a power of
 	// two from 64 KiB on; default 1 MiB.
 	PageSize int64
-	// ReadAhead is how much is fetched ahead of a sequential reader, in bytes;
-	// 0 for nothing.
+	// ReadAhead is how much is fetched ahead of a sequential reader at most, in
+	// bytes; 0 for nothing.
 	ReadAhead int64
 	// ExtentMemory bounds the memory of clean extents; default 64 MiB.
 	ExtentMemory int64
@@ -281,11 +281,6 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	for _, run := range []func(){s.runSealer, s.runUploader, s.runMaintainer, s.runCollector, s.runCompactor, s.watchLog} {
 		s.work.Go(run)
-	}
-	if s.opts.CachePages && s.opts.ReadAhead > 0 {
-		for range s.opts.Transfers {
-			s.work.Go(s.runAhead)
-		}
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []d
 	}
 	exts, err = n.file.Map(req.Context, off, length)
 	if err == nil {
-		fs.data.Prefetch(n.file.Ahead(req.Context, off, length, n.rec.size))
+		fs.data.Prefetch(n.file.Ahead(req.Context, exts, off, length, n.rec.size))
 	}
 	return exts, off+length == n.rec.size, attr, err
 }

@@ -31,8 +31,9 @@ import (
 var (
 	duration = flag.Duration("time", 2*time.Second, "of one round")
 	rounds   = flag.Int("rounds", 5, "of which the median counts")
-	latency  = flag.Duration("latency", 30*time.Millisecond, "added to every request to S3")
-	rate     = flag.Int64("rate", 60, "MiB/s of a request to the S3 that is far away, for cold reads")
+	latency  = flag.Duration("latency", 30*time.Millisecond, "added to every request to S3, for writes")
+	away     = flag.String("away", "0 30ms 100ms", "added to every request to S3, for cold reads")
+	rate     = flag.Int64("rate", 60, "MiB/s of a request to an S3 that is far away, for cold reads")
 	files    = flag.Int("files", 10_000, "of 4 KiB, to count requests")
 	megs     = flag.Int("size", 512, "MiB of the file that is read cold")
 	only     = flag.String("only", "", "of the measurements: files, writes or reads")

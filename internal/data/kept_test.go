@@ -1,0 +1,88 @@
+package data
+
+import (
+	"sync"
+	"testing"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/dittofs/dittofs/internal/disk"
+)
+
+// uncached is a world with blocks of 64 KiB that are in the content store alone,
+// and little memory for what is fetched.
+func uncached(t *testing.T, n uint64, memory int64) (*world, [][]byte) {
+	opts := cachedOptions()
+	opts.CacheSize, opts.ReadAhead = 64<<20, 4<<20
+	w := newWorld(t, opts)
+	blocks := w.fill(n)
+	w.store.mu.Lock()
+	w.store.evictLocked(1 << 30)
+	w.store.mu.Unlock()
+	w.store.fetcher.memory = semaphore.NewWeighted(memory)
+	return w, blocks
+}
+
+// inOrder reads the blocks as a sequential reader does, in the background.
+func (w *world) inOrder(blocks [][]byte) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		for i, p := range blocks {
+			w.readAhead(1, uint64(i)<<16, uint64(len(p)))
+			w.expect(1, uint64(i)<<16, p)
+		}
+	}()
+	return done
+}
+
+func TestACacheThatIsTooSlowDoesNotHoldUpReaders(t *testing.T) {
+	w, blocks := uncached(t, 128, 2<<20)
+	stuck := make(chan struct{})
+	free := sync.OnceFunc(func() { close(stuck) })
+	defer free()
+	w.hooks.write = func(_ disk.File, _ int, _ int64, write func() error) error {
+		<-stuck
+		return write()
+	}
+	done := w.inOrder(blocks)
+	w.eventually("a reader of 8 MiB with 2 MiB of memory, while nothing can be written to the cache", func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	free()
+	w.eventually("an end of all fetches", w.noFetches)
+	w.checkRoom()
+	for i, p := range blocks {
+		w.expect(1, uint64(i)<<16, p)
+	}
+}
+
+func TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce(t *testing.T) {
+	w, _ := uncached(t, 8, 64<<10)
+	f := &w.store.fetcher
+	if err := f.take(t.Context(), 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan error)
+	go func() { taken <- f.take(t.Context(), 64<<10) }()
+	w.eventually("somebody to wait for memory", func() bool { return f.wanting.Load() == 1 })
+	var g *segment
+	w.store.segments.each(func(other *segment) { g = other })
+	f.keep(&flight{c: w.store.pages.of(g), gone: make(chan struct{})}) // of one page
+	w.eventually("memory", func() bool {
+		select {
+		case err := <-taken:
+			return err == nil
+		default:
+			return false
+		}
+	})
+	if n := len(f.kept); n > 0 {
+		t.Errorf("%d flights are kept", n)
+	}
+}

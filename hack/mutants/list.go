@@ -240,6 +240,24 @@ var mutants = []mutant{
 		pkg: "./internal/crashtest", run: "TestDataThatMustBeElsewhereSurvivesTheLossOfTheCache",
 	},
 	{
+		name: "compaction-written-in-one-burst", file: "internal/data/rewrite.go",
+		old: "if n < writeBackStep {",
+		new: "if true {",
+		pkg: "./internal/data", run: "TestACompactionLeavesLittleToItsSyncs",
+	},
+	{
+		name: "window-grows-for-nothing", file: "internal/data/aheadwindow.go",
+		old: "case grown && rate < worthIt*w.rate:",
+		new: "case false && grown:",
+		pkg: "./internal/data", run: "TestTheWindowFollowsTheBandwidthAndTheDelay",
+	},
+	{
+		name: "memory-waits-for-readers-who-are-gone", file: "internal/data/kept.go",
+		old: "for f.wanting.Load() > 0 && f.dropOldest() {",
+		new: "for false {",
+		pkg: "./internal/data", run: "TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce",
+	},
+	{
 		name: "compaction-moves-what-has-changed", file: "internal/data/move.go",
 		old: "o.sameBytes(part) {",
 		new: "part.Len > 0 {",

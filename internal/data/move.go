@@ -9,8 +9,9 @@ import (
 
 const (
 	// maxMoves and maxMoveSpan bound what one call of File.Move changes: a
-	// lock is held meanwhile, and what it loads stays loaded.
-	maxMoves    = 1024
+	// lock is held meanwhile, for which writers of the file wait, and what it
+	// loads stays loaded.
+	maxMoves    = 128
 	maxMoveSpan = 4 * windowSize
 )
 

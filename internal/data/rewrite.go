@@ -18,6 +18,10 @@ const (
 	rewriteMemory = 32 << 20
 	// rewriteRecord is the largest record that it makes of smaller ones.
 	rewriteRecord = 1 << 20
+	// writeBackStep is how much of an output is written before it goes to the
+	// disk. All of it at its sync would keep the disk from clients' small syncs
+	// for as long as a whole segment takes.
+	writeBackStep = 1 << 20
 	// smallestOutput is the part of a segment below which a compaction makes none
 	// on a full disk.
 	smallestOutput = 8
@@ -38,6 +42,7 @@ type rewriter struct {
 	bytes   int64
 	crowded bool // there was no room for another output
 	output  *segment
+	onDisk  int64      // bytes of it that were written back
 	outputs []*segment // all, with the open one
 	moves   map[uint64][]Move
 }
@@ -257,7 +262,7 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 		if err != nil {
 			return Extent{}, err
 		}
-		w.output = g
+		w.output, w.onDisk = g, 0
 		w.outputs = append(w.outputs, g)
 	}
 	g := w.output
@@ -271,8 +276,22 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 	if err := g.local.Load().putRecord(rec, g.seed, p, pos); err != nil {
 		return Extent{}, noSpace(err)
 	}
+	if err := w.writeBack(); err != nil {
+		return Extent{}, noSpace(err)
+	}
 	w.bytes += int64(len(p))
 	return Extent{Off: off, Len: uint64(len(p)), Seg: g.id, Pos: uint32(pos + recordHeaderLen)}, nil
+}
+
+// writeBack brings what was written to the output to the disk, in steps.
+func (w *rewriter) writeBack() error {
+	n := w.output.size - w.onDisk
+	if n < writeBackStep {
+		return nil
+	}
+	err := w.output.local.Load().WriteBack(w.onDisk, n)
+	w.onDisk = w.output.size
+	return err
 }
 
 // newOutput makes a segment with room for a record of n bytes, which is kept

@@ -3,6 +3,7 @@ package data
 import (
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/dittofs/dittofs/internal/disk"
 )
@@ -12,7 +13,9 @@ import (
 // happen. Those that are nil do nothing.
 type hooks struct {
 	datasync func() error
-	write    func(f disk.File, n int, off int64, write func() error) error
+	// left is told how many bytes of a segment a sync has to write.
+	left  func(n int64)
+	write func(f disk.File, n int, off int64, write func() error) error
 }
 
 // worldDisk is the operating system's, except that a sync only remembers what
@@ -27,12 +30,13 @@ func (d worldDisk) OpenFile(path string, flags int) (disk.File, error) {
 	if err != nil || !strings.HasSuffix(path, ".seg") {
 		return f, err
 	}
-	return &worldFile{f, d.w}, nil
+	return &worldFile{File: f, w: d.w}, nil
 }
 
 type worldFile struct {
 	disk.File
-	w *world
+	w    *world
+	left atomic.Int64 // bytes that were not written back
 }
 
 func (f *worldFile) Datasync() error {
@@ -41,6 +45,9 @@ func (f *worldFile) Datasync() error {
 	defer w.frozen.Unlock()
 	reach(&w.point)
 	defer reach(&w.point)
+	if left := f.left.Swap(0); w.hooks.left != nil {
+		w.hooks.left(left)
+	}
 	if w.hooks.datasync != nil {
 		if err := w.hooks.datasync(); err != nil {
 			return err
@@ -76,7 +83,13 @@ func (f *worldFile) WritevAt(head, p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+func (f *worldFile) WriteBack(off, n int64) error {
+	f.left.Add(-n)
+	return f.File.WriteBack(off, n)
+}
+
 func (f *worldFile) write(n int, off int64, write func() error) error {
+	f.left.Add(int64(n))
 	if f.w.hooks.write == nil || off == 0 {
 		return write()
 	}

@@ -63,6 +63,10 @@ type File interface {
 	WritevAt(head, p []byte, off int64) (int, error)
 	// Datasync makes the bytes, and the size if it grew, durable.
 	Datasync() error
+	// WriteBack writes n bytes from off on to the disk and waits for it, so that
+	// less is left to the next sync. Nothing is durable by it; but an error is
+	// one that the next sync may not return again.
+	WriteBack(off, n int64) error
 	// Sync is Datasync, and makes the rest of the inode durable.
 	Sync() error
 	Truncate(size int64) error

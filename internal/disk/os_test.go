@@ -42,7 +42,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	if n, err := f.WriteAt([]byte("HE"), 7); n != 2 || err != nil {
 		t.Fatalf("%d bytes, %v", n, err)
 	}
-	must(t, errors.Join(f.Datasync(), f.Sync()))
+	must(t, errors.Join(f.WriteBack(0, 4096), f.Datasync(), f.Sync()))
 	got := make([]byte, 8)
 	if _, err := f.ReadAt(got, 5); err != nil || string(got) != "\x00\x00HEad01" {
 		t.Errorf("read %q, %v", got, err)

@@ -76,6 +76,12 @@ func (f *osFile) Datasync() error {
 	return f.retry("fdatasync", func() error { return unix.Fdatasync(f.fd) })
 }
 
+// WriteBack implements File.
+func (f *osFile) WriteBack(off, n int64) error {
+	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	return f.retry("write back", func() error { return unix.SyncFileRange(f.fd, off, n, all) })
+}
+
 // Sync implements File.
 func (f *osFile) Sync() error {
 	return f.retry("fsync", func() error { return unix.Fsync(f.fd) })

@@ -8,6 +8,16 @@ import (
 	"github.com/dittofs/dittofs/internal/data"
 )
 
+// registerCallMemory shows what calls hold, and who waits for it.
+func (s *server) registerCallMemory() {
+	s.metrics.gauge("dittofs_call_memory_bytes", "Bytes that calls and replies of all clients hold.",
+		func() float64 { return float64(s.rpc.Memory().Used) })
+	s.metrics.gauge("dittofs_call_memory_limit_bytes", "The most that they may hold.",
+		func() float64 { return float64(s.rpc.Memory().Limit) })
+	s.metrics.gauge("dittofs_call_memory_waiting", "Connections that are not read until others give bytes back.",
+		func() float64 { return float64(s.rpc.Memory().Waiting) })
+}
+
 // register shows the figures of the stores in the metrics.
 func (s *stores) register(m *metrics) {
 	figures := &dataFigures{data: s.data}

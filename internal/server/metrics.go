@@ -19,6 +19,7 @@ type metrics struct {
 	latency     *prometheus.HistogramVec
 	bytes       *prometheus.CounterVec
 	connections prometheus.Gauge
+	evicted     *prometheus.CounterVec
 	statusName  map[string]func(uint32) string // by program
 }
 
@@ -41,6 +42,10 @@ func newMetrics(version string) *metrics {
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "dittofs_connections", Help: "Open client connections.",
 		}),
+		evicted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dittofs_connections_evicted_total",
+			Help: "Client connections closed for the sake of other clients, by what was short: connections, or bytes.",
+		}, []string{"limit"}),
 		statusName: map[string]func(uint32) string{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -49,7 +54,7 @@ func newMetrics(version string) *metrics {
 	})
 	build.Set(1)
 	m.calls.MustRegister(m.operations, m.bytes)
-	m.registry.MustRegister(m.operations, m.latency, m.bytes, m.connections, build,
+	m.registry.MustRegister(m.operations, m.latency, m.bytes, m.connections, m.evicted, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -66,6 +71,9 @@ func (m *metrics) counter(name, help string, read func() float64) {
 
 // Connections implements sunrpc.Observer.
 func (m *metrics) Connections(delta int) { m.connections.Add(float64(delta)) }
+
+// Evicted implements sunrpc.Observer.
+func (m *metrics) Evicted(why sunrpc.Eviction) { m.evicted.WithLabelValues(string(why)).Inc() }
 
 // Procedure implements sunrpc.Observer.
 func (m *metrics) Procedure(program string, version uint32, proc string) sunrpc.Recorder {

@@ -152,7 +152,11 @@ func (s *server) assemble(ctx context.Context) error {
 	s.state.showBackups(s.backupHealth)
 	s.rpc, err = sunrpc.NewServer(sunrpc.Options{
 		Logger: s.log, Programs: []sunrpc.Program{nfs, mount}, Observer: s.metrics,
+		MaxConns: connectionLimit(), MaxBytes: callMemoryLimit(),
 	})
+	if err == nil {
+		s.registerCallMemory()
+	}
 	return err
 }
 

@@ -18,7 +18,7 @@ const (
 // lie whole in the read buffer behind it. It returns how many calls to come need
 // not be looked at.
 func (c *conn) lookAhead(rec []byte) int {
-	rest := c.reader.buf[c.reader.r:c.reader.w]
+	rest := c.reader.unread.bytes()
 	var version *boundVersion
 	var program uint32
 	n := 0

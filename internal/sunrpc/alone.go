@@ -26,7 +26,7 @@ var errTakenOver = errors.New("connection taken over")
 
 // count notes whether the call at hand came alone: no other is being served, and none has arrived behind it.
 func (c *conn) count() {
-	if c.unanswered.Load() > 0 || c.reader.r < c.reader.w {
+	if c.unanswered.Load() > 0 || c.reader.unread.r < c.reader.unread.w {
 		c.single = 0
 	} else if c.single < aloneAfter {
 		c.single++

@@ -22,10 +22,11 @@ const (
 type batch struct {
 	enc     xdr.Encoder
 	inserts []insert
-	extra   int // bytes of the inserts
-	start   int // where the reply being encoded begins
-	extra0  int // extra when it began
-	count0  int // number of inserts when it began
+	extra   int   // bytes of the inserts
+	charge  int64 // what the account holds for it
+	start   int   // where the reply being encoded begins
+	extra0  int   // extra when it began
+	count0  int   // number of inserts when it began
 }
 
 type insert struct {
@@ -41,6 +42,7 @@ func newBatch() *batch { return batches.Get().(*batch) }
 func (b *batch) free() {
 	b.release(0)
 	b.enc.Truncate(0)
+	b.charge = 0
 	if b.enc.Cap() <= keepBatch {
 		batches.Put(b)
 	}

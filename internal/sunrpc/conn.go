@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
 
 // lingerTimeout is how long a stopped connection waits for the client to take
@@ -21,9 +23,12 @@ type conn struct {
 	srv     *Server
 	nc      net.Conn
 	remote  netip.AddrPort
+	host    netip.Prefix // of the remote address
 	reader  recordReader
 	out     *writer
+	account *budget.Account
 	closing atomic.Bool
+	evicted atomic.Bool
 	since   time.Time
 	seen    traffic
 
@@ -41,15 +46,22 @@ type conn struct {
 	watched    atomic.Bool
 }
 
-func newConn(s *Server, nc net.Conn) *conn {
+func newConn(s *Server, nc net.Conn) (*conn, error) {
+	sock, err := newSocket(s, nc)
+	if err != nil {
+		return nil, err
+	}
 	c := &conn{srv: s, nc: nc, since: time.Now(), inFlight: make(chan struct{}, s.opts.MaxInFlight)}
 	if addr, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
+	c.host = budget.HostOf(c.remote.Addr())
 	c.seen.last.Store(c.since.UnixNano())
-	c.out = newWriter(nc, s.opts.WriteTimeout, &c.seen.out)
-	c.reader = recordReader{nc: nc, await: newAwaiter(s, nc), srv: s, seen: &c.seen, closing: &c.closing, flush: c.flush, buf: make([]byte, readBuffer)}
-	return c
+	c.account = s.budget.Open(c.remote.Addr(), func() { c.evict(EvictedForBytes) })
+	c.out = newWriter(nc, sock, c.account, s.opts.WriteTimeout, &c.seen.out)
+	c.reader = recordReader{nc: nc, sock: sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush}
+	c.reader.unread.reader = &c.reader
+	return c, nil
 }
 
 // serve reads and serves calls until the connection ends or is stopped, then
@@ -66,16 +78,21 @@ func (c *conn) serve() {
 		c.logEnd(err)
 	}
 	c.calls.Wait()
+	c.reader.close()
 	if ferr := c.flush(); ferr == nil && errors.Is(err, ErrServerClosed) {
 		c.linger()
 	}
 	_ = c.nc.Close()
+	c.account.Close()
 }
 
 func (c *conn) readCalls() error {
 	for {
 		if c.out.failed.Load() {
 			return net.ErrClosed
+		}
+		if err := c.out.drained(maxQueued); err != nil {
+			return err
 		}
 		rec, err := c.reader.next()
 		if err != nil {
@@ -114,7 +131,7 @@ func (c *conn) linger() {
 // connect and say nothing: none of it is worth more than debugging.
 func (c *conn) logEnd(err error) {
 	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, budget.ErrEvicted):
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.srv.log.Debug("connection timed out", "client", c.remote, "unfinished_record", !c.reader.partial.IsZero())
 	default:
@@ -122,14 +139,39 @@ func (c *conn) logEnd(err error) {
 	}
 }
 
-// flush sends the replies of inline calls.
+// evict closes the connection for the sake of others. It does not wait, and
+// forgets what the client has not taken: the kernel need not keep it either.
+func (c *conn) evict(why Eviction) {
+	if c.evicted.Swap(true) {
+		return
+	}
+	c.account.Evict()
+	c.srv.opts.Observer.Evicted(why)
+	c.srv.log.Warn("connection closed in favour of others", "client", c.remote.Addr(), "limit", why)
+	go func() {
+		if tcp, ok := c.nc.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = c.nc.Close()
+	}()
+}
+
+// flush sends the replies of inline calls, and waits for the client to take
+// them if it leaves too much.
 func (c *conn) flush() error {
 	if c.batch == nil {
 		return nil
 	}
 	b := c.batch
 	c.batch = nil
-	return c.out.send(b, false)
+	limit := int64(maxQueued)
+	if !c.account.Exchange(b.charge, int64(b.size())) {
+		limit = 0
+	}
+	if err := c.out.send(b, false); err != nil {
+		return err
+	}
+	return c.out.drained(limit)
 }
 
 // open returns the batch for the next inline reply.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
 
 // traffic is what a connection has seen. Others read it while it goes on.
@@ -32,8 +34,8 @@ type Connection struct {
 func (s *Server) Connections() []Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Connection, 0, len(s.conns))
-	for c := range s.conns {
+	list := make([]Connection, 0, s.conns.count)
+	for c := range s.conns.all() {
 		t := &c.seen
 		list = append(list, Connection{
 			Remote: c.remote, Since: c.since, Last: time.Unix(0, t.last.Load()),
@@ -42,3 +44,6 @@ func (s *Server) Connections() []Connection {
 	}
 	return list
 }
+
+// Memory returns what all connections hold of Options.MaxBytes at this moment.
+func (s *Server) Memory() budget.Usage { return s.budget.Usage() }

@@ -12,6 +12,9 @@ import (
 // and reply.
 const callOverhead = 8 << 10
 
+// maxWeight bounds what a procedure says that a reply may take.
+const maxWeight = 1<<20 + 64<<10
+
 // batchTime is how long a reply may wait for those of the calls behind it.
 const batchTime = 500 * time.Microsecond
 
@@ -27,8 +30,8 @@ func (c *conn) handle(rec record) error {
 	h, err := parseHeader(&call.Args)
 	if err == nil {
 		err = c.dispatch(call, &h, rec)
-	} else if rec.own != nil {
-		c.srv.release(rec.own)
+	} else {
+		c.release(rec.own)
 	}
 	if err == nil && c.batch != nil && (c.batch.size() >= batchTarget || c.reader.now.Sub(c.opened) > batchTime) {
 		err = c.flush()
@@ -40,19 +43,9 @@ func (c *conn) dispatch(call *Call, h *header, rec record) error {
 	call.Context, call.Remote, call.XID = c.srv.ctx, c.remote, h.xid
 	call.program, call.version, call.number = h.program, h.version, h.proc
 	call.size, call.Status, call.MayBlock = len(rec.b), 0, false
-	if !c.admit(call, h) {
-		if rec.own != nil {
-			c.srv.release(rec.own)
-		}
+	if !c.admit(call, h) || call.proc.Class == Inline && c.serveInline(call) {
+		c.release(rec.own)
 		return nil
-	}
-	if call.proc.Class == Inline {
-		if c.serveInline(call) {
-			if rec.own != nil {
-				c.srv.release(rec.own)
-			}
-			return nil
-		}
 	}
 	return c.serveApart(call, rec)
 }
@@ -128,10 +121,19 @@ func (p *boundProgram) version(number uint32) *boundVersion {
 // serveInline runs the handler here. It returns false if that would have to
 // wait.
 func (c *conn) serveInline(call *Call) bool {
+	weight := call.weight()
+	if weight < copyLimit {
+		weight = 0 // it is in the batch, which is sent soon
+	} else if !c.account.Try(weight) {
+		return false
+	}
 	b := c.open()
+	b.charge += weight
 	args := call.Args
 	stat, n := c.run(call, b)
 	if stat == WouldBlock {
+		c.account.Release(weight)
+		b.charge -= weight
 		call.Args = args
 		return false
 	}
@@ -182,14 +184,14 @@ func (c *conn) invoke(call *Call) (stat AcceptStat) {
 func (c *conn) serveApart(inline *Call, rec record) error {
 	call := c.detach(inline, rec)
 	if call.proc.Cached && c.srv.drc != nil && !c.first(call) {
-		c.recycle(call)
+		c.abandon(call)
 		return nil
 	}
 	if err := c.reserve(call); err != nil {
 		if call.entry != nil {
 			c.srv.drc.abandon(call.entry)
 		}
-		c.recycle(call)
+		c.abandon(call)
 		return err
 	}
 	c.calls.Add(1)
@@ -212,15 +214,30 @@ func (c *conn) detach(inline *Call, rec record) *Call {
 		rec.own.b = append(rec.own.b, args...)
 		args = rec.own.b
 	}
-	call.record = rec.own
+	call.record, call.held = rec.own, rec.own.charge
 	call.Args = xdr.NewDecoder(args)
 	return call
 }
 
+// recycle gives the call's memory back.
 func (c *conn) recycle(call *Call) {
-	c.srv.release(call.record)
+	c.srv.buffers.put(call.record)
 	*call = Call{}
 	calls.Put(call)
+}
+
+// abandon forgets a call that is not served.
+func (c *conn) abandon(call *Call) {
+	c.account.Release(call.held)
+	c.recycle(call)
+}
+
+// release gives back the buffer of a record that was not detached.
+func (c *conn) release(own *buffer) {
+	if own != nil {
+		c.account.Release(own.charge)
+		c.srv.buffers.put(own)
+	}
 }
 
 // first asks the duplicate-request cache. If the call was seen before, it is
@@ -245,11 +262,6 @@ func (c *conn) first(call *Call) bool {
 // reserve takes a place among the calls in flight and the bytes that the call
 // will hold. It sends what is ready before it waits.
 func (c *conn) reserve(call *Call) error {
-	call.held = callOverhead + int64(len(call.Args.Rest()))
-	if call.proc.Weight != nil {
-		call.held += int64(call.proc.Weight(call.Args.Rest()))
-	}
-	call.held = min(call.held, c.srv.opts.MaxBytes)
 	select {
 	case c.inFlight <- struct{}{}:
 	default:
@@ -258,22 +270,39 @@ func (c *conn) reserve(call *Call) error {
 		}
 		c.inFlight <- struct{}{}
 	}
-	if c.srv.held.TryAcquire(call.held) {
-		return nil
+	n := callOverhead + call.weight()
+	if call.held > 0 {
+		// Who holds a large record does not wait, or all could wait for each other.
+		c.account.Exchange(0, n)
+	} else if n += int64(cap(call.record.b)); !c.account.Try(n) {
+		err := c.flush()
+		if err == nil {
+			err = c.account.Acquire(c.srv.ctx, n)
+		}
+		if err != nil {
+			<-c.inFlight
+			return err
+		}
 	}
-	err := c.flush()
-	if err == nil {
-		err = c.srv.held.Acquire(c.srv.ctx, call.held)
+	call.held += n
+	return nil
+}
+
+// weight is how many bytes the reply may take.
+func (c *Call) weight() int64 {
+	if c.proc.Weight == nil {
+		return 0
 	}
-	if err != nil {
-		<-c.inFlight
-	}
-	return err
+	return int64(min(c.proc.Weight(c.Args.Rest()), maxWeight))
 }
 
 // serveCall serves one call.
 func (c *conn) serveCall(call *Call, arrived time.Time) {
 	defer c.calls.Done()
+	if c.out.failed.Load() { // nobody is there to be answered
+		c.drop(call)
+		return
+	}
 	b := newBatch()
 	stat, n := c.run(call, b)
 	now := time.Now()
@@ -281,11 +310,21 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 	if call.entry != nil {
 		c.remember(call, b, stat, now)
 	}
-	held := call.held
+	c.account.Exchange(call.held, int64(b.size()))
 	c.recycle(call)
 	c.unanswered.Add(-1)
-	_ = c.out.send(b, len(c.inFlight) > 1) // a failure ends the connection, which its reader notices
-	c.srv.held.Release(held)
+	more := len(c.inFlight) > 1
+	<-c.inFlight
+	_ = c.out.send(b, more) // a failure ends the connection, which its reader notices
+}
+
+// drop forgets a call that was to be served apart.
+func (c *conn) drop(call *Call) {
+	if call.entry != nil {
+		c.srv.drc.abandon(call.entry)
+	}
+	c.abandon(call)
+	c.unanswered.Add(-1)
 	<-c.inFlight
 }
 

@@ -10,15 +10,16 @@
 // for each call.
 //
 // Everything that a client can make large is bounded: record size, fragments,
-// calls in flight, bytes held by calls, replies not yet read, connections,
-// and the time that an unfinished record or an unread reply may take.
-// Reaching a bound stops the reading of that connection (back-pressure), then
-// closes it.
+// calls in flight, connections, the bytes of what has arrived, of calls and of
+// replies, and the time that an unfinished record or an unread reply may take.
+// Package budget shares those bytes fairly among clients. Reaching a bound stops
+// the reading of that connection (back-pressure). When others wait for what it
+// holds, and its client does not go on, it is closed.
 //
 //	srv, err := sunrpc.NewServer(sunrpc.Options{Programs: programs, Logger: log})
 //	go srv.Serve(listener)
 //	...
 //	srv.Shutdown(ctx)
 //
-// It imports package xdr and nothing else of this module.
+// It imports packages xdr and budget, and nothing else of this module.
 package sunrpc

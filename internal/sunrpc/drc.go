@@ -1,6 +1,7 @@
 package sunrpc
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -20,19 +21,16 @@ const (
 	// drcMaxReply is the largest reply that is remembered. Those of calls
 	// that are not idempotent are far smaller.
 	drcMaxReply = 4 << 10
-	// drcChecksum is how many bytes of the arguments the key's checksum
-	// covers: enough for a handle and a name.
-	drcChecksum = 512
 )
 
 // drcKey recognizes a retransmission. The client's port is not in it: clients
-// send again from another connection. The checksum tells apart calls of a
-// client that reuses its transaction numbers.
+// send again from another connection. The checksum is of the credential and of
+// all arguments, so that a client which reuses its transaction numbers is never
+// given the reply of another call, or of another user's.
 type drcKey struct {
 	addr                netip.Addr
 	xid                 uint32
 	program, vers, proc uint32
-	uid                 uint32
 	size                int
 	sum                 uint64
 }
@@ -42,7 +40,13 @@ type drcEntry struct {
 	key        drcKey
 	reply      []byte // after the xid
 	done       time.Time
-	prev, next *drcEntry // in the order of completion
+	prev, next *drcEntry // of the same client, in the order of completion
+}
+
+// drcClient is the finished entries of one client address in a shard.
+type drcClient struct {
+	oldest drcEntry // sentinel of their ring
+	count  int
 }
 
 type drc struct {
@@ -51,11 +55,15 @@ type drc struct {
 	shards [drcShards]drcShard
 }
 
+// drcShard is a part of the cache. When it is full, the oldest entry of the
+// client that has most goes: no client can push out what others may ask for
+// again.
 type drcShard struct {
 	mu      sync.Mutex
 	entries map[drcKey]*drcEntry
-	oldest  drcEntry // sentinel of a ring of the finished entries
-	count   int      // finished entries
+	clients map[netip.Addr]*drcClient
+	most    *drcClient // that had most entries when one was added last
+	count   int        // finished entries
 	bytes   int
 }
 
@@ -67,18 +75,29 @@ func newDRC(limits DuplicateCache) *drc {
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.entries = map[drcKey]*drcEntry{}
-		s.oldest.next, s.oldest.prev = &s.oldest, &s.oldest
+		s.clients = map[netip.Addr]*drcClient{}
 	}
 	return d
 }
 
 func (d *drc) key(c *Call) drcKey {
 	args := c.Args.Rest()
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	var buf [(4 + MaxGroups) * 4]byte
+	cred := buf[:0]
+	for _, v := range [...]uint32{c.Cred.Flavor, c.Cred.UID, c.Cred.GID, uint32(len(c.Cred.Groups()))} {
+		cred = binary.NativeEndian.AppendUint32(cred, v)
+	}
+	for _, g := range c.Cred.Groups() {
+		cred = binary.NativeEndian.AppendUint32(cred, g)
+	}
+	_, _ = h.Write(cred) // never fails
+	_, _ = h.Write(args)
 	return drcKey{
 		addr: c.Remote.Addr(), xid: c.XID,
 		program: c.program, vers: c.version, proc: c.number,
-		uid: c.Cred.UID, size: len(args),
-		sum: maphash.Bytes(d.seed, args[:min(len(args), drcChecksum)]),
+		size: len(args), sum: h.Sum64(),
 	}
 }
 
@@ -92,7 +111,7 @@ func (d *drc) start(k drcKey, now time.Time) (entry *drcEntry, reply []byte) {
 	s := d.shard(&k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire(now.Add(-d.limits.Age))
+	s.expire(k.addr, now.Add(-d.limits.Age))
 	if e, ok := s.entries[k]; ok {
 		return nil, e.reply
 	}
@@ -111,13 +130,9 @@ func (d *drc) finish(e *drcEntry, reply []byte, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.reply, e.done = append(make([]byte, 0, len(reply)), reply...), now
-	last := s.oldest.prev
-	e.prev, e.next = last, &s.oldest
-	last.next, s.oldest.prev = e, e
-	s.count++
-	s.bytes += len(reply)
+	s.add(e)
 	for s.count > max(1, d.limits.Entries/drcShards) || s.bytes > max(drcMaxReply, d.limits.Bytes/drcShards) {
-		s.removeOldest()
+		s.removeOldest(s.greediest())
 	}
 }
 
@@ -129,16 +144,54 @@ func (d *drc) abandon(e *drcEntry) {
 	s.mu.Unlock()
 }
 
-func (s *drcShard) expire(before time.Time) {
-	for s.count > 0 && s.oldest.next.done.Before(before) {
-		s.removeOldest()
+func (s *drcShard) add(e *drcEntry) {
+	c := s.clients[e.key.addr]
+	if c == nil {
+		c = &drcClient{}
+		c.oldest.next, c.oldest.prev = &c.oldest, &c.oldest
+		s.clients[e.key.addr] = c
+	}
+	last := c.oldest.prev
+	e.prev, e.next = last, &c.oldest
+	last.next, c.oldest.prev = e, e
+	c.count++
+	s.count++
+	s.bytes += len(e.reply)
+	if s.most == nil || c.count >= s.most.count {
+		s.most = c
 	}
 }
 
-func (s *drcShard) removeOldest() {
-	e := s.oldest.next
+// greediest returns the client that has most entries, or about as many.
+func (s *drcShard) greediest() *drcClient {
+	if s.most == nil {
+		for _, c := range s.clients {
+			if s.most == nil || c.count > s.most.count {
+				s.most = c
+			}
+		}
+	}
+	return s.most
+}
+
+// expire removes what a client will not ask for any more.
+func (s *drcShard) expire(addr netip.Addr, before time.Time) {
+	for c := s.clients[addr]; c != nil && c.count > 0 && c.oldest.next.done.Before(before); {
+		s.removeOldest(c)
+	}
+}
+
+func (s *drcShard) removeOldest(c *drcClient) {
+	e := c.oldest.next
 	e.prev.next, e.next.prev = e.next, e.prev
 	delete(s.entries, e.key)
+	c.count--
 	s.count--
 	s.bytes -= len(e.reply)
+	if c.count == 0 {
+		delete(s.clients, e.key.addr)
+		if s.most == c {
+			s.most = nil
+		}
+	}
 }

@@ -9,7 +9,18 @@ type Observer interface {
 	Procedure(program string, version uint32, proc string) Recorder
 	// Connections is told of each change of the number of connections.
 	Connections(delta int)
+	// Evicted is told of each connection that was closed for the sake of others.
+	Evicted(why Eviction)
 }
+
+// Eviction is the bound for which a connection was closed.
+type Eviction string
+
+// Bounds for which connections are closed.
+const (
+	EvictedForBytes       Eviction = "bytes"
+	EvictedForConnections Eviction = "connections"
+)
 
 // Recorder counts the calls of one procedure. Safe for concurrent use.
 type Recorder interface {
@@ -23,4 +34,5 @@ type noObserver struct{}
 
 func (noObserver) Procedure(string, uint32, string) Recorder        { return noObserver{} }
 func (noObserver) Connections(int)                                  {}
+func (noObserver) Evicted(Eviction)                                 {}
 func (noObserver) Call(AcceptStat, uint32, time.Duration, int, int) {}

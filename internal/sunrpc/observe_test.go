@@ -31,6 +31,8 @@ func (l *ledger) Procedure(program string, version uint32, proc string) sunrpc.R
 	return page{l, program + string(rune('0'+version)) + " " + proc}
 }
 
+func (l *ledger) Evicted(sunrpc.Eviction) {}
+
 func (l *ledger) Connections(delta int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

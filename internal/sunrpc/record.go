@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
 
 // Record marking (RFC 5531 section 11): a record is fragments, each after a
@@ -14,8 +16,8 @@ import (
 const (
 	lastFragment = 1 << 31
 	maxFragments = 256
-	// readBuffer holds what has arrived of small calls. A connection keeps it
-	// as long as it lives.
+	// readBuffer holds what has arrived of small calls. A connection that waits
+	// with nothing unread has none.
 	readBuffer = 32 << 10
 )
 
@@ -33,24 +35,25 @@ type record struct {
 
 // recordReader cuts a connection's stream into records.
 type recordReader struct {
+	sock    *socket
 	nc      net.Conn
-	await   *awaiter
 	srv     *Server
+	account *budget.Account
 	seen    *traffic
 	closing *atomic.Bool
 	// flush sends what is ready: before each wait, for the client may not
 	// send on until it is answered.
 	flush func() error
 
-	buf        []byte
-	r, w       int       // unread bytes of buf
-	assembling bool      // part of a record lies in a buffer of its own
-	partial    time.Time // when the unfinished record was first waited for
-	deadline   time.Time // the current read deadline
-	now        time.Time // when the last read returned, or the last inline call
-	expected   bool      // the next call will come when this one was answered
-	soon       bool      // the last wait was short
-	only       int       // reads in a row with none of another connection between them
+	unread    unread
+	assembly  *assembly // a record that is collected in a buffer of its own; nil if none is
+	delivered bool      // a large record has arrived whole
+	partial   time.Time // when the unfinished record was first waited for
+	deadline  time.Time // the current read deadline
+	now       time.Time // when the last read returned, or the last inline call
+	expected  bool      // the next call will come when this one was answered
+	soon      bool      // the last wait was short
+	only      int       // reads in a row with none of another connection between them
 }
 
 // next returns the next record, waiting for it.
@@ -59,7 +62,7 @@ func (r *recordReader) next() (record, error) {
 		if rec, ok, err := r.buffered(); ok || err != nil {
 			return rec, err
 		}
-		if have := r.w - r.r; have >= markSize && r.mustAssemble() {
+		if r.mustAssemble() {
 			return r.assemble()
 		}
 		if err := r.fill(); err != nil {
@@ -70,7 +73,7 @@ func (r *recordReader) next() (record, error) {
 
 // buffered returns the next record if it lies in the buffer in one fragment.
 func (r *recordReader) buffered() (record, bool, error) {
-	have := r.buf[r.r:r.w]
+	have := r.unread.bytes()
 	if len(have) < markSize {
 		return record{}, false, nil
 	}
@@ -82,133 +85,50 @@ func (r *recordReader) buffered() (record, bool, error) {
 	if mark&lastFragment == 0 || len(have)-markSize < n {
 		return record{}, false, nil
 	}
-	r.r += markSize + n
-	r.partial = time.Time{}
+	r.unread.r += markSize + n
+	r.arrived()
 	return record{b: have[markSize : markSize+n]}, true, nil
 }
 
 // mustAssemble tells whether the record at hand will not come to lie in the
 // buffer in one fragment.
 func (r *recordReader) mustAssemble() bool {
-	mark := binary.BigEndian.Uint32(r.buf[r.r:])
-	return mark&lastFragment == 0 || markSize+int(mark&^lastFragment) > len(r.buf)
+	have := r.unread.bytes()
+	if len(have) < markSize {
+		return false
+	}
+	mark := binary.BigEndian.Uint32(have)
+	return mark&lastFragment == 0 || markSize+int(mark&^lastFragment) > readBuffer
 }
 
-// assemble collects a large or fragmented record in a buffer of its own,
-// which grows as data arrives.
-func (r *recordReader) assemble() (record, error) {
-	r.assembling = true
-	own := r.srv.buffers.get(unchargedBuffer)
-	err := errTooManyFragments
-	for range maxFragments {
-		last, ferr := r.fragment(&own)
-		if ferr != nil {
-			err = ferr
-			break
-		}
-		if last {
-			r.assembling, r.partial = false, time.Time{}
-			return record{b: own.b, own: own}, nil
-		}
+// arrived ends the wait for a record.
+func (r *recordReader) arrived() {
+	if !r.partial.IsZero() {
+		r.partial = time.Time{}
+		r.account.In.End()
 	}
-	r.srv.release(own)
-	return record{}, err
-}
-
-func (r *recordReader) fragment(own **buffer) (last bool, err error) {
-	for r.w-r.r < markSize {
-		if err := r.fill(); err != nil {
-			return false, err
-		}
-	}
-	mark := binary.BigEndian.Uint32(r.buf[r.r:])
-	r.r += markSize
-	n := int(mark &^ lastFragment)
-	if n+len((*own).b) > r.srv.opts.MaxRecord {
-		return false, fmt.Errorf("%w: %d bytes", errRecordTooLarge, n+len((*own).b))
-	}
-	for n > 0 {
-		took, err := r.take(own, n)
-		if err != nil {
-			return false, err
-		}
-		n -= took
-	}
-	return mark&lastFragment != 0, nil
-}
-
-// take moves up to n bytes of the stream to the end of own.
-func (r *recordReader) take(own **buffer, n int) (int, error) {
-	b := *own
-	if len(b.b) == cap(b.b) {
-		if err := r.charge(b); err != nil {
-			return 0, err
-		}
-		b = r.srv.buffers.grow(b)
-		*own = b
-	}
-	n = min(n, cap(b.b)-len(b.b))
-	if r.w == r.r && n < len(r.buf)/2 {
-		if err := r.fill(); err != nil {
-			return 0, err
-		}
-	}
-	if r.w > r.r {
-		n = min(n, r.w-r.r)
-		b.b = append(b.b, r.buf[r.r:r.r+n]...)
-		r.r += n
-		return n, nil
-	}
-	n, err := r.read(b.b[len(b.b) : len(b.b)+n])
-	b.b = b.b[:len(b.b)+n]
-	return n, err
-}
-
-// charge takes what a record of any size may need from the server's budget,
-// once. It holds nothing of the budget while it waits, so that unfinished
-// records cannot wait for each other.
-func (r *recordReader) charge(b *buffer) error {
-	if b.charge > 0 || cap(b.b) >= r.srv.opts.MaxRecord {
-		return nil
-	}
-	n := int64(r.srv.opts.MaxRecord)
-	if !r.srv.arriving.TryAcquire(n) {
-		if err := r.flush(); err != nil {
-			return err
-		}
-		if err := r.srv.arriving.Acquire(r.srv.ctx, n); err != nil {
-			return err
-		}
-		r.partial = time.Time{} // the wait was ours
-	}
-	b.charge = n
-	return nil
 }
 
 // fill reads more of the stream into the buffer.
 func (r *recordReader) fill() error {
-	if r.r > 0 {
-		r.w = copy(r.buf, r.buf[r.r:r.w])
-		r.r = 0
-	}
-	n, err := r.read(r.buf[r.w:])
-	r.w += n
+	n, err := r.read(&r.unread)
+	r.unread.w += n
 	return err
 }
 
 // read reads from the connection what there is, waiting for the first byte.
-func (r *recordReader) read(p []byte) (int, error) {
+func (r *recordReader) read(into source) (int, error) {
 	if err := r.flush(); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	if err := r.setDeadline(began, r.assembling || r.w > r.r); err != nil {
+	if err := r.setDeadline(began, r.unfinished()); err != nil {
 		return 0, err
 	}
 	if r.closing.Load() {
 		return 0, ErrServerClosed
 	}
-	n, err := r.receive(p)
+	n, err := r.receive(into)
 	r.now = time.Now()
 	r.soon = r.now.Sub(began) < pollTime*time.Millisecond
 	if r.closing.Load() { // what came meanwhile is too late
@@ -216,23 +136,34 @@ func (r *recordReader) read(p []byte) (int, error) {
 	}
 	if n > 0 {
 		r.seen.read(n, r.now)
+		r.account.In.Moved(n)
 		return n, nil
 	}
 	return 0, err
 }
 
+// unfinished tells whether part of a record has arrived.
+func (r *recordReader) unfinished() bool { return r.assembly != nil || r.unread.w > r.unread.r }
+
+// waits is told when there is nothing to read.
+func (r *recordReader) waits() {
+	if r.unfinished() {
+		r.account.In.Begin()
+	}
+}
+
 // receive waits in poll if this is the only client that has something to say,
 // and it goes on soon.
-func (r *recordReader) receive(p []byte) (int, error) {
+func (r *recordReader) receive(into source) (int, error) {
 	if r.srv.lastReader.Swap(r) != r {
 		r.only = 0
 	} else {
 		r.only++
 	}
-	if r.expected && r.soon && r.only >= onlyAfter && r.await.ready() {
-		return r.await.read(p)
+	if r.expected && r.soon && r.only >= onlyAfter && r.sock.mayAwait() {
+		return r.sock.await(into)
 	}
-	return r.nc.Read(p)
+	return r.sock.read(into)
 }
 
 // setDeadline bounds the wait: for the rest of a record by RecordTimeout
@@ -254,4 +185,15 @@ func (r *recordReader) setDeadline(now time.Time, partial bool) error {
 	}
 	r.deadline = want
 	return r.nc.SetReadDeadline(want)
+}
+
+// close gives back what the reader holds.
+func (r *recordReader) close() {
+	if a := r.assembly; a != nil {
+		r.assembly = nil
+		a.discard()
+	}
+	r.unread.r = r.unread.w
+	r.unread.nothing()
+	r.account.In.End()
 }

@@ -11,7 +11,7 @@ import (
 func TestRetransmittedCallRunsOnce(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	arg := opaque([]byte("once"))
-	first := f.dial(t, nfsclient.Options{})
+	first := f.dial(t, nfsclient.Options{AuthNone: true})
 	answered := make(chan []byte, 1)
 	go func() {
 		res, err := first.CallXID(100, testProgram, 2, procWait, arg)
@@ -25,7 +25,7 @@ func TestRetransmittedCallRunsOnce(t *testing.T) {
 	// In progress: dropped, on any connection.
 	again := f.raw(t)
 	retransmission := append(marked(callRecord(100, procWait, arg)), marked(callRecord(101, procNull, nil))...)
-	cred := f.dial(t, nfsclient.Options{})
+	cred := f.dial(t, nfsclient.Options{AuthNone: true})
 	if err := cred.Send(100, testProgram, 2, procWait, arg); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +51,7 @@ func TestRetransmittedCallRunsOnce(t *testing.T) {
 func TestOtherCallWithTheSameNumberRuns(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	base := f.dial(t, nfsclient.Options{UID: 1})
+	long := func(last byte) []byte { return append(pattern(4000), last) }
 	calls := []struct {
 		name string
 		c    *nfsclient.Client
@@ -62,6 +63,13 @@ func TestOtherCallWithTheSameNumberRuns(t *testing.T) {
 		{"longer arguments", base, 2, []byte("aaaaaaaaaaaaaaaaa")},
 		{"another version", base, 4, []byte("a")},
 		{"another user", f.dial(t, nfsclient.Options{UID: 2}), 2, []byte("a")},
+		{"another group", f.dial(t, nfsclient.Options{UID: 1, GID: 1}), 2, []byte("a")},
+		{"more groups", f.dial(t, nfsclient.Options{UID: 1, Groups: []uint32{1}}), 2, []byte("a")},
+		{"other groups", f.dial(t, nfsclient.Options{UID: 1, Groups: []uint32{2}}), 2, []byte("a")},
+		{"root", f.dial(t, nfsclient.Options{}), 2, []byte("a")},
+		{"nobody in particular", f.dial(t, nfsclient.Options{AuthNone: true}), 2, []byte("a")},
+		{"long arguments", base, 2, long(1)},
+		{"arguments that differ at their end", base, 2, long(2)},
 	}
 	for i, call := range calls {
 		f.release <- struct{}{}
@@ -99,5 +107,28 @@ func TestDuplicateCacheIsBounded(t *testing.T) {
 	}
 	if n := f.waits.Load(); n != calls+1 {
 		t.Errorf("the last call ran again")
+	}
+}
+
+func TestAClientDoesNotPushOutWhatOthersMayAskForAgain(t *testing.T) {
+	f := serve(t, sunrpc.Options{Duplicates: sunrpc.DuplicateCache{Entries: 64}})
+	quiet, busy := f.dial(t, nfsclient.Options{Local: "127.0.0.2"}), f.dial(t, nfsclient.Options{Local: "127.0.0.3"})
+	run := func(c *nfsclient.Client, xid uint32) {
+		t.Helper()
+		f.release <- struct{}{}
+		if _, err := c.CallXID(xid, testProgram, 2, procWait, opaque(words(xid))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(quiet, 1)
+	const others = 1000
+	for i := range uint32(others) {
+		run(busy, 2+i)
+	}
+	if _, err := quiet.CallXID(1, testProgram, 2, procWait, opaque(words(1))); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.waits.Load(); n != others+1 {
+		t.Errorf("%d calls ran, want %d: the retransmission ran again", n, others+1)
 	}
 }

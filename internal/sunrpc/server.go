@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
+	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
 
 // ErrServerClosed is returned by Serve after Shutdown.
@@ -24,14 +25,15 @@ type Options struct {
 
 	// MaxRecord is the largest call in bytes. Default 1 MiB + 64 KiB.
 	MaxRecord int
-	// MaxConns is the most connections; more are closed as they come.
-	// Default 4096.
+	// MaxConns is the most connections. For another one the idlest of the
+	// client that has most is closed. Default 4096.
 	MaxConns int
 	// MaxInFlight is the most calls of one connection on goroutines. Default
 	// 256.
 	MaxInFlight int
-	// MaxBytes is the most memory for large records, and again for what calls
-	// on goroutines hold, of all connections. Default 128 MiB each.
+	// MaxBytes is the most memory for what has arrived, what calls hold, and
+	// replies, of all connections. Default 256 MiB; at least 16 times MaxRecord
+	// is taken, for less would not let large calls be served side by side.
 	MaxBytes int64
 
 	RecordTimeout time.Duration // for the whole of a record once it began; default 30 s
@@ -45,7 +47,8 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxRecord, 1<<20+64<<10)
 	setDefault(&o.MaxConns, 4096)
 	setDefault(&o.MaxInFlight, 256)
-	setDefault(&o.MaxBytes, 128<<20)
+	setDefault(&o.MaxBytes, 256<<20)
+	o.MaxBytes = max(o.MaxBytes, 16*int64(o.MaxRecord))
 	setDefault(&o.RecordTimeout, 30*time.Second)
 	setDefault(&o.IdleTimeout, 15*time.Minute)
 	setDefault(&o.WriteTimeout, time.Minute)
@@ -93,8 +96,7 @@ type Server struct {
 	programs   []boundProgram
 	buffers    *buffers
 	drc        *drc
-	arriving   *semaphore.Weighted // bytes of large records, from their first large part to the end of their call
-	held       *semaphore.Weighted // bytes of calls on goroutines
+	budget     *budget.Budget // bytes of all connections
 	workers    workers
 	polling    atomic.Bool                  // a connection waits in poll
 	lastReader atomic.Pointer[recordReader] // of the connection that was read last
@@ -106,7 +108,7 @@ type Server struct {
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
+	conns     connTable
 	done      sync.WaitGroup // connections
 }
 
@@ -121,13 +123,12 @@ func NewServer(opts Options) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
 		opts: opts, log: opts.Logger, programs: programs,
-		buffers:  newBuffers(opts.MaxRecord),
-		drc:      newDRC(opts.Duplicates),
-		arriving: semaphore.NewWeighted(max(opts.MaxBytes, int64(opts.MaxRecord))),
-		held:     semaphore.NewWeighted(opts.MaxBytes),
-		ctx:      ctx, cancel: cancel,
+		buffers: newBuffers(opts.MaxRecord),
+		drc:     newDRC(opts.Duplicates),
+		budget:  budget.New(opts.MaxBytes),
+		ctx:     ctx, cancel: cancel,
 		listeners: map[net.Listener]struct{}{},
-		conns:     map[*conn]struct{}{},
+		conns:     connTable{hosts: map[netip.Prefix]map[*conn]struct{}{}},
 	}, nil
 }
 
@@ -206,16 +207,14 @@ func (s *Server) start(nc net.Conn) {
 			s.log.Debug("set keepalive", "client", nc.RemoteAddr(), "error", err)
 		}
 	}
-	c := newConn(s, nc)
-	s.mu.Lock()
-	refused := s.closed || len(s.conns) >= s.opts.MaxConns
-	if !refused {
-		s.conns[c] = struct{}{}
-		s.done.Add(1)
+	c, err := newConn(s, nc)
+	if err != nil {
+		s.log.Error("connection not served", "client", nc.RemoteAddr(), "error", err)
+		_ = nc.Close()
+		return
 	}
-	s.mu.Unlock()
-	if refused {
-		s.log.Debug("connection refused", "client", nc.RemoteAddr(), "limit", s.opts.MaxConns)
+	if !s.admit(c) {
+		c.account.Close()
 		_ = nc.Close()
 		return
 	}
@@ -224,11 +223,39 @@ func (s *Server) start(nc net.Conn) {
 	go c.serve()
 }
 
+// admit enters a connection in the table, and closes another one for it if that
+// is full.
+func (s *Server) admit(c *conn) bool {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	var leaves *conn
+	if s.conns.count >= s.opts.MaxConns {
+		leaves = s.conns.leaver(c.host)
+		if leaves == nil {
+			s.mu.Unlock()
+			s.opts.Observer.Evicted(EvictedForConnections)
+			s.log.Warn("connection refused: all are in use", "client", c.remote.Addr(), "limit", s.opts.MaxConns)
+			return false
+		}
+		s.conns.remove(leaves)
+	}
+	s.conns.add(c)
+	s.done.Add(1)
+	s.mu.Unlock()
+	if leaves != nil {
+		leaves.evict(EvictedForConnections)
+	}
+	return true
+}
+
 func (s *Server) forget(c *conn) {
 	s.opts.Observer.Connections(-1)
 	s.workers.connections(-1)
 	s.mu.Lock()
-	delete(s.conns, c)
+	s.conns.remove(c)
 	s.mu.Unlock()
 	s.done.Done()
 }
@@ -243,7 +270,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for ln := range s.listeners {
 		_ = ln.Close()
 	}
-	for c := range s.conns {
+	for c := range s.conns.all() {
 		c.stop()
 	}
 	s.mu.Unlock()
@@ -260,7 +287,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.cancel()
 	s.mu.Lock()
-	for c := range s.conns {
+	for c := range s.conns.all() {
 		_ = c.nc.Close()
 	}
 	s.mu.Unlock()
@@ -287,12 +314,4 @@ func (s *Server) isClosed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed
-}
-
-// release gives back a record's buffer and its share of the budget.
-func (s *Server) release(b *buffer) {
-	if b.charge > 0 {
-		s.arriving.Release(b.charge)
-	}
-	s.buffers.put(b)
 }

@@ -88,14 +88,17 @@ func (p *program) procs() []sunrpc.Proc {
 		c.Reply.Bool(c.MayBlock)
 		return sunrpc.Success
 	}}
-	procs[procLarge] = sunrpc.Proc{Name: "LARGE", Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
+	procs[procLarge] = sunrpc.Proc{Name: "LARGE", Weight: func(args []byte) int {
+		d := xdr.NewDecoder(args)
+		return int(min(d.Uint32(), 1<<20))
+	}, Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
 		n := c.Args.Uint32()
 		if c.Args.Err() != nil || n > 1<<20 {
 			return sunrpc.GarbageArgs
 		}
 		p.made.Add(1)
 		c.Reply.Uint32(n)
-		c.AppendOpaque(ownedBuffer{pattern(int(n)), p})
+		c.AppendOpaque(ownedBuffer{bytes.Clone(pattern(int(n))), p})
 		c.Reply.Uint32(^n)
 		return sunrpc.Success
 	}}
@@ -118,11 +121,17 @@ func (p *program) procs() []sunrpc.Proc {
 	return procs
 }
 
+var patterns sync.Map // by size
+
 func pattern(n int) []byte {
+	if b, ok := patterns.Load(n); ok {
+		return b.([]byte)
+	}
 	b := make([]byte, n)
 	for i := range b {
 		b[i] = byte(i*7 + n)
 	}
+	patterns.Store(n, b)
 	return b
 }
 

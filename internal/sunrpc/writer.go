@@ -6,25 +6,30 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
 
-// maxQueued is how many bytes of replies may wait for a client that does not
-// read, before whoever has another one waits too.
-const maxQueued = 4 << 20
+// maxQueued is how many bytes of replies may wait for a client before no more
+// of its calls are read.
+const maxQueued = 1 << 20
 
 // writer sends batches. Whoever brings one while nobody is writing becomes
 // the writer until the queue is empty; the others leave theirs and go on, so
-// that replies which become ready together leave together.
+// that replies which become ready together leave together. The bytes of what is
+// queued are the account's, and are given back when they are sent.
 type writer struct {
 	nc      net.Conn
+	sock    *socket
+	account *budget.Account
 	timeout time.Duration
 	failed  atomic.Bool // err is set
 	sent    *atomic.Uint64
+	waiting atomic.Int64 // bytes in queue and in the write that is going on
 
 	mu       sync.Mutex
 	room     sync.Cond
 	queue    []*batch
-	queued   int // bytes in queue and in the write that is going on
 	writing  bool
 	err      error
 	deadline time.Time // when the current write deadline was set
@@ -32,28 +37,28 @@ type writer struct {
 	// Only of the one who is writing.
 	taken  []*batch
 	vector [][]byte
-	rest   net.Buffers
 }
 
-func newWriter(nc net.Conn, timeout time.Duration, sent *atomic.Uint64) *writer {
-	w := &writer{nc: nc, timeout: timeout, sent: sent}
+func newWriter(nc net.Conn, sock *socket, account *budget.Account, timeout time.Duration, sent *atomic.Uint64) *writer {
+	w := &writer{nc: nc, sock: sock, account: account, timeout: timeout, sent: sent}
 	w.room.L = &w.mu
 	return w
 }
 
-// send queues b and takes it over. It returns the connection's failure. If more replies are expected, the ones that are ready
-// in this moment are let in before anything is written: one sync ends the wait of many calls.
+// send queues b, whose bytes the account has, and takes it over. It waits for
+// the client only if nobody else is writing. It returns the connection's
+// failure. If more replies are expected, the ones that are ready in this moment
+// are let in before anything is written: one sync ends the wait of many calls.
 func (w *writer) send(b *batch, more bool) error {
+	size := b.size()
 	w.mu.Lock()
-	for w.err == nil && w.queued > maxQueued {
-		w.room.Wait()
-	}
 	if err := w.err; err != nil {
 		w.mu.Unlock()
 		b.free()
+		w.account.Release(int64(size))
 		return err
 	}
-	w.queued += b.size()
+	w.waiting.Add(int64(size))
 	if n := len(w.queue); n > 0 && w.queue[n-1].absorb(b) {
 		b.free()
 	} else {
@@ -81,14 +86,29 @@ func (w *writer) send(b *batch, more bool) error {
 	return err
 }
 
+// drained waits until at most limit bytes wait for the client. It returns the
+// connection's failure.
+func (w *writer) drained(limit int64) error {
+	if w.waiting.Load() <= limit {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.err == nil && w.waiting.Load() > limit {
+		w.room.Wait()
+	}
+	return w.err
+}
+
 // writeQueue writes all that is queued now. Called with the lock held, which
 // it gives up while it writes.
 func (w *writer) writeQueue() {
 	w.taken, w.queue = w.queue, w.taken[:0]
 	w.mu.Unlock()
 	n, err := w.write(w.taken)
+	w.account.Release(int64(n))
 	w.mu.Lock()
-	w.queued -= n
+	w.waiting.Add(-int64(n))
 	if err != nil {
 		w.err = err
 		w.failed.Store(true)
@@ -108,13 +128,8 @@ func (w *writer) write(batches []*batch) (size int, err error) {
 		size += b.size()
 		w.vector = b.appendVector(w.vector)
 	}
-	switch {
-	case err != nil:
-	case len(w.vector) == 1:
-		_, err = w.nc.Write(w.vector[0])
-	default:
-		w.rest = w.vector
-		_, err = w.rest.WriteTo(w.nc)
+	if err == nil {
+		err = w.sock.write(w.vector, &w.account.Out)
 	}
 	if err == nil {
 		w.sent.Add(uint64(size))
@@ -127,11 +142,16 @@ func (w *writer) write(batches []*batch) (size int, err error) {
 	return size, err
 }
 
+// drop frees what will not be sent. Called with the lock held.
 func (w *writer) drop() {
+	size := 0
 	for i, b := range w.queue {
+		size += b.size()
 		b.free()
 		w.queue[i] = nil
 	}
-	w.queue, w.queued = nil, 0
+	w.queue = nil
+	w.account.Release(int64(size))
+	w.waiting.Add(-int64(size))
 	w.room.Broadcast()
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/dittofs/dittofs/internal/sunrpc"
+	"github.com/dittofs/dittofs/internal/xdr"
 )
 
 // maxMounts bounds the list that DUMP shows. The list is only for people to
@@ -67,6 +68,15 @@ func (s *service) dump(c *sunrpc.Call) sunrpc.AcceptStat {
 	return sunrpc.Success
 }
 
+// dumpWeight is the size of DUMP's reply.
+func (s *service) dumpWeight([]byte) int {
+	n := 0
+	for _, m := range s.Mounts.List() {
+		n += 4 + xdr.OpaqueSize(len(m.Client)) + xdr.OpaqueSize(len(m.Path))
+	}
+	return n
+}
+
 // umnt is UMNT (RFC 1813 appendix I, section 5.2.3).
 func (s *service) umnt(c *sunrpc.Call) sunrpc.AcceptStat {
 	dir := c.Args.String(maxPath)
@@ -83,6 +93,18 @@ func (s *service) umnt(c *sunrpc.Call) sunrpc.AcceptStat {
 func (s *service) umntall(c *sunrpc.Call) sunrpc.AcceptStat {
 	s.Mounts.remove(c.Remote.Addr().String(), "")
 	return sunrpc.Success
+}
+
+// exportWeight is the most that EXPORT's reply takes.
+func (s *service) exportWeight([]byte) int {
+	n := 0
+	for _, share := range s.Exports.List() {
+		n += 8 + xdr.OpaqueSize(len(share.Path))
+		for _, client := range share.Clients() {
+			n += 4 + xdr.OpaqueSize(len(client))
+		}
+	}
+	return n
 }
 
 // export is EXPORT (RFC 1813 appendix I, section 5.2.5).

@@ -39,6 +39,25 @@ func (s *service) readdirplus(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptSta
 	return s.list(c, req, handle, cookie, &listing{service: s, out: c.Reply, maxCount: maxCount, dirCount: dirCount, plus: true})
 }
 
+// readdirWeight is the listing that a READDIR will hold.
+func readdirWeight(args []byte) int {
+	d := xdr.NewDecoder(args)
+	d.Opaque(maxHandle)
+	d.Uint64()
+	d.Uint64()
+	return int(min(d.Uint32(), maxListing))
+}
+
+// readdirplusWeight is the listing that a READDIRPLUS will hold.
+func readdirplusWeight(args []byte) int {
+	d := xdr.NewDecoder(args)
+	d.Opaque(maxHandle)
+	d.Uint64()
+	d.Uint64()
+	d.Uint32()
+	return int(min(d.Uint32(), maxListing))
+}
+
 func (s *service) list(c *sunrpc.Call, req *vfs.Request, handle []byte, cookie uint64, l *listing) sunrpc.AcceptStat {
 	start := c.Reply.Len()
 	c.Reply.Uint32(nfs3OK)

@@ -48,6 +48,8 @@ func New(cfg Config) sunrpc.Version {
 	}
 	read := inline("READ", (*service).read)
 	read.Weight = readWeight
+	readdir, readdirplus := blocking("READDIR", (*service).readdir), blocking("READDIRPLUS", (*service).readdirplus)
+	readdir.Weight, readdirplus.Weight = readdirWeight, readdirplusWeight
 	return sunrpc.Version{Number: 3, StatusName: StatusName, Ahead: s.ahead, Procs: []sunrpc.Proc{
 		{Name: "NULL", Handler: func(*sunrpc.Call) sunrpc.AcceptStat { return sunrpc.Success }},
 		inline("GETATTR", (*service).getattr),
@@ -65,8 +67,8 @@ func New(cfg Config) sunrpc.Version {
 		change("RMDIR", (*service).rmdir),
 		change("RENAME", (*service).rename),
 		change("LINK", (*service).link),
-		blocking("READDIR", (*service).readdir),
-		blocking("READDIRPLUS", (*service).readdirplus),
+		readdir,
+		readdirplus,
 		inline("FSSTAT", (*service).fsstat),
 		inline("FSINFO", (*service).fsinfo),
 		inline("PATHCONF", (*service).pathconf),

@@ -46,11 +46,7 @@ type conn struct {
 	watched    atomic.Bool
 }
 
-func newConn(s *Server, nc net.Conn) (*conn, error) {
-	sock, err := newSocket(s, nc)
-	if err != nil {
-		return nil, err
-	}
+func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, since: time.Now(), inFlight: make(chan struct{}, s.opts.MaxInFlight)}
 	if addr, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
@@ -58,10 +54,11 @@ func newConn(s *Server, nc net.Conn) (*conn, error) {
 	c.host = budget.HostOf(c.remote.Addr())
 	c.seen.last.Store(c.since.UnixNano())
 	c.account = s.budget.Open(c.remote.Addr(), func() { c.evict(EvictedForBytes) })
+	sock := newSocket(s, nc)
 	c.out = newWriter(nc, sock, c.account, s.opts.WriteTimeout, &c.seen.out)
 	c.reader = recordReader{nc: nc, sock: sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush}
 	c.reader.unread.reader = &c.reader
-	return c, nil
+	return c
 }
 
 // serve reads and serves calls until the connection ends or is stopped, then

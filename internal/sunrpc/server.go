@@ -207,12 +207,7 @@ func (s *Server) start(nc net.Conn) {
 			s.log.Debug("set keepalive", "client", nc.RemoteAddr(), "error", err)
 		}
 	}
-	c, err := newConn(s, nc)
-	if err != nil {
-		s.log.Error("connection not served", "client", nc.RemoteAddr(), "error", err)
-		_ = nc.Close()
-		return
-	}
+	c := newConn(s, nc)
 	if !s.admit(c) {
 		c.account.Close()
 		_ = nc.Close()

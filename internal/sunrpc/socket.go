@@ -42,7 +42,8 @@ type source interface {
 // A thread in poll keeps one of Go's processors from the other goroutines for a moment, so there is one at most, and none if there
 // is only one processor.
 type socket struct {
-	raw  syscall.RawConn
+	nc   net.Conn
+	raw  syscall.RawConn // nil: not a socket of the kernel
 	srv  *Server
 	many bool // processors
 
@@ -61,29 +62,32 @@ type socket struct {
 	werr     error
 }
 
-func newSocket(s *Server, nc net.Conn) (*socket, error) {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return nil, errors.New("not a socket")
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	k := &socket{raw: raw, srv: s, many: runtime.GOMAXPROCS(0) > 1}
+func newSocket(s *Server, nc net.Conn) *socket {
+	k := &socket{nc: nc, srv: s, many: runtime.GOMAXPROCS(0) > 1}
 	k.tryRead, k.tryAwait, k.tryWrite = k.readNow, k.awaitNow, k.writeNow
-	return k, nil
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			k.raw = raw
+		}
+	}
+	return k
 }
 
 // read reads what there is into the memory of from, and waits for the first byte.
 func (k *socket) read(from source) (int, error) {
+	if k.raw == nil {
+		from.nothing() // as far as can be known
+		return k.nc.Read(from.room())
+	}
 	k.from = from
 	err := k.raw.Read(k.tryRead)
 	return k.result(err)
 }
 
 // mayAwait reports whether await may be called. It must be then.
-func (k *socket) mayAwait() bool { return k.many && k.srv.polling.CompareAndSwap(false, true) }
+func (k *socket) mayAwait() bool {
+	return k.many && k.raw != nil && k.srv.polling.CompareAndSwap(false, true)
+}
 
 // await is read for bytes that are expected soon.
 func (k *socket) await(from source) (int, error) {
@@ -158,6 +162,13 @@ func (k *socket) spin(fd uintptr, began time.Time) bool {
 
 // write sends the pieces in order. It tells stall while it waits for the client to take them. It changes the vector.
 func (k *socket) write(vector [][]byte, stall *budget.Stall) error {
+	if k.raw == nil {
+		stall.Begin()
+		defer stall.End()
+		rest := net.Buffers(vector)
+		_, err := rest.WriteTo(k.nc)
+		return err
+	}
 	k.rest, k.stall = vector, stall
 	err := k.raw.Write(k.tryWrite)
 	stall.End()

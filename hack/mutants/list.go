@@ -450,6 +450,48 @@ var mutants = []mutant{
 		pkg: "./internal/vfs", run: "TestARemoteReplyComesWhenTheContentStoreHasTheData",
 	},
 	{
+		name: "one-host-takes-all-memory", file: "internal/sunrpc/budget/budget.go",
+		old: "return a.used+a.host.used+b.used+n <= b.limit",
+		new: "return b.used+n <= b.limit",
+		pkg: "./internal/sunrpc/budget", run: "TestSomethingIsLeftForWhoHoldsNothing",
+	},
+	{
+		name: "stalled-clients-keep-what-others-wait-for", file: "internal/sunrpc/budget/evict.go",
+		old: "closed := b.evictFor(now)",
+		new: "var closed []*Account",
+		pkg: "./internal/sunrpc/budget", run: "TestStalledConnectionsOfTheGreediestHostGoFirst",
+	},
+	{
+		name: "announced-bytes-stay-reserved", file: "internal/sunrpc/budget/evict.go",
+		old: "if a.spare > 0 && a.In.waited(now) > takeBackAfter {",
+		new: "if false {",
+		pkg: "./internal/sunrpc/budget", run: "TestWhatWasAnnouncedAndNotSentIsTakenBack",
+	},
+	{
+		name: "replies-that-nobody-takes-are-not-given-back", file: "internal/sunrpc/writer.go",
+		old: "w.queue = nil\n\tw.account.Release(int64(size))",
+		new: "w.queue = nil",
+		pkg: "./internal/sunrpc", run: "TestWhatHostileClientsHoldComesBack",
+	},
+	{
+		name: "duplicates-of-anybody", file: "internal/sunrpc/drc.go",
+		old: "_, _ = h.Write(cred) // never fails",
+		new: "_ = cred",
+		pkg: "./internal/sunrpc", run: "TestOtherCallWithTheSameNumberRuns",
+	},
+	{
+		name: "duplicates-that-differ-at-the-end", file: "internal/sunrpc/drc.go",
+		old: "_, _ = h.Write(args)",
+		new: "_, _ = h.Write(args[:min(len(args), 512)])",
+		pkg: "./internal/sunrpc", run: "TestOtherCallWithTheSameNumberRuns",
+	},
+	{
+		name: "one-client-fills-the-duplicate-cache", file: "internal/sunrpc/drc.go",
+		old: "s.removeOldest(s.greediest())",
+		new: "for _, c := range s.clients {\n\t\t\tif s.most = c; c.oldest.next.done.Before(e.done) {\n\t\t\t\tbreak\n\t\t\t}\n\t\t}\n\t\ts.removeOldest(s.most)",
+		pkg: "./internal/sunrpc", run: "TestAClientDoesNotPushOutWhatOthersMayAskForAgain",
+	},
+	{
 		name: "refused-credential-without-a-reply", file: "internal/sunrpc/dispatch.go",
 		old: "\t\tc.refuse(func(e *xdr.Encoder) { putAuthError(e, h.xid, stat) })\n",
 		new: "",

@@ -203,8 +203,8 @@ func (s *Server) Serve(ln net.Listener) error {
 
 func (s *Server) start(nc net.Conn) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
-		if err := tcp.SetKeepAliveConfig(keepAlive); err != nil {
-			s.log.Debug("set keepalive", "client", nc.RemoteAddr(), "error", err)
+		if err := errors.Join(tcp.SetKeepAliveConfig(keepAlive), boundUnsent(tcp)); err != nil {
+			s.log.Debug("set socket options", "client", nc.RemoteAddr(), "error", err)
 		}
 	}
 	c := newConn(s, nc)

@@ -218,3 +218,20 @@ func cut(vector [][]byte, n int) [][]byte {
 	}
 	return vector
 }
+
+// maxUnsent is how much the kernel takes of replies before it has sent what it
+// took before: else it would hold megabytes for each client that takes nothing.
+const maxUnsent = 256 << 10
+
+// boundUnsent sets TCP_NOTSENT_LOWAT (tcp(7)).
+func boundUnsent(tcp *net.TCPConn) error {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var serr error
+	err = raw.Control(func(fd uintptr) {
+		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
+	})
+	return errors.Join(err, os.NewSyscallError("setsockopt", serr))
+}

@@ -158,7 +158,9 @@ func TestStalledConnectionsOfTheGreediestHostGoFirst(t *testing.T) {
 			}
 		}
 		began := time.Now()
-		if err := b.Open(address(9), nil).Acquire(t.Context(), 30*mib); err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := b.Open(address(9), nil).Acquire(ctx, 30*mib); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(began); d > patience+2*tick {
@@ -243,7 +245,9 @@ func TestWhatWasAnnouncedAndNotSentIsTakenBack(t *testing.T) {
 		announcer.In.Begin()
 		began := time.Now()
 		other := open(b, 0, 1)[0]
-		if err := other.Acquire(t.Context(), 9*mib); err != nil || len(closed) > 0 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := other.Acquire(ctx, 9*mib); err != nil || len(closed) > 0 {
 			t.Fatalf("%v; closed %v", err, closed)
 		}
 		if d := time.Since(began); d > takeBackAfter+2*tick {

@@ -517,8 +517,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "stop-waits-for-the-database", file: "internal/server/server.go",
-		old: "const abortAfter = 2 * time.Second",
-		new: "const abortAfter = 20 * time.Second",
+		old: "ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.ShutdownTimeout))",
+		new: "s.cfg.ShutdownTimeout += config.Duration(20 * time.Second)\n\tctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.ShutdownTimeout))",
 		pkg: "./internal/server", run: "TestAServerStopsInTimeWhileItsDatabaseIsAway",
 	},
 	{

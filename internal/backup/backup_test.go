@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/backup"
@@ -45,6 +46,7 @@ func TestABackupWhileWritersRunIsConsistent(t *testing.T) {
 	w := newWorld(t, 10)
 	var wg sync.WaitGroup
 	done := make(chan struct{})
+	var written, removed atomic.Int64
 	for i := range 4 {
 		wg.Go(func() {
 			for n := 0; ; n++ {
@@ -57,18 +59,28 @@ func TestABackupWhileWritersRunIsConsistent(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				written.Add(1)
 				if n%3 == 0 {
-					_, _ = w.fs.Remove(w.req, w.root, fmt.Sprintf("w%d-%d", i, n%20))
+					if _, err := w.fs.Remove(w.req, w.root, fmt.Sprintf("w%d-%d", i, n%20)); err != nil {
+						t.Error(err)
+						return
+					}
+					removed.Add(1)
 				}
 			}
 		})
 	}
+	defer wg.Wait()
+	defer close(done)
 	for range 8 {
+		before := written.Load()
 		made := w.backup()
 		w.restore(made.Name)
+		w.eventually("writers that go on", func() bool { return written.Load() > before+10 || t.Failed() })
 	}
-	close(done)
-	wg.Wait()
+	if removed.Load() == 0 {
+		t.Error("nothing was removed meanwhile")
+	}
 }
 
 func TestASecondBackupWritesOnlyWhatChanged(t *testing.T) {

@@ -116,8 +116,8 @@ func FuzzChunk(f *testing.F) {
 			}
 			again.add(p)
 		}
-		if got, err := parsePairs(again.raw); err != nil || len(got) != len(pairs) {
-			t.Errorf("%d pairs, not %d, %v", len(got), len(pairs), err)
+		if got, err := parsePairs(again.raw); err != nil || fmt.Sprintf("%q", got) != fmt.Sprintf("%q", pairs) {
+			t.Errorf("%q, not %q, %v", got, pairs, err)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/disk"
@@ -219,7 +220,7 @@ func (h *history) verifyAll(i *instance, pos int) error {
 // every start does, and checks all metadata, and that the bytes are where it
 // says.
 func consistent(i *instance) error {
-	for {
+	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		left, err := i.log.Scan(background, meta.PrefixRange([]byte{'o'}), 1)
 		if err != nil {
 			return err
@@ -227,7 +228,9 @@ func consistent(i *instance) error {
 		if len(left) == 0 {
 			break
 		}
-		runtime.Gosched()
+		if time.Now().After(end) {
+			return fmt.Errorf("the data of removed files is not reclaimed: %q", left)
+		}
 	}
 	var faults []string
 	err := vfs.Check(background, i.log, func(f vfs.Fault) { faults = append(faults, f.String()) })

@@ -40,7 +40,7 @@ func TestCollectDeletesWhatIsDeadAndSaysSo(t *testing.T) {
 	if names := w.objects.names(); len(names) != 1 || w.store.Dead() != 0 {
 		t.Errorf("objects %v, %d dead", names, w.store.Dead())
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 	if reports, err = collectAll(w); err != nil || fmt.Sprint(reports) != "[{0 0 0 0 0 0 <nil>} {0 0 0 0 0 0 <nil>}]" {

@@ -29,13 +29,21 @@ func FuzzDecodeExtent(f *testing.F) {
 }
 
 func FuzzDecodeSegmentRecord(f *testing.F) {
-	f.Add(segmentRecord{state: recordStored, size: 5000, footerCRC: 7}.encode())
+	good := segmentRecord{state: recordStored, size: 5000, footerCRC: 7, payload: 4000}.encode()
+	f.Add(good)
+	f.Add(append([]byte{oldSegmentRecordFormat}, good[1:oldSegmentRecordLen]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := decodeSegmentRecord(b); err == nil && !bytes.Equal(r.encode(), b) {
-			t.Fatalf("%+v is not what was decoded", r)
+		r, err := decodeSegmentRecord(b)
+		again := r.encode()
+		if err == nil && len(b) == oldSegmentRecordLen && r.payload == r.size {
+			again = append([]byte{oldSegmentRecordFormat}, again[1:oldSegmentRecordLen]...)
 		}
-		if id, err := decodeSegmentKey(b); err == nil && !bytes.Equal(segmentKey(b[0], id), b) {
-			t.Fatalf("%v is not what was decoded", id)
+		if err == nil && !bytes.Equal(again, b) || err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("%x was decoded as %+v, %v", b, r, err)
+		}
+		id, err := decodeSegmentKey(b)
+		if err == nil && !bytes.Equal(segmentKey(b[0], id), b) || err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("%x was decoded as %v, %v", b, id, err)
 		}
 	})
 }
@@ -80,7 +88,9 @@ func FuzzDecodeFooter(f *testing.F) {
 		if lo > uint64(start) || hi < uint64(start)+uint64(n) || hi > uint64(table.dataLen) || hi-lo > uint64(n)+bufferSlop {
 			t.Fatalf("pages %d to %d for %d+%d of %d", lo, hi, start, n, table.dataLen)
 		}
-		_ = table.verify(make([]byte, min(hi-lo, 1<<20)), lo)
+		if err := table.verify(make([]byte, min(hi-lo, 1<<20)), lo); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
 	})
 }
 
@@ -143,7 +153,8 @@ func FuzzScanSegment(f *testing.F) {
 }
 
 // FuzzRecovery damages the journal of a crashed store: every byte that is read
-// afterwards is right, or its read is ErrCorrupt.
+// afterwards is right, or its read is ErrCorrupt. What lies before the damage is
+// there.
 func FuzzRecovery(f *testing.F) {
 	f.Add(100, []byte{1, 2, 3}, 0)
 	f.Add(0, bytes.Repeat([]byte{0}, 5000), 10)
@@ -164,16 +175,22 @@ func FuzzRecovery(f *testing.F) {
 		b, err := os.ReadFile(path)
 		w.must(err)
 		b = b[:max(len(b)-cut, 0)]
-		if at < len(b) {
-			copy(b[at:], damage)
+		intact := len(b)
+		if at < len(b) && copy(b[at:], damage) > 0 {
+			intact = at
 		}
 		w.must(os.WriteFile(path, b, 0o600))
 		c.open()
 		for range 2 {
+			end := segmentHeaderLen
 			for i, p := range parts {
+				end += recordHeaderLen + len(p)
 				got, err := c.read(1, uint64(i)*30_000, uint64(len(p)))
 				if err == nil && !bytes.Equal(got, p) || err != nil && !errors.Is(err, ErrCorrupt) {
 					t.Fatalf("part %d: wrong bytes, error %v", i, err)
+				}
+				if err != nil && end <= intact {
+					t.Fatalf("part %d, before the damage at %d, is lost: %v", i, intact, err)
 				}
 			}
 			c.sealAll()

@@ -409,7 +409,7 @@ func TestASyncIsSharedByAllWhoWait(t *testing.T) {
 	}
 	close(gate)
 	done.Wait()
-	if n := syncs.Load(); n > writers/2 {
+	if n := syncs.Load(); n > 2 { // the one that was under way, and one for all who came meanwhile
 		t.Fatalf("%d syncs for %d writers", n, writers)
 	}
 	before := syncs.Load()

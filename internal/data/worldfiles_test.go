@@ -209,7 +209,7 @@ func (w *world) sealAll() {
 // eventually waits until the condition holds.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatalf("%s did not happen: %+v", what, w.store.Stats())
 		}

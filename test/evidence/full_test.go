@@ -29,7 +29,7 @@ func TestAFullDiskComesBackWhenFilesAreRemoved(t *testing.T) {
 		f.Remove(func(i int) bool { return i%3 > 0 })
 		f.untilWritersAreServed()
 		f.Verify()
-		if metrics(t, f.s)["dittofs_compacted_segments_total"] == 0 {
+		if metrics(t, f.s).Of("dittofs_compacted_segments_total") == 0 {
 			t.Error("nothing was compacted")
 		}
 		f.quietLog()
@@ -50,7 +50,7 @@ func TestAFullDiskComesBackWhenFilesAreRemoved(t *testing.T) {
 func TestAReadOnlyContentStoreIsWaitedFor(t *testing.T) {
 	f := newFilled(t, "cache", 256<<20)
 	f.Write(100)
-	waitUntil(t, f.s, "all is stored", func(m map[string]float64) bool { return m["dittofs_upload_waiting_bytes"] == 0 })
+	waitUntil(t, f.s, "all is stored", func(m process.Figures) bool { return m.Of("dittofs_upload_waiting_bytes") == 0 })
 	f.remount(unix.MS_RDONLY)
 	f.Fill()
 	f.Verify()
@@ -101,7 +101,7 @@ func (f *filled) untilWritersAreServed() {
 	f.t.Helper()
 	took := f.UntilWritersAreServed()
 	m := metrics(f.t, f.s)
-	f.t.Logf("writers were served again after %v; %.0f segments were compacted", took.Round(time.Second), m["dittofs_compacted_segments_total"])
+	f.t.Logf("writers were served again after %v; %.0f segments were compacted", took.Round(time.Second), m.Of("dittofs_compacted_segments_total"))
 }
 
 // quietLog: what is tried for ever is told once.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/dittofs/dittofs/test/nfsclient"
+	"github.com/dittofs/dittofs/test/process"
 	"github.com/dittofs/dittofs/test/s3server"
 )
 
@@ -41,16 +42,16 @@ content:  %s
 `, *layoutCache, content))
 	s := o.s
 	o.writeInRandomOrder()
-	waitUntil(t, s, "all is stored", func(m map[string]float64) bool { return m["dittofs_upload_waiting_bytes"] == 0 })
+	waitUntil(t, s, "all is stored", func(m process.Figures) bool { return m.Of("dittofs_upload_waiting_bytes") == 0 })
 	before, fetched := o.readCold(content)
-	waitUntil(t, s, "the layout", func(m map[string]float64) bool {
-		return m["dittofs_layout_rewritten_bytes_total"] > 0 && m["dittofs_layout_waiting_files"] == 0 &&
-			m["dittofs_upload_waiting_bytes"] == 0
+	waitUntil(t, s, "the layout", func(m process.Figures) bool {
+		return m.Of("dittofs_layout_rewritten_bytes_total") > 0 && m.Of("dittofs_layout_waiting_files") == 0 &&
+			m.Of("dittofs_upload_waiting_bytes") == 0
 	})
-	copied := metrics(t, s)["dittofs_layout_rewritten_bytes_total"]
-	waitUntil(t, s, "the space", func(m map[string]float64) bool { return m["dittofs_stored_bytes"] < 1.5*float64(size) })
+	copied := metrics(t, s).Of("dittofs_layout_rewritten_bytes_total")
+	waitUntil(t, s, "the space", func(m process.Figures) bool { return m.Of("dittofs_stored_bytes") < 1.5*float64(size) })
 	after, less := o.readCold(content)
-	if m := metrics(t, s); m["dittofs_layout_waiting_files"] != 0 {
+	if m := metrics(t, s); m.Of("dittofs_layout_waiting_files") != 0 {
 		t.Error("it is to be laid out once more")
 	}
 	t.Logf("%d MiB in blocks of 16 KiB, cache of %d MiB: a cold read in order made %.0f reads of the content store and fetched %.0f MiB; %.0f MiB were copied; now it makes %.0f (%.1f times fewer) and fetches %.0f MiB",
@@ -106,6 +107,6 @@ func (o *overwritten) readCold(content string) (reads, fetched float64) {
 		}
 	}
 	after := metrics(o.t, o.s)
-	return after["dittofs_content_reads_total"] - before["dittofs_content_reads_total"],
-		after["dittofs_content_fetched_bytes_total"] - before["dittofs_content_fetched_bytes_total"]
+	return after.Of("dittofs_content_reads_total") - before.Of("dittofs_content_reads_total"),
+		after.Of("dittofs_content_fetched_bytes_total") - before.Of("dittofs_content_fetched_bytes_total")
 }

@@ -122,9 +122,13 @@ func TestManyCallsShareASync(t *testing.T) {
 		after := metrics(t, s)
 		calls := float64(64 * callsOfSlot)
 		for _, counter := range []string{"dittofs_metadata_commits_total", "dittofs_journal_syncs_total"} {
-			syncs := after[counter] - before[counter]
+			syncs := after.Of(counter) - before.Of(counter)
+			if syncs == 0 && !l.data && counter == "dittofs_journal_syncs_total" {
+				continue
+			}
 			if syncs == 0 {
-				continue // CREATE writes no data
+				t.Errorf("%s: %s stands still", l.name, counter)
+				continue
 			}
 			t.Logf("%-15s 64 outstanding: %.0f calls, %s %.0f: %.1f calls per sync (goal %d)", l.name, calls, counter, syncs, calls/syncs, goal)
 			if calls/syncs < shared {

@@ -60,8 +60,8 @@ compaction: {garbage_percent: %d}
 		if err != nil {
 			t.Fatal(err)
 		}
-		rewritten := m["dittofs_compaction_rewritten_bytes_total"]
-		freed := m["dittofs_journal_written_bytes_total"] + rewritten - m["dittofs_stored_bytes"]
+		rewritten := m.Of("dittofs_compaction_rewritten_bytes_total")
+		freed := m.Of("dittofs_journal_written_bytes_total") + rewritten - m.Of("dittofs_stored_bytes")
 		t.Logf("compaction from %d%% garbage on: %d MiB overwritten %d times in %v, %.0f MiB/s; WRITE of 16 KiB FILE_SYNC, %d at a time: p50 %v, p99 %v, p99.9 %v; space: %.2f times the file when the writers ended, %.2f in the end; rewritten %.2f bytes for each one freed",
 			percent, *overwriteMiB, *overwrites, took.Round(time.Second), float64(size)*float64(*overwrites)/took.Seconds()/(1<<20),
 			overwriters, quantile(delays, 0.5), quantile(delays, 0.99), quantile(delays, 0.999),

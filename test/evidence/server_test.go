@@ -54,7 +54,7 @@ func connect(t *testing.T, s *process.Server) *nfsclient.Client {
 	return c
 }
 
-func metrics(t *testing.T, s *process.Server) map[string]float64 {
+func metrics(t *testing.T, s *process.Server) process.Figures {
 	t.Helper()
 	m, err := s.Metrics()
 	if err != nil {
@@ -64,7 +64,7 @@ func metrics(t *testing.T, s *process.Server) map[string]float64 {
 }
 
 // waitUntil waits until something holds of the metrics.
-func waitUntil(t *testing.T, s *process.Server, what string, holds func(map[string]float64) bool) {
+func waitUntil(t *testing.T, s *process.Server, what string, holds func(process.Figures) bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); !holds(metrics(t, s)); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {

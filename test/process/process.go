@@ -206,21 +206,35 @@ func statusKiB(pid int, field string) (int64, error) {
 }
 
 // Metrics are the values of /metrics without labels, by name.
-func (s *Server) Metrics() (map[string]float64, error) {
+func (s *Server) Metrics() (Figures, error) {
 	client := http.Client{Timeout: 5 * time.Second}
 	response, err := client.Get("http://" + s.Admin + "/metrics")
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	values := map[string]float64{}
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+	values := Figures{}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), " ")
 		if v, err := strconv.ParseFloat(value, 64); err == nil && !strings.HasPrefix(name, "#") {
 			values[name] = v
 		}
 	}
-	return values, nil
+	return values, lines.Err()
+}
+
+// Figures are metrics by their names, with labels.
+type Figures map[string]float64
+
+// Of returns the value of a metric. A name that the server does not know is a fault of the test, which would take it for 0: it
+// panics.
+func (f Figures) Of(name string) float64 {
+	value, ok := f[name]
+	if !ok {
+		panic("the server has no metric " + name)
+	}
+	return value
 }
 
 func freeAddress() (string, error) {

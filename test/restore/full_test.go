@@ -76,8 +76,8 @@ func full(w *world, disk string) {
 	}
 	metrics, err := w.server.Metrics()
 	w.fatal(err)
-	if metrics["dittofs_backup_failures_total"] != 1 || metrics["dittofs_backups_kept"] != 1 {
-		w.Errorf("%v failures, %v kept", metrics["dittofs_backup_failures_total"], metrics["dittofs_backups_kept"])
+	if metrics.Of("dittofs_backup_failures_total") != 1 || metrics.Of("dittofs_backups_kept") != 1 {
+		w.Errorf("%v failures, %v kept", metrics.Of("dittofs_backup_failures_total"), metrics.Of("dittofs_backups_kept"))
 	}
 	meanwhile := w.put(c, root, "meanwhile", content(2, 1000))
 	w.expect(c, kept)
@@ -141,7 +141,7 @@ func (w *world) made(n float64) {
 	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		metrics, err := w.server.Metrics()
 		w.fatal(err)
-		switch made := metrics["dittofs_backups_total"]; {
+		switch made := metrics.Of("dittofs_backups_total"); {
 		case made == n:
 			return
 		case made > n || time.Now().After(end):

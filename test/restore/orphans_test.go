@@ -66,7 +66,7 @@ func orphans(w *world) {
 	}
 	metrics, err := w.server.Metrics()
 	w.fatal(err)
-	if n := metrics["dittofs_orphans_deleted_total"]; n != float64(len(listed)-1) {
+	if n := metrics.Of("dittofs_orphans_deleted_total"); n != float64(len(listed)-1) {
 		w.Errorf("the metric counts %v", n)
 	}
 	w.must("fsck")

@@ -130,8 +130,8 @@ content:  {type: s3, bucket: %s, endpoint: %q, credentials_file: %q}
 	w.expect(c, kept)
 	metrics, err := w.server.Metrics()
 	w.fatal(err)
-	if metrics["dittofs_backup_failures_total"] != 1 || metrics["dittofs_backups_total"] != 1 {
-		t.Errorf("%v failures of %v backups", metrics["dittofs_backup_failures_total"], metrics["dittofs_backups_total"])
+	if metrics.Of("dittofs_backup_failures_total") != 1 || metrics.Of("dittofs_backups_total") != 1 {
+		t.Errorf("%v failures of %v backups", metrics.Of("dittofs_backup_failures_total"), metrics.Of("dittofs_backups_total"))
 	}
 	w.fatal(objects.Resume())
 	next, _ := w.backup()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -273,6 +274,7 @@ func (w *world) lookup(c *nfsclient.Client, dir nfsclient.Handle, name string) n
 // writers make files of a known content until stop is called.
 func (w *world) writers(dir nfsclient.Handle) (stop func()) {
 	var wg sync.WaitGroup
+	var made atomic.Int64
 	done := make(chan struct{})
 	for i := range 4 {
 		c := w.client()
@@ -291,10 +293,15 @@ func (w *world) writers(dir nfsclient.Handle) (stop func()) {
 					w.Errorf("writer: %v", err)
 					return
 				}
+				made.Add(1)
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond) // of load, before the backup
+	for end := time.Now().Add(time.Minute); made.Load() < 20; time.Sleep(10 * time.Millisecond) { // load, before the backup
+		if time.Now().After(end) {
+			w.Fatal("the writers have not made 20 files in a minute")
+		}
+	}
 	return func() { close(done); wg.Wait() }
 }
 
@@ -322,11 +329,11 @@ func (w *world) recoveryPoint(before, after time.Time) {
 	w.Helper()
 	metrics, err := w.server.Metrics()
 	w.fatal(err)
-	point := time.Unix(0, int64(metrics["dittofs_backup_recovery_point_seconds"]*1e9))
+	point := time.Unix(0, int64(metrics.Of("dittofs_backup_recovery_point_seconds")*1e9))
 	if point.Before(before.Add(-time.Millisecond)) || point.After(after) {
 		w.Errorf("the recovery point is %v; the backup was made from %v to %v", point, before, after)
 	}
-	if metrics["dittofs_backups_total"] != 1 || metrics["dittofs_backup_last_written_bytes"] == 0 {
+	if metrics.Of("dittofs_backups_total") != 1 || metrics.Of("dittofs_backup_last_written_bytes") == 0 {
 		w.Errorf("metrics of one backup: %v", metrics)
 	}
 }

@@ -216,10 +216,12 @@ func TestACancelledUploadIsAborted(t *testing.T) {
 	s := w.store(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- put(ctx, s, "a", make([]byte, 3*minPartSize)) }()
-	for p.Faults()[faultproxy.Hang] == 0 {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(time.Minute); p.Faults()[faultproxy.Hang] == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no part was sent that hangs")
+		}
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -253,7 +255,7 @@ func TestASlowServerIsWaitedForWhileItIsSteady(t *testing.T) {
 	w := newWorld(t)
 	p := w.proxied(t)
 	steady := hasty
-	steady.idle, steady.minRate = 2*time.Second, 64<<10
+	steady.idle, steady.minRate = 2*time.Second, 32<<10
 	s := openStore(t, w.opts, steady)
 	data := pattern(1, 384<<10)
 	p.Set(faultproxy.Rule{Kind: faultproxy.Slow, Rate: 128 << 10}) // 3 s, beyond the idle time

@@ -2,6 +2,7 @@ package v3_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/nfs/nfstest"
@@ -11,7 +12,8 @@ import (
 )
 
 // FuzzCall makes calls of any procedure with any arguments behind a valid
-// handle: each is answered, none by SYSTEM_ERR, which is what a panic becomes.
+// handle: each is answered, none by SYSTEM_ERR, which is what a panic becomes,
+// and with a status that RFC 1813 has.
 func FuzzCall(f *testing.F) {
 	srv := nfstest.Start(f, nfstest.Memory, config.Share{Name: "export"})
 	c := srv.Dial(nfsclient.Options{})
@@ -41,10 +43,24 @@ func FuzzCall(f *testing.F) {
 			e.Opaque(n.Handle)
 		}
 		e.Append(rest)
-		_, err := c.Call(nfsclient.ProgramNFS, 3, proc, e.Bytes())
+		res, err := c.Call(nfsclient.ProgramNFS, 3, proc, e.Bytes())
 		var refused *nfsclient.RPCError
 		if err != nil && (!errors.As(err, &refused) || refused.Denied || refused.Stat == 5) {
 			t.Fatalf("procedure %d: %v", proc, err)
 		}
+		if err != nil || proc == 0 { // NULL has no results
+			return
+		}
+		d := xdr.NewDecoder(res)
+		if status := nfsclient.Status(d.Uint32()); d.Err() != nil || !slices.Contains(statuses, status) {
+			t.Fatalf("procedure %d: status %d of %d bytes, %v", proc, uint32(status), len(res), d.Err())
+		}
 	})
+}
+
+// statuses are what calls of this share may be told: it is not read-only, and no disk fails.
+var statuses = []nfsclient.Status{
+	0, nfsclient.ErrPerm, nfsclient.ErrNoEnt, nfsclient.ErrAcces, nfsclient.ErrExist, nfsclient.ErrXDev, nfsclient.ErrNotDir, nfsclient.ErrIsDir,
+	nfsclient.ErrInval, nfsclient.ErrFBig, nfsclient.ErrNoSpc, nfsclient.ErrNameTooLong, nfsclient.ErrNotEmpty, nfsclient.ErrDQuot, nfsclient.ErrStale,
+	nfsclient.ErrBadHandle, nfsclient.ErrNotSync, nfsclient.ErrBadCookie, nfsclient.ErrTooSmall, nfsclient.ErrBadType, nfsclient.ErrJukebox,
 }

@@ -37,7 +37,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "fdatasync-skipped", file: "internal/data/journal.go",
-		old: "if err := f.Datasync(); err != nil {\n\t\treturn err\n\t}\n\tif writing == 0 {",
+		old: "if err := errors.Join(s.owned(), f.Datasync()); err != nil {\n\t\treturn err\n\t}\n\tif writing == 0 {",
 		new: "if writing == 0 {",
 		pkg: "./internal/data", run: "TestCommittedDataSurvivesAPowerCutAtEveryKindOfMoment|TestAFailedSyncStopsTheStoreForGood",
 	},
@@ -76,6 +76,42 @@ var mutants = []mutant{
 		old: "printable.Text(m.Path)",
 		new: "m.Path",
 		pkg: "./cmd/dittofs", run: "TestPathsThatClientsMountForgeNothingInCommandsAndLogs",
+	},
+	{
+		name: "pebble-does-not-ask-who-owns-it", file: "internal/meta/pebble/owner.go",
+		old: "if err := s.owned(); err != nil {",
+		new: "if err := error(nil); err != nil {",
+		pkg: "./internal/meta/pebble", run: "TestAServerThatLostItsDirectoryChangesNothingThere",
+	},
+	{
+		name: "pebble-changes-names-of-another", file: "internal/meta/pebble/pebble.go",
+		old: "s.fs = ownedFS{fs, s.own}",
+		new: "s.fs = fs",
+		pkg: "./internal/meta/pebble", run: "TestAServerThatLostItsDirectoryChangesNothingThere",
+	},
+	{
+		name: "journal-of-another-changed", file: "internal/data/store.go",
+		old: "s.disk = disk.Owned(opts.Disk, s.owned)",
+		new: "s.disk = opts.Disk",
+		pkg: "./internal/data", run: "TestAServerThatLostItsJournalDirectoryChangesNothingThere",
+	},
+	{
+		name: "content-of-another-changed", file: "internal/content/filesystem/filesystem.go",
+		old: "s.disk = disk.Owned(d, s.owned)",
+		new: "s.disk = d",
+		pkg: "./internal/content/filesystem", run: "TestADirectoryThatBelongsToAnotherNowIsNotChanged",
+	},
+	{
+		name: "open-segment-not-verified", file: "internal/data/sums.go",
+		old: "if checksum(p[part.pos-start:][:part.n]) != part.crc {",
+		new: "if false {",
+		pkg: "./internal/data", run: "TestAFlippedBitOfAnOpenSegmentIsNeverRead",
+	},
+	{
+		name: "last-page-of-a-segment-not-verified", file: "internal/data/scan.go",
+		old: "pages[len(pages)-1] = s.last\n",
+		new: "",
+		pkg: "./internal/data", run: "TestTheTableOfASegmentIsOfTheBytesThatWereVerified|TestSealing",
 	},
 	{
 		name: "no-reserve-for-removals", file: "internal/server/space.go",

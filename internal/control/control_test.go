@@ -342,6 +342,33 @@ func TestADeadServersSocketIsReplacedAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestAServerThatEndsLeavesTheSocketOfAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	mine, err := control.ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := control.ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mine.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the other's socket: %v", err)
+	}
+	if err := theirs.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its own socket is left: %v", err)
+	}
+}
+
 func TestNoServerIsUnreachable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	_, err := call(t, control.Unix(path), "status", nil)

@@ -33,7 +33,32 @@ func ListenUnix(path string) (net.Listener, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	return ln, nil
+	return newSocket(ln.(*net.UnixListener), path)
+}
+
+// socket is a listener that removes its own file when it is closed: at the
+// path may be that of another server by then.
+type socket struct {
+	*net.UnixListener
+	path string
+	file fs.FileInfo
+}
+
+func newSocket(ln *net.UnixListener, path string) (*socket, error) {
+	ln.SetUnlinkOnClose(false)
+	file, err := os.Lstat(path)
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return &socket{ln, path, file}, nil
+}
+
+// Close implements net.Listener.
+func (s *socket) Close() error {
+	if now, err := os.Lstat(s.path); err == nil && os.SameFile(s.file, now) {
+		_ = os.Remove(s.path) // the next server replaces one that stays
+	}
+	return s.UnixListener.Close()
 }
 
 // private gives the socket the mode that bind(2) makes the file with.

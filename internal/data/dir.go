@@ -3,7 +3,6 @@ package data
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +46,7 @@ const (
 // lockDir makes the directory ready for the instance and locks it until what
 // it returns is closed. What a volatile instance left behind is removed by
 // the next one, since its metadata is gone.
-func lockDir(d disk.FS, dir, instance string, volatile bool) (io.Closer, error) {
+func lockDir(d disk.FS, dir, instance string, volatile bool) (disk.Lock, error) {
 	if err := errors.Join(disk.MkdirAll(d, dir), checkEntries(d, dir)); err != nil {
 		return nil, &DirError{dir, err}
 	}

@@ -15,8 +15,8 @@
 //
 // A crash before the batch is durable loses only what was never acknowledged.
 // Full or idle segments are sealed with a table of page checksums and handed
-// to the content store; from then on every byte read is verified, and what is
-// missing or damaged is ErrCorrupt, never zeros.
+// to the content store. Every byte read is verified, before that by checksums
+// in memory, and what is missing or damaged is ErrCorrupt, never zeros.
 //
 // The package imports the contracts of meta and content and the group commit
 // of meta/commit, and nothing above them.

@@ -30,8 +30,11 @@ func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, 
 	if len(p) == 0 || len(p) > MaxRecord || off > MaxFileSize-uint64(len(p)) {
 		return Extent{}, fmt.Errorf("write of %d bytes at offset %d: %w", len(p), off, ErrTooLarge)
 	}
-	rec := record{ino: ino, off: off, length: uint32(len(p)), crc: checksum(p)}
-	g, pos, err := s.reserve(ctx, int64(recordHeaderLen+len(p)), &rec)
+	sums := sumBuffers.Get().(*[]uint32)
+	defer sumBuffers.Put(sums)
+	rec := record{ino: ino, off: off, length: uint32(len(p))}
+	*sums, rec.crc = appendSums((*sums)[:0], p)
+	g, pos, err := s.reserve(ctx, int64(recordHeaderLen+len(p)), &rec, *sums)
 	if err != nil {
 		return Extent{}, err
 	}
@@ -73,8 +76,9 @@ func (f *localFile) putRecord(rec record, seed uint32, p []byte, pos int64) erro
 	return err
 }
 
-// reserve finds room for a record of n bytes and gives it its number.
-func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, int64, error) {
+// reserve finds room for a record of n bytes, whose parts have the checksums,
+// and gives it its number.
+func (s *Store) reserve(ctx context.Context, n int64, rec *record, sums []uint32) (*segment, int64, error) {
 	var deadline time.Time
 	for {
 		s.mu.Lock()
@@ -90,8 +94,9 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, in
 			}
 			continue
 		}
-		if g := s.active; g != nil && g.size+n <= g.capacity {
+		if g := s.active; g != nil && s.takes(g, n) {
 			pos := g.size
+			g.sums.Load().add(pos+recordHeaderLen, int(rec.length), sums)
 			if pos == segmentHeaderLen {
 				g.begun = time.Now()
 			}
@@ -117,6 +122,11 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record) (*segment, in
 			return nil, 0, err
 		}
 	}
+}
+
+// takes says whether an open segment has room for a record of n bytes.
+func (s *Store) takes(g *segment, n int64) bool {
+	return g.size+n <= g.capacity && !g.sums.Load().full(s.maxParts)
 }
 
 // rotate retires the active segment and provides another one with room for n
@@ -268,6 +278,7 @@ func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 	}
 	g := &segment{id: id, size: segmentHeaderLen, capacity: capacity, seed: segmentSeed(id, s.opts.Instance)}
 	g.local.Store(f)
+	g.sums.Store(&recordSums{})
 	return g, nil
 }
 
@@ -376,7 +387,7 @@ func (s *Store) datasync(g *segment, f *localFile) error {
 	g.sparing, g.asked = size-g.asked <= fewBytes, size
 	s.mu.Unlock()
 	s.stats.syncs.Add(1)
-	if err := f.Datasync(); err != nil {
+	if err := errors.Join(s.owned(), f.Datasync()); err != nil {
 		return err
 	}
 	if writing == 0 {

@@ -86,17 +86,13 @@ func (s *Store) readExtent(ctx context.Context, e Extent, mem []byte, noWait boo
 	return s.readStored(ctx, g, e, mem)
 }
 
-// readLocal reads from the journal: as it was written while the segment is
-// open, and verified from when it is sealed.
+// readLocal reads from the journal, verified by what is known of an open segment
+// or by the table of a sealed one.
 func (s *Store) readLocal(g *segment, f *localFile, e Extent, mem []byte) ([]byte, error) {
-	t := g.table.Load()
-	if t == nil && g.getState() == stateWritable {
-		p := mem[:e.Len]
-		if _, err := f.ReadAt(p, int64(e.Pos)); err != nil {
-			return nil, missing(err, g.id)
-		}
-		return p, nil
+	if sums := g.sums.Load(); sums != nil {
+		return sums.read(f.ReadAt, g.id, e, mem)
 	}
+	t := g.table.Load()
 	if t == nil {
 		var err error
 		if t, err = readTable(f.ReadAt, g, s.opts.Instance); err != nil {

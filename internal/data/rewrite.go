@@ -37,8 +37,9 @@ type rewriter struct {
 	s       *Store
 	ctx     context.Context
 	pieces  []piece
-	memory  []byte // of the pieces
-	count   int    // pieces so far
+	memory  []byte   // of the pieces
+	count   int      // pieces so far
+	sums    []uint32 // of the record that is written
 	bytes   int64
 	crowded bool // there was no room for another output
 	output  *segment
@@ -250,7 +251,7 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 		return Extent{}, err
 	}
 	n := int64(recordHeaderLen + len(p))
-	if g := w.output; g != nil && g.size+n > g.capacity {
+	if g := w.output; g != nil && !w.s.takes(g, n) {
 		w.retire()
 	}
 	if w.output == nil {
@@ -266,9 +267,11 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 		w.outputs = append(w.outputs, g)
 	}
 	g := w.output
-	rec := record{ino: ino, off: off, length: uint32(len(p)), crc: checksum(p)}
+	rec := record{ino: ino, off: off, length: uint32(len(p))}
+	w.sums, rec.crc = appendSums(w.sums[:0], p)
 	w.s.mu.Lock()
 	pos := g.size
+	g.sums.Load().add(pos+recordHeaderLen, len(p), w.sums)
 	g.size += n
 	w.s.seq++
 	rec.seq = w.s.seq

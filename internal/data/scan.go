@@ -17,9 +17,7 @@ import (
 // the position of its bytes. An error is one of reading.
 func scanSegment(r io.ReaderAt, size int64, id SegmentID, instance string, each func(record, uint32)) (*pageTable, error) {
 	size = min(size, maxSegment)
-	hash := &pageHasher{}
-	src := io.TeeReader(io.NewSectionReader(r, 0, size), hash)
-	s := scanner{in: bufio.NewReaderSize(src, 256<<10), each: each, good: segmentHeaderLen}
+	s := scanner{in: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 256<<10), each: each}
 	s.seed = segmentSeed(id, instance)
 	header, err := s.in.Peek(segmentHeaderLen)
 	if err != nil && err != io.EOF {
@@ -28,34 +26,29 @@ func scanSegment(r io.ReaderAt, size int64, id SegmentID, instance string, each 
 	if checkSegmentHeader(header, id, instance) != nil {
 		s.bad = append(s.bad, byteRange{0, segmentHeaderLen})
 	}
+	missing := segmentHeaderLen - len(header)
 	if err := s.skip(len(header)); err != nil {
 		return nil, err
 	}
+	s.hash.write(make([]byte, missing))
+	s.whole(segmentHeaderLen)
 	if err := s.run(); err != nil {
 		return nil, err
 	}
-	t := &pageTable{id: id, dataLen: uint32(s.good), payload: s.payload, pages: hash.pages, bad: s.bad}
-	return t, t.trimPages(r)
+	pages := append([]uint32(nil), s.hash.pages[:pageCount(uint32(s.good))]...)
+	pages[len(pages)-1] = s.last
+	return &pageTable{id: id, dataLen: uint32(s.good), payload: s.payload, pages: pages, bad: s.bad}, nil
 }
 
-// trimPages makes the table end with the data.
-func (t *pageTable) trimPages(r io.ReaderAt) error {
-	n := pageCount(t.dataLen)
-	t.pages = append(make([]uint32, 0, n), t.pages[:min(n, len(t.pages))]...)
-	last := make([]byte, uint64(t.dataLen)-uint64(n-1)*pageSize)
-	if _, err := r.ReadAt(last, int64(n-1)*pageSize); err != nil && err != io.EOF {
-		return err
-	}
-	t.pages = append(t.pages[:n-1], checksum(last))
-	return nil
-}
-
-// scanner walks the records of a segment.
+// scanner walks the records of a segment. The checksums of pages are of the very
+// bytes whose records were verified: nothing is read twice.
 type scanner struct {
 	in   *bufio.Reader
+	hash pageHasher // of all bytes before pos
 	seed uint32
-	pos  int64 // of the next byte of in
-	good int64 // end of the last whole record
+	pos  int64  // of the next byte of in
+	good int64  // end of the last whole record
+	last uint32 // checksum of the last page up to there
 	// payload is the sum of the bytes of whole records.
 	payload int64
 	bad     []byteRange
@@ -120,11 +113,18 @@ func (s *scanner) record(rec record, start int64) {
 	if len(s.bad) > maxBadRanges {
 		s.bad[maxBadRanges].end = uint32(s.pos)
 	}
-	s.good = s.pos
+	s.whole(s.pos)
 	s.payload += int64(rec.length)
 	if s.each != nil {
 		s.each(rec, uint32(start+recordHeaderLen))
 	}
+}
+
+// whole notes that the last whole record ends at end, up to where everything is
+// hashed.
+func (s *scanner) whole(end int64) {
+	s.good = end
+	s.last = s.hash.pages[len(s.hash.pages)-1]
 }
 
 // resync moves on to the next place that may be a record header.
@@ -152,12 +152,15 @@ func (s *scanner) resync() error {
 	}
 }
 
+// skip moves over bytes that fit into the buffer, fewer at the end of the file.
 func (s *scanner) skip(n int) error {
-	n, err := s.in.Discard(n)
-	s.pos += int64(n)
-	if err == io.EOF {
-		return nil
+	p, err := s.in.Peek(n)
+	if err != nil && err != io.EOF {
+		return err
 	}
+	s.hash.write(p)
+	s.pos += int64(len(p))
+	_, err = s.in.Discard(len(p))
 	return err
 }
 
@@ -167,8 +170,7 @@ type pageHasher struct {
 	fill  int // bytes of the last page
 }
 
-func (h *pageHasher) Write(p []byte) (int, error) {
-	n := len(p)
+func (h *pageHasher) write(p []byte) {
 	for len(p) > 0 {
 		if h.fill == 0 {
 			h.pages = append(h.pages, 0)
@@ -179,5 +181,4 @@ func (h *pageHasher) Write(p []byte) (int, error) {
 		h.fill = (h.fill + len(part)) % pageSize
 		p = p[len(part):]
 	}
-	return n, nil
 }

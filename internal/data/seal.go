@@ -127,6 +127,9 @@ func (s *Store) flushAll(ctx context.Context, inos []uint64) error {
 // seal completes a segment that nobody writes to any more: its table, a sync,
 // its record. A segment that no file uses is dropped instead.
 func (s *Store) seal(g *segment) error {
+	if err := s.owned(); err != nil {
+		return err
+	}
 	if dropped, err := s.dropUnused(g); dropped || err != nil {
 		return err
 	}
@@ -172,6 +175,7 @@ func (s *Store) complete(g *segment, f *localFile, t *pageTable) error {
 	}
 	g.table.Store(t)
 	g.setState(stateSealed)
+	g.sums.Store(nil)
 	s.stats.sealed.Add(1)
 	return nil
 }
@@ -202,6 +206,10 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	}
 	defer deleted()
 	if g.offered {
+		// First, so that who is fenced deletes nothing.
+		if err := s.putRecord(g, recordDead); err != nil {
+			return false, err
+		}
 		if err := s.content.Delete(s.ctx, g.id.Object()); err != nil {
 			return false, fmt.Errorf("content store: %w", err)
 		}

@@ -46,9 +46,10 @@ type segment struct {
 	// nanoseconds since 1970.
 	spared atomic.Int64
 
-	local atomic.Pointer[localFile] // nil if there is no local copy
-	table atomic.Pointer[pageTable] // of a sealed local copy
-	rec   segmentRecord             // set before stateSealed
+	local atomic.Pointer[localFile]  // nil if there is no local copy
+	sums  atomic.Pointer[recordSums] // of an open segment, nil from when it is sealed
+	table atomic.Pointer[pageTable]  // of a sealed local copy
+	rec   segmentRecord              // set before stateSealed
 
 	// Of a writable segment, under Store.mu.
 	size, capacity int64

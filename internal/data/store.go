@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -167,7 +166,7 @@ type Store struct {
 	disk       disk.FS
 	logger     *slog.Logger
 	journalDir string
-	lock       io.Closer
+	lock       disk.Lock
 
 	segments segmentTable
 	extents  extentCache
@@ -212,6 +211,7 @@ type Store struct {
 	dead     map[SegmentID]time.Time // candidates for deletion, and when they died
 	flush    func(ctx context.Context, ino uint64) error
 	maxDirty int64 // extents, with Remote
+	maxParts int   // see the constant
 	mover    Mover
 }
 
@@ -248,15 +248,16 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func newStore(opts Options, lock io.Closer) *Store {
+func newStore(opts Options, lock disk.Lock) *Store {
 	s := &Store{
-		opts: opts, log: opts.Log, content: opts.Content, disk: opts.Disk, logger: opts.Logger, flush: opts.Flush,
+		opts: opts, log: opts.Log, content: opts.Content, logger: opts.Logger, flush: opts.Flush,
 		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
 		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
 		compactor: make(wake, 1), limiter: rate.NewLimiter(rate.Limit(opts.CompactRate), compactBurst),
-		dead: map[SegmentID]time.Time{}, maxDirty: maxDirtyExtents,
+		dead: map[SegmentID]time.Time{}, maxDirty: maxDirtyExtents, maxParts: maxParts,
 	}
+	s.disk = disk.Owned(opts.Disk, s.owned)
 	s.extents.limit = opts.ExtentMemory
 	s.footers.limit = opts.FooterMemory
 	s.pages.init(s)
@@ -283,6 +284,16 @@ func (s *Store) start(ctx context.Context) error {
 		s.work.Go(run)
 	}
 	return nil
+}
+
+// owned fails the store for good once its directory is another's.
+func (s *Store) owned() error {
+	err := s.lock.Held()
+	if errors.Is(err, disk.ErrReplaced) {
+		err = &DirError{s.opts.Dir, err}
+		s.fail(err)
+	}
+	return err
 }
 
 // SetFlush sets the function that makes all dirty data of an inode durable

@@ -183,6 +183,9 @@ func (s *Store) settleCopy(g *segment, f *localFile, moved bool) {
 func (s *Store) put(ctx context.Context, g *segment, f *localFile) (moved bool, err error) {
 	object := g.id.Object()
 	if a, ok := s.content.(content.Adopter); ok {
+		if err := s.owned(); err != nil {
+			return false, err
+		}
 		moved, err = a.Adopt(ctx, object, f.Name())
 		if moved || err != nil && !errors.Is(err, content.ErrExists) {
 			return moved, err

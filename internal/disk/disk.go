@@ -47,9 +47,17 @@ type FS interface {
 	// Statfs returns the size of the filesystem that holds path, and what
 	// this process can still use of it, in bytes.
 	Statfs(path string) (total, free uint64, err error)
-	// Lock makes the file at path, if need be, and locks it until the Closer
+	// Lock makes the file at path, if need be, and locks it until the Lock
 	// is closed or the process ends; unix.EWOULDBLOCK if somebody has it.
-	Lock(path string) (io.Closer, error)
+	Lock(path string) (Lock, error)
+}
+
+// Lock is a file that is locked.
+type Lock interface {
+	io.Closer
+	// Held is nil as long as the file is where it was: who removes it, or the
+	// directory, lets another process have a lock of the same name.
+	Held() error
 }
 
 // File is an open file. Safe for concurrent use, except Close.

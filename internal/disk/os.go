@@ -2,7 +2,7 @@ package disk
 
 import (
 	"errors"
-	"io"
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -93,7 +93,7 @@ func (OS) Statfs(path string) (total, free uint64, err error) {
 }
 
 // Lock implements FS.
-func (OS) Lock(path string) (io.Closer, error) {
+func (OS) Lock(path string) (Lock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,22 @@ func (OS) Lock(path string) (io.Closer, error) {
 	if err != nil {
 		return nil, errors.Join(&fs.PathError{Op: "lock", Path: path, Err: err}, f.Close())
 	}
-	return f, nil
+	return osLock{f}, nil
+}
+
+type osLock struct{ *os.File }
+
+// Held implements Lock.
+func (l osLock) Held() error {
+	locked, err := l.Stat()
+	if err != nil {
+		return err
+	}
+	now, err := os.Lstat(l.Name())
+	if err == nil && !os.SameFile(locked, now) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", l.Name(), ErrReplaced)
+	}
+	return err
 }
 
 // retry calls f again when a signal interrupted it.

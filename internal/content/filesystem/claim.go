@@ -21,6 +21,7 @@ func (s *Store) Claim(ctx context.Context, instance string) error {
 	if err := s.claim(ctx, instance); err != nil {
 		return fmt.Errorf("content directory %s: %w", s.dir, err)
 	}
+	s.instance.Store(&instance)
 	var err error
 	s.sweep.Do(func() { err = s.removeLeftovers() })
 	return err
@@ -58,6 +59,20 @@ func (s *Store) Owner(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("content directory %s: %w", s.dir, err)
 	}
 	return owner, nil
+}
+
+// owned returns content.ErrForeign if the directory is another one than the
+// instance has claimed, as when something was mounted over it.
+func (s *Store) owned() error {
+	mine := s.instance.Load()
+	if mine == nil {
+		return nil
+	}
+	now, err := s.owner()
+	if err == nil && now != *mine {
+		err = fmt.Errorf("the directory belongs to instance %.40q now, this is %s: %w", now, *mine, content.ErrForeign)
+	}
+	return err
 }
 
 func (s *Store) owner() (string, error) {

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -50,6 +51,8 @@ type Store struct {
 	files   fileCache
 	sweep   sync.Once
 	durable sync.Map // directories that were made, or found, and synced
+
+	instance atomic.Pointer[string] // that has claimed the store; nil before
 }
 
 var (
@@ -68,7 +71,8 @@ func OpenOn(d disk.FS, dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content directory %s: %w", dir, err)
 	}
-	s := &Store{disk: d, dir: absolute, token: rand.Text()[:10]}
+	s := &Store{dir: absolute, token: rand.Text()[:10]}
+	s.disk = disk.Owned(d, s.owned)
 	s.files.init(d, openFiles)
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("content directory %s: %w", dir, err)

@@ -232,3 +232,49 @@ func TestCapacityIsThatOfTheFilesystem(t *testing.T) {
 		t.Errorf("%d bytes, %d free, %v", total, free, err)
 	}
 }
+
+func TestADirectoryThatBelongsToAnotherNowIsNotChanged(t *testing.T) {
+	const mine, theirs = "00000000000000000000000000000001", "00000000000000000000000000000002"
+	dir := filepath.Join(t.TempDir(), "content")
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Claim(t.Context(), mine); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, s, "segments/1/2", "mine")
+	if err := os.Rename(dir, dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.Claim(t.Context(), theirs); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, other, "segments/1/2", "theirs")
+	local := filepath.Join(filepath.Dir(dir), "local")
+	if err := os.WriteFile(local, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "segments/1/2"); !errors.Is(err, content.ErrForeign) {
+		t.Errorf("delete: %v", err)
+	}
+	if err := s.Put(t.Context(), "segments/1/3", strings.NewReader("mine"), 4); !errors.Is(err, content.ErrForeign) {
+		t.Errorf("put: %v", err)
+	}
+	if moved, err := s.Adopt(t.Context(), "segments/1/4", local); moved || !errors.Is(err, content.ErrForeign) {
+		t.Errorf("adopt: %t, %v", moved, err)
+	}
+	got := make([]byte, 6)
+	if _, err := other.ReadAt(t.Context(), "segments/1/2", got, 0); err != nil || string(got) != "theirs" {
+		t.Errorf("the other's object: %q, %v", got, err)
+	}
+	if names, err := os.ReadDir(filepath.Join(dir, "segments", "1")); err != nil || len(names) != 1 {
+		t.Errorf("%d objects, %v", len(names), err)
+	}
+}

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,10 +61,10 @@ type Options struct {
 // Store is a metadata store in a directory.
 type Store struct {
 	path     string
-	fs       vfs.FS // for files beside the database
+	fs       vfs.FS // holds the directory, and changes nothing in it once that is not ours
 	db       *pebble.DB
 	lock     *pebble.Lock
-	owned    func() error // ErrFenced once the directory is not ours
+	owned    func() error // ErrFenced if the directory is not ours
 	epoch    uint64
 	watch    *watch
 	applying sync.Mutex   // between batches on their way to the log
@@ -116,7 +115,8 @@ func Open(dir string, o Options) (*Store, error) {
 
 // open takes over lock, which may be nil.
 func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err error) {
-	s := &Store{path: path, fs: fs, lock: lock, watch: newWatch(o.Logger), owned: func() error { return nil }}
+	s := &Store{path: path, lock: lock, watch: newWatch(o.Logger), owned: func() error { return nil }}
+	s.fs = ownedFS{fs, s.own}
 	if o.stallLimit != 0 {
 		s.watch.stallLimit = o.stallLimit
 	}
@@ -128,7 +128,7 @@ func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err e
 		err = checkLogs(fs, path)
 	}
 	if err == nil {
-		err = s.openDB(pebbleOptions(fs, lock, s.watch, o))
+		err = s.openDB(pebbleOptions(s.fs, lock, s.watch, o))
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.unlock())
@@ -255,7 +255,7 @@ func (s *Store) Apply(ctx context.Context, b *meta.Batch) error {
 		return err
 	}
 	defer s.life.RUnlock()
-	if err := s.owned(); err != nil {
+	if err := s.own(); err != nil {
 		return err
 	}
 	return s.apply(b)
@@ -308,21 +308,21 @@ func (s *Store) enqueue(pb *pebble.Batch) error {
 func (s *Store) Epoch() uint64 { return s.epoch }
 
 // Close implements meta.Store. It waits for calls in progress, but not after
-// a failure: then Pebble cannot be closed in good order. What it has written
-// is recovered by the next Open, in another process, since this one keeps the
-// lock.
+// a failure, which the loss of the directory is too: then Pebble cannot be
+// closed in good order. What it has written is recovered by the next Open, in
+// another process, since this one keeps the lock.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return meta.ErrClosed
 	}
-	if s.watch.err() == nil {
+	if s.own() == nil && s.watch.err() == nil {
 		s.life.Lock()
 		defer s.life.Unlock()
 	}
 	if err := s.watch.err(); err != nil {
 		return fmt.Errorf("not closed in good order: %w", err)
 	}
-	return errors.Join(s.owned(), s.closeSnapshots(), s.finish(), s.closeDB())
+	return errors.Join(s.closeSnapshots(), s.finish(), s.closeDB())
 }
 
 func (s *Store) closeDB() error {
@@ -351,21 +351,4 @@ func (s *Store) enter(ctx context.Context) error {
 		s.life.RUnlock()
 	}
 	return err
-}
-
-// ownership returns a check that the lock file at path is still the one that
-// is locked: a directory that was replaced belongs to somebody else.
-func ownership(path string) (func() error, error) {
-	name := filepath.Join(path, "LOCK")
-	locked, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	return func() error {
-		now, err := os.Stat(name)
-		if err != nil || !os.SameFile(locked, now) {
-			return fmt.Errorf("lock file %s was replaced: %w", name, meta.ErrFenced)
-		}
-		return nil
-	}, nil
 }

@@ -1,0 +1,71 @@
+package data
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/dittofs/dittofs/internal/disk"
+)
+
+// tree is what is in a directory: a name and its content each.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		files[path] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestAServerThatLostItsJournalDirectoryChangesNothingThere(t *testing.T) {
+	for how, take := range map[string]func(dir string) error{
+		"the lock file was removed":    func(dir string) error { return os.Remove(filepath.Join(dir, lockName)) },
+		"another directory took place": func(dir string) error { return os.Rename(dir, dir+".old") },
+	} {
+		t.Run(how, func(t *testing.T) {
+			failed := make(chan error, 1)
+			opts := testOptions()
+			opts.OnFailure = func(err error) { failed <- err }
+			w := newWorld(t, opts)
+			w.dir = filepath.Join(w.dir, "cache")
+			w.close()
+			w.next()
+			w.open()
+			w.must(w.write(1, 0, random(newRand(1), 100_000)))
+			w.must(w.flush(t.Context(), 1))
+			w.must(take(w.dir))
+			// The other one: the same instance, as after a lease has lapsed.
+			lock, err := lockDir(disk.OS{}, w.dir, testInstance, false)
+			w.must(err)
+			defer lock.Close()
+			id := makeSegmentID(w.log.Epoch(), 2) // the next that the old one would make
+			w.must(os.WriteFile(filepath.Join(w.dir, journalName, filepath.Base(w.store.segmentPath(id))), []byte("another's"), 0o600))
+			before := tree(t, w.dir)
+
+			if err := w.write(1, 0, random(newRand(2), 200_000)); !errors.Is(err, disk.ErrReplaced) {
+				t.Errorf("a write that needs another segment: %v", err)
+			}
+			if err := <-failed; !errors.Is(err, disk.ErrReplaced) {
+				t.Errorf("the server was told: %v", err)
+			}
+			if err := w.store.Close(t.Context()); !errors.Is(err, disk.ErrReplaced) {
+				t.Errorf("close: %v", err)
+			}
+			if after := tree(t, w.dir); !maps.Equal(before, after) {
+				t.Errorf("the directory of the other was changed: %d files, %d before", len(after), len(before))
+			}
+		})
+	}
+}

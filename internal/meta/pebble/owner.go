@@ -1,0 +1,105 @@
+package pebble
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dittofs/dittofs/internal/meta"
+)
+
+// ownership returns a check that the lock file at path is still the one that
+// is locked: a directory that was replaced belongs to somebody else.
+func ownership(path string) (func() error, error) {
+	name := filepath.Join(path, "LOCK")
+	locked, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		now, err := os.Stat(name)
+		if err != nil || !os.SameFile(locked, now) {
+			return fmt.Errorf("lock file %s was replaced: %w", name, meta.ErrFenced)
+		}
+		return nil
+	}, nil
+}
+
+// own fails the store for good once the directory is not ours: what is in it
+// then belongs to somebody else, also when our own comes back later.
+func (s *Store) own() error {
+	if err := s.owned(); err != nil {
+		return s.watch.fail(err)
+	}
+	return nil
+}
+
+// ownedFS asks before each change of a directory's names whether the directory
+// is still ours: Pebble makes, renames and removes files by their path, also in
+// the background. What is written to a file that is open goes where that file
+// is.
+type ownedFS struct {
+	vfs.FS
+	own func() error
+}
+
+// Create implements vfs.FS.
+func (fs ownedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := fs.own(); err != nil {
+		return nil, err
+	}
+	return fs.FS.Create(name, category)
+}
+
+// Link implements vfs.FS.
+func (fs ownedFS) Link(oldname, newname string) error {
+	if err := fs.own(); err != nil {
+		return err
+	}
+	return fs.FS.Link(oldname, newname)
+}
+
+// MkdirAll implements vfs.FS.
+func (fs ownedFS) MkdirAll(dir string, perm os.FileMode) error {
+	if err := fs.own(); err != nil {
+		return err
+	}
+	return fs.FS.MkdirAll(dir, perm)
+}
+
+// Remove implements vfs.FS.
+func (fs ownedFS) Remove(name string) error {
+	if err := fs.own(); err != nil {
+		return err
+	}
+	return fs.FS.Remove(name)
+}
+
+// RemoveAll implements vfs.FS.
+func (fs ownedFS) RemoveAll(name string) error {
+	if err := fs.own(); err != nil {
+		return err
+	}
+	return fs.FS.RemoveAll(name)
+}
+
+// Rename implements vfs.FS.
+func (fs ownedFS) Rename(oldname, newname string) error {
+	if err := fs.own(); err != nil {
+		return err
+	}
+	return fs.FS.Rename(oldname, newname)
+}
+
+// ReuseForWrite implements vfs.FS.
+func (fs ownedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := fs.own(); err != nil {
+		return nil, err
+	}
+	return fs.FS.ReuseForWrite(oldname, newname, category)
+}
+
+// Unwrap implements vfs.FS.
+func (fs ownedFS) Unwrap() vfs.FS { return fs.FS }

@@ -90,6 +90,12 @@ var mutants = []mutant{
 		pkg: "./internal/meta/pebble", run: "TestAServerThatLostItsDirectoryChangesNothingThere",
 	},
 	{
+		name: "smaller-cache-not-kept-after-uploads", file: "internal/data/upload.go",
+		old: "\t_ = s.makeRoom(0) //",
+		new: "\t//",
+		pkg: "./internal/data", run: "TestASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore",
+	},
+	{
 		name: "journal-of-another-changed", file: "internal/data/store.go",
 		old: "s.disk = disk.Owned(opts.Disk, s.owned)",
 		new: "s.disk = opts.Disk",

@@ -249,6 +249,39 @@ func TestASmallerCacheShrinksAtTheStart(t *testing.T) {
 	}
 }
 
+func TestASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore(t *testing.T) {
+	opts := cachedOptions()
+	opts.MaxWait = 50 * time.Millisecond
+	w := newWorld(t, opts)
+	w.objects.fail(errors.New("away"))
+	p := random(newRand(1), 3<<20)
+	for off := 0; off < len(p); off += 64 << 10 {
+		w.must(w.write(1, uint64(off), p[off:][:64<<10]))
+		w.must(w.flush(t.Context(), 1))
+	}
+	c := w.crash(nil)
+	c.objects.fail(errors.New("away"))
+	c.opts.CacheSize, c.opts.SegmentSize = 1<<20, 128<<10
+	c.open()
+	if err := c.write(2, 0, p[:1000]); !errors.Is(err, ErrBusy) {
+		t.Errorf("a write while the backlog takes more than the cache: %v", err)
+	}
+	before := c.onDiskBytes()
+	c.objects.fail(nil)
+	c.eventually("the backlog is stored", func() bool { return c.store.Lag().Segments == 0 })
+	c.eventually("uploads end", func() bool {
+		c.store.mu.Lock()
+		defer c.store.mu.Unlock()
+		return len(c.store.uploads.underWay) == 0
+	})
+	if n := c.onDiskBytes(); n > c.opts.CacheSize {
+		t.Errorf("%d bytes in a cache of %d; %d while the content store was away", n, c.opts.CacheSize, before)
+	}
+	c.expect(1, 0, p)
+	c.must(c.write(2, 0, p[:1000]))
+	c.checkRoom()
+}
+
 func TestADamagedPageOfTheCacheIsFetchedAgain(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(8)

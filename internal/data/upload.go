@@ -178,6 +178,7 @@ func (s *Store) settleCopy(g *segment, f *localFile, moved bool) {
 		s.room.pages += g.room
 	}
 	s.room.release(g.room)
+	_ = s.makeRoom(0) // a journal from before may be larger than the cache is now
 }
 
 func (s *Store) put(ctx context.Context, g *segment, f *localFile) (moved bool, err error) {

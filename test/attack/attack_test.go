@@ -128,7 +128,7 @@ func answer(nc net.Conn, results []byte) {
 }
 
 func TestAVictimCountsWhatItIsRefusedWith(t *testing.T) {
-	v := newVictim(answering(t, []byte{0, 0, 0, 5}), &files{root: make([]byte, 16)})
+	v := newVictim(answering(t, []byte{0, 0, 0, 5}), &files{root: make([]byte, 16)}, nil)
 	v.ops = []op{{kind: "GETATTR", do: (*victim).getattr}}
 	var c *nfsclient.Client
 	if err := v.attempt(&c, v.ops[0], 0); err != nfsclient.ErrIO || v.statuses["status 5"] != 1 {
@@ -145,7 +145,7 @@ func TestAVictimNoticesWrongBytes(t *testing.T) {
 	wrong := content(0, readSize)
 	wrong[readSize-1]++
 	read.Opaque(wrong)
-	v := newVictim(answering(t, read.Bytes()), &files{big: make([]byte, 16)})
+	v := newVictim(answering(t, read.Bytes()), &files{big: make([]byte, 16)}, nil)
 	var c *nfsclient.Client
 	if err := v.attempt(&c, op{kind: "READ", do: (*victim).read}, 0); err != errWrongBytes || len(v.wrong) != 1 {
 		t.Errorf("error %v, noticed %v", err, v.wrong)

@@ -19,10 +19,10 @@ func connectionAttacks() []*attack {
 		{name: "admin-idle", sends: "nothing to the admin listener", conns: [2]int{2000, 5000}, run: idle(origin{}, toAdmin)},
 		{name: "admin-headers", sends: "HTTP headers to the admin listener that do not end", conns: [2]int{0, 5000}, run: headers},
 		{name: "admin-unread", sends: "GET /metrics to the admin listener, reads nothing", conns: [2]int{0, 2000}, run: unreadMetrics},
-		{name: "few-descriptors", sends: "nothing on 1000 connections to a server with 200 descriptors", conns: [2]int{500, 1000}, server: few, run: idle(origin{}, toNFS)},
-		{name: "few-descriptors-hosts", sends: "the same from 250 addresses", conns: [2]int{0, 1000}, server: few, run: idle(hosts, toNFS)},
-		{name: "few-descriptors-admin", sends: "nothing on 1000 connections to its admin listener", conns: [2]int{0, 1000}, server: few, run: idle(origin{}, toAdmin)},
-		{name: "few-descriptors-churn", sends: "connections to a server with 200 descriptors, each for a moment", conns: [2]int{64, 256}, server: few, run: resets(origin{})},
+		{name: "few-descriptors", sends: "nothing on 1000 connections to a server with 200 descriptors", conns: [2]int{500, 1000}, server: few, victim: rolls, run: idle(origin{}, toNFS)},
+		{name: "few-descriptors-hosts", sends: "the same from 250 addresses", conns: [2]int{0, 1000}, server: few, victim: rolls, run: idle(hosts, toNFS)},
+		{name: "few-descriptors-admin", sends: "nothing on 1000 connections to its admin listener", conns: [2]int{0, 1000}, server: few, victim: rolls, run: idle(origin{}, toAdmin)},
+		{name: "few-descriptors-churn", sends: "connections to a server with 200 descriptors, each for a moment", conns: [2]int{64, 256}, server: few, victim: rolls, run: resets(origin{})},
 		{name: "resets", sends: "READDIRPLUS and RST, as often as it can", conns: [2]int{16, 64}, run: resets(origin{})},
 	}
 }
@@ -42,10 +42,6 @@ func idle(from origin, to listener) func(context.Context, *arena) error {
 
 // untilClosed takes what the server sends until it ends the connection.
 func untilClosed(ctx context.Context, conn *net.TCPConn) error {
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetReadDeadline(deadline); err != nil {
-		return err
-	}
 	for b := make([]byte, 512); ; {
 		if _, err := conn.Read(b); err != nil {
 			return err
@@ -59,7 +55,7 @@ func busy(from origin) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
 			for ctx.Err() == nil {
-				if err := a.crowd.write(ctx, conn, null); err != nil {
+				if err := a.crowd.write(conn, null); err != nil {
 					return err
 				}
 				sleep(ctx, time.Second)
@@ -81,7 +77,7 @@ func headers(ctx context.Context, a *arena) error {
 	a.crowd.each(ctx, a.server.Admin, a.conns, origin{}, func(ctx context.Context, conn *net.TCPConn) error {
 		next := []byte("GET /metrics HTTP/1.1\r\nHost: x\r\nX-A: ")
 		for ctx.Err() == nil {
-			if err := a.crowd.write(ctx, conn, next); err != nil {
+			if err := a.crowd.write(conn, next); err != nil {
 				return err
 			}
 			next = []byte("a")
@@ -95,7 +91,7 @@ func headers(ctx context.Context, a *arena) error {
 // unreadMetrics asks for all metrics, many times, and reads nothing.
 func unreadMetrics(ctx context.Context, a *arena) error {
 	a.crowd.each(ctx, a.server.Admin, a.conns, origin{tiny: true}, func(ctx context.Context, conn *net.TCPConn) error {
-		if err := a.crowd.write(ctx, conn, repeated([]byte("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"))); err != nil {
+		if err := a.crowd.write(conn, repeated([]byte("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"))); err != nil {
 			return err
 		}
 		return await(ctx, conn)
@@ -108,7 +104,7 @@ func resets(from origin) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		block := repeated(nfs(nfsclient.ProcReaddirPlus, listArgs(a.files.many, 256<<10, 256<<10)))
 		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
-			err := a.crowd.write(ctx, conn, block[:min(len(block), 16<<10)])
+			err := a.crowd.write(conn, block[:min(len(block), 16<<10)])
 			sleep(ctx, 10*time.Millisecond)
 			return err
 		})

@@ -60,7 +60,9 @@ func (c *crowd) each(ctx context.Context, addr string, n int, from origin, f fun
 			for ctx.Err() == nil {
 				conn, err := c.dial(ctx, addr, from, i)
 				if err == nil {
+					stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) }) // ends what f waits for
 					err = f(ctx, conn)
+					stop()
 					if ctx.Err() != nil {
 						return
 					}
@@ -123,12 +125,8 @@ func (c *crowd) leave() {
 	clear(c.open)
 }
 
-// write sends all of b unless ctx ends before the server takes it; an error means that the server has ended the connection.
-func (c *crowd) write(ctx context.Context, conn *net.TCPConn, b []byte) error {
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetWriteDeadline(deadline); err != nil {
-		return err
-	}
+// write sends all of b. An error means that the server has ended the connection, or that the attack is over.
+func (c *crowd) write(conn *net.TCPConn, b []byte) error {
 	n, err := conn.Write(b)
 	c.sent.Add(int64(n))
 	return err

@@ -117,7 +117,7 @@ func removeFlood(ctx context.Context, a *arena) error {
 	a.each(ctx, origin{}, func(ctx context.Context, conn *net.TCPConn) error {
 		go discard(conn)
 		for ctx.Err() == nil && n.Add(1) < 10_000 {
-			if err := a.crowd.write(ctx, conn, removes(a.files)); err != nil {
+			if err := a.crowd.write(conn, removes(a.files)); err != nil {
 				return err
 			}
 		}

@@ -20,6 +20,7 @@ const (
 // files is what there is on the server: of the victim, and large things to ask for.
 type files struct {
 	root, own, written nfsclient.Handle
+	rolled             nfsclient.Handle // a file to fill segments with
 	big                nfsclient.Handle // has bigSize bytes of content
 	many               nfsclient.Handle // a directory with manyEntries
 	link               nfsclient.Handle // a symbolic link of linkSize bytes
@@ -47,6 +48,7 @@ func prepare(addr string) (*files, error) {
 	f.root, m.err = c.Mount("/export")
 	f.own = m.dir(f.root, "victim")
 	f.written = m.file(f.own, "written")
+	f.rolled = m.file(f.own, "rolled")
 	f.big = m.file(f.root, "big")
 	for off := uint64(0); off < bigSize && m.err == nil; off += chunkSize {
 		_, m.err = c.Write(f.big, off, content(off, chunkSize), nfsclient.FileSync)

@@ -39,7 +39,7 @@ func refusedMounts(from origin, others bool) func(context.Context, *arena) error
 					}
 					block = append(block, mount(nfsclient.ProcMnt, stringArgs(path))...)
 				}
-				if err := a.crowd.write(ctx, conn, block); err != nil {
+				if err := a.crowd.write(conn, block); err != nil {
 					return err
 				}
 				sleep(ctx, 10*time.Millisecond)

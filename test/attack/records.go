@@ -68,7 +68,7 @@ func unfinished(from origin, size, sent int) func(context.Context, *arena) error
 func send(from origin, b []byte) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
-			if err := a.crowd.write(ctx, conn, b); err != nil {
+			if err := a.crowd.write(conn, b); err != nil {
 				return err
 			}
 			return await(ctx, conn)
@@ -82,7 +82,7 @@ func churn(from origin, size, sent int) func(context.Context, *arena) error {
 	b := part(size, sent)
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
-			err := a.crowd.write(ctx, conn, b)
+			err := a.crowd.write(conn, b)
 			sleep(ctx, 500*time.Millisecond)
 			return err
 		})
@@ -100,7 +100,7 @@ func dribble(from origin, sent int) func(context.Context, *arena) error {
 				if sent == 0 && len(next) > 1 {
 					next = next[:1]
 				}
-				if err := a.crowd.write(ctx, conn, next); err != nil {
+				if err := a.crowd.write(conn, next); err != nil {
 					return err
 				}
 				next = []byte{0}
@@ -118,7 +118,7 @@ func flood(from origin, b []byte) func(context.Context, *arena) error {
 		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
 			go discard(conn)
 			for ctx.Err() == nil && a.crowd.sent.Load() < sentInAll {
-				if err := a.crowd.write(ctx, conn, b); err != nil {
+				if err := a.crowd.write(conn, b); err != nil {
 					return err
 				}
 			}

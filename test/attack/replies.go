@@ -28,7 +28,7 @@ func unread(p procedure) func(context.Context, *arena) error {
 		a.each(ctx, origin{tiny: true}, func(ctx context.Context, conn *net.TCPConn) error {
 			for left := min(sentByEach, sentInAll/a.conns); left > 0; {
 				block := repeated(p.call(a.files))
-				if err := a.crowd.write(ctx, conn, block); err != nil {
+				if err := a.crowd.write(conn, block); err != nil {
 					return err
 				}
 				left -= len(block)
@@ -72,7 +72,7 @@ func slow(call func(*files) []byte, n int) func(context.Context, *arena) error {
 func slowFrom(from origin, call func(*files) []byte, n int) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
-			if err := a.crowd.write(ctx, conn, bytes.Repeat(call(a.files), n)); err != nil {
+			if err := a.crowd.write(conn, bytes.Repeat(call(a.files), n)); err != nil {
 				return err
 			}
 			return drip(ctx, conn)
@@ -83,10 +83,6 @@ func slowFrom(from origin, call func(*files) []byte, n int) func(context.Context
 
 // drip reads a byte a second.
 func drip(ctx context.Context, conn *net.TCPConn) error {
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetReadDeadline(deadline); err != nil {
-		return err
-	}
 	for b := make([]byte, 1); ctx.Err() == nil; sleep(ctx, time.Second) {
 		if _, err := conn.Read(b); err != nil {
 			return err
@@ -112,7 +108,7 @@ func writeCall(h nfsclient.Handle, n int) []byte {
 func comesAgain(call func(*files) []byte, n int) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, origin{tiny: true}, func(ctx context.Context, conn *net.TCPConn) error {
-			err := a.crowd.write(ctx, conn, bytes.Repeat(call(a.files), n))
+			err := a.crowd.write(conn, bytes.Repeat(call(a.files), n))
 			sleep(ctx, 500*time.Millisecond)
 			return err
 		})
@@ -124,7 +120,7 @@ func comesAgain(call func(*files) []byte, n int) func(context.Context, *arena) e
 func halfClosed(call func(*files) []byte, n int) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, origin{tiny: true}, func(ctx context.Context, conn *net.TCPConn) error {
-			err := a.crowd.write(ctx, conn, bytes.Repeat(call(a.files), n))
+			err := a.crowd.write(conn, bytes.Repeat(call(a.files), n))
 			if err == nil {
 				err = conn.CloseWrite()
 			}
@@ -141,13 +137,9 @@ func halfClosed(call func(*files) []byte, n int) func(context.Context, *arena) e
 func trickle(call func(*files) []byte) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, origin{tiny: true}, func(ctx context.Context, conn *net.TCPConn) error {
-			deadline, _ := ctx.Deadline()
-			if err := conn.SetReadDeadline(deadline); err != nil {
-				return err
-			}
 			go func() { // ends with the connection
 				for sent := 0; sent < sentByEach; sent += blockSize {
-					if a.crowd.write(ctx, conn, repeated(call(a.files))) != nil {
+					if a.crowd.write(conn, repeated(call(a.files))) != nil {
 						return
 					}
 				}

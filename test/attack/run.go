@@ -21,6 +21,8 @@ type attack struct {
 	server func() (variant, error)
 	// run attacks until ctx ends. An error is something that did not hold.
 	run func(ctx context.Context, a *arena) error
+	// victim is what the victim does besides its usual work.
+	victim []op
 	// stays: the attackers stay while the server is asked to end.
 	stays bool
 }
@@ -106,20 +108,21 @@ func (r *result) fight(a *attack, at *arena, during time.Duration) {
 	server := at.server
 	lines := server.logLines()
 	server.resetPeak()
-	ctx, cancel := context.WithTimeout(context.Background(), during)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	working, worked := context.WithTimeout(ctx, during)
+	defer worked()
 	guarding, guarded := context.WithCancel(context.Background())
 	defer guarded()
 	peak := make(chan int64)
 	go func() { peak <- server.guard(guarding) }()
-	v := newVictim(server, at.files)
+	v := newVictim(server, at.files, a.victim)
 	attacked := make(chan error)
 	go func() { attacked <- a.run(ctx, at) }()
-	v.work(ctx)
+	v.work(working)
+	r.fail(served(server, "at the end of the attack"))
+	cancel()
 	r.fail(<-attacked)
-	if !server.ended() {
-		r.fail(served(server, "at the end of the attack"))
-	}
 	guarded()
 	r.PeakRSS = <-peak
 	r.LogLines, r.Duration = server.logLines()-lines, during
@@ -145,14 +148,17 @@ func (r *result) aftermath(server *target, goroutines float64) {
 func served(server *target, when string) error {
 	var c *nfsclient.Client
 	var err error
-	for began := time.Now(); time.Since(began) < stall; time.Sleep(refusedPause) {
+	for began := time.Now(); time.Since(began) < stall && !server.ended(); time.Sleep(refusedPause) {
 		if c, err = nfsclient.Dial(server.NFS, nfsclient.Options{Local: "127.0.0.4", Timeout: stall}); err == nil {
 			_, err = c.Mount("/export")
 			_ = c.Close()
 		}
-		if err == nil || server.ended() {
-			return nil // an end is told by itself
+		if err == nil {
+			return nil
 		}
+	}
+	if server.ended() {
+		return nil // that is told by itself
 	}
 	return fmt.Errorf("a new client is not served within %v %s: %w", stall, when, err)
 }

@@ -57,8 +57,20 @@ var victimOps = []op{
 	{kind: "/healthz", pause: 100 * time.Millisecond, alone: true, do: (*victim).healthz},
 }
 
-func newVictim(s *target, f *files) *victim {
-	return &victim{server: s, files: f, ops: victimOps, times: map[string][]time.Duration{}, statuses: map[string]int{}}
+// rolls makes the server begin a segment and read old ones again and again: it opens files.
+var rolls = []op{
+	{kind: "WRITE 1M", pause: 20 * time.Millisecond, do: func(v *victim, c *nfsclient.Client, n int) error {
+		_, err := c.Write(v.files.rolled, uint64(n%64)<<20, make([]byte, 1<<20), nfsclient.Unstable)
+		return err
+	}},
+	{kind: "READ 1M", pause: 20 * time.Millisecond, do: func(v *victim, c *nfsclient.Client, n int) error {
+		_, err := c.Read(v.files.rolled, uint64(n*7%64)<<20, 1<<20)
+		return err
+	}},
+}
+
+func newVictim(s *target, f *files, more []op) *victim {
+	return &victim{server: s, files: f, ops: slices.Concat(victimOps, more), times: map[string][]time.Duration{}, statuses: map[string]int{}}
 }
 
 // work makes calls until ctx ends, and finishes those that it is at.

@@ -22,7 +22,7 @@ var procedures = []procedure{
 	{"read-tail", "READ of 4 GiB at the file's last 4 KiB", false, func(f *files) []byte {
 		return nfs(nfsclient.ProcRead, readArgs(f.big, bigSize-4096, 1<<32-1))
 	}},
-	{"readdir", "READDIR of 256 KiB", true, func(f *files) []byte { return nfs(nfsclient.ProcReaddir, listArgs(f.many, 256<<10)) }},
+	{"readdir", "READDIR of 256 KiB", false, func(f *files) []byte { return nfs(nfsclient.ProcReaddir, listArgs(f.many, 256<<10)) }},
 	{"readdirplus", "READDIRPLUS of 256 KiB", true, func(f *files) []byte {
 		return nfs(nfsclient.ProcReaddirPlus, listArgs(f.many, 256<<10, 256<<10))
 	}},

@@ -12,17 +12,17 @@ func connectionAttacks() []*attack {
 	hosts := origin{addresses: 250}
 	few := func() (variant, error) { return variant{descriptors: 200}, nil }
 	return []*attack{
-		{name: "idle-4096", sends: "nothing on 4096 connections", conns: [2]int{0, 4096}, run: idle(origin{}, toNFS)},
-		{name: "idle-10000", sends: "nothing on 10,000 connections", conns: [2]int{5000, 10000}, run: idle(origin{}, toNFS)},
-		{name: "idle-10000-hosts", sends: "nothing on 10,000 connections of 250 addresses", conns: [2]int{0, 10000}, run: idle(hosts, toNFS)},
-		{name: "busy-10000", sends: "a NULL each second on 10,000 connections", conns: [2]int{0, 10000}, run: busy(hosts)},
-		{name: "admin-idle", sends: "nothing to the admin listener", conns: [2]int{2000, 5000}, run: idle(origin{}, toAdmin)},
+		{name: "idle-4096", sends: "nothing, on as many connections as the server took at most", conns: [2]int{0, 4096}, run: idle(origin{}, toNFS)},
+		{name: "idle-10000", sends: "nothing, on more connections than that", conns: [2]int{5000, 10000}, run: idle(origin{}, toNFS)},
+		{name: "idle-10000-hosts", sends: "as idle-10000, from 250 addresses", conns: [2]int{0, 10000}, run: idle(hosts, toNFS)},
+		{name: "busy-10000", sends: "a NULL each second, from 250 addresses", conns: [2]int{0, 10000}, run: busy(hosts)},
+		{name: "admin-idle", sends: "nothing to the admin listener", conns: [2]int{0, 5000}, run: idle(origin{}, toAdmin)},
 		{name: "admin-headers", sends: "HTTP headers to the admin listener that do not end", conns: [2]int{0, 5000}, run: headers},
-		{name: "admin-unread", sends: "GET /metrics to the admin listener, reads nothing", conns: [2]int{0, 2000}, run: unreadMetrics},
-		{name: "few-descriptors", sends: "nothing on 1000 connections to a server with 200 descriptors", conns: [2]int{500, 1000}, server: few, victim: rolls, run: idle(origin{}, toNFS)},
-		{name: "few-descriptors-hosts", sends: "the same from 250 addresses", conns: [2]int{0, 1000}, server: few, victim: rolls, run: idle(hosts, toNFS)},
-		{name: "few-descriptors-admin", sends: "nothing on 1000 connections to its admin listener", conns: [2]int{0, 1000}, server: few, victim: rolls, run: idle(origin{}, toAdmin)},
-		{name: "few-descriptors-churn", sends: "connections to a server with 200 descriptors, each for a moment", conns: [2]int{64, 256}, server: few, victim: rolls, run: resets(origin{})},
+		{name: "admin-unread", sends: "GET /metrics to the admin listener, reads nothing", conns: [2]int{200, 2000}, run: unreadMetrics},
+		{name: "few-descriptors", sends: "nothing to a server with 200 descriptors", conns: [2]int{500, 1000}, server: few, victim: rolls, run: idle(origin{}, toNFS)},
+		{name: "few-descriptors-hosts", sends: "as few-descriptors, from 250 addresses", conns: [2]int{0, 1000}, server: few, victim: rolls, run: idle(hosts, toNFS)},
+		{name: "few-descriptors-admin", sends: "nothing to the admin listener of a server with 200 descriptors", conns: [2]int{0, 1000}, server: few, victim: rolls, run: idle(origin{}, toAdmin)},
+		{name: "few-descriptors-churn", sends: "connections to a server with 200 descriptors, each for a moment", conns: [2]int{0, 256}, server: few, victim: rolls, run: resets(origin{})},
 		{name: "resets", sends: "READDIRPLUS and RST, as often as it can", conns: [2]int{16, 64}, run: resets(origin{})},
 	}
 }

@@ -49,7 +49,7 @@ func parse(args []string) (*options, error) {
 	})
 	f.BoolVar(&o.list, "list", false, "say what each attack sends, and attack nothing")
 	f.StringVar(&o.json, "json", "", "file for the results as JSON")
-	f.DurationVar(&o.duration, "duration", 0, "how long each attack takes; default: 2s at small scale, 12s at full")
+	f.DurationVar(&o.duration, "duration", 0, "how long each attack takes; default: 1.5s at small scale, 12s at full")
 	only := f.String("only", "", "regular expression of the attacks to run, of any scale")
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -52,14 +52,14 @@ func slowAttacks() []*attack {
 		panic("no procedure " + p)
 	}
 	return []*attack{
-		{name: "slow-read", sends: "256 READs of 1 MiB, reads a byte a second", conns: [2]int{1, 1}, run: slow(calls("read"), 256)},
-		{name: "slow-read-16", sends: "the same on 16 connections", conns: [2]int{0, 16}, run: slow(calls("read"), 256)},
-		{name: "slow-readdirplus", sends: "256 READDIRPLUS of 256 KiB, reads a byte a second", conns: [2]int{1, 1}, run: slow(calls("readdirplus"), 256)},
-		{name: "slow-readdirplus-64", sends: "the same on 64 connections", conns: [2]int{0, 64}, run: slow(calls("readdirplus"), 256)},
-		{name: "slow-readdirplus-hosts", sends: "the same on 250 connections of 250 addresses", conns: [2]int{0, 250}, run: slowFrom(origin{addresses: 250, tiny: true}, calls("readdirplus"), 256)},
+		{name: "slow-read", sends: "256 READs of 1 MiB, reads a byte a second", conns: [2]int{0, 1}, run: slow(calls("read"), 256)},
+		{name: "slow-read-16", sends: "as slow-read, on 16 connections", conns: [2]int{0, 16}, run: slow(calls("read"), 256)},
+		{name: "slow-readdirplus", sends: "256 READDIRPLUS of 256 KiB, reads a byte a second", conns: [2]int{0, 1}, run: slow(calls("readdirplus"), 256)},
+		{name: "slow-readdirplus-64", sends: "as slow-readdirplus, on 64 connections", conns: [2]int{64, 64}, run: slow(calls("readdirplus"), 256)},
+		{name: "slow-readdirplus-hosts", sends: "as slow-readdirplus, from 250 addresses", conns: [2]int{0, 250}, run: slowFrom(origin{addresses: 250, tiny: true}, calls("readdirplus"), 256)},
 		{name: "slow-write", sends: "256 WRITEs of 64 KiB, unstable, reads a byte a second", conns: [2]int{0, 64}, run: slowWrites},
 		{name: "comes-again", sends: "64 READDIRPLUS, reads nothing, is gone after half a second and comes again", conns: [2]int{24, 200}, run: comesAgain(calls("readdirplus"), 64)},
-		{name: "half-closed", sends: "256 READs of 1 MiB and FIN, reads nothing", conns: [2]int{24, 1500}, run: halfClosed(calls("read"), 256)},
+		{name: "half-closed", sends: "256 READs of 1 MiB and FIN, reads nothing", conns: [2]int{0, 1500}, run: halfClosed(calls("read"), 256)},
 		{name: "reads-then-floods", sends: "READs that it reads at 1 MiB a second", conns: [2]int{0, 24}, run: trickle(calls("read"))},
 	}
 }

@@ -27,7 +27,7 @@ func parseScale(s string) (scale, error) {
 
 func (s scale) duration() time.Duration {
 	if s == small {
-		return 2 * time.Second
+		return 1500 * time.Millisecond
 	}
 	return 12 * time.Second
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/report"
 	"github.com/dittofs/dittofs/internal/server"
 	"github.com/dittofs/dittofs/pkg/config"
@@ -110,7 +111,7 @@ configuration is wrong.`,
 
 // quietLogger says only what is wrong.
 func quietLogger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: plainErrors}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: logging.PlainErrors}))
 }
 
 func backupTable(list []report.Backup) *table {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/server"
@@ -159,7 +160,7 @@ func (c *checkCommand) offline(ctx context.Context, p *checkPrinter) (err error)
 	if err != nil {
 		return configFailure(err)
 	}
-	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: plainErrors}))
+	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: logging.PlainErrors}))
 	stores, err := server.OpenOffline(ctx, cfg, logger, c.repair)
 	if err != nil {
 		return c.explain(cfg, err)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/report"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/test/nfsclient"
@@ -158,7 +159,9 @@ func TestALogShowsDifferentNamesDifferently(t *testing.T) {
 		for _, name := range forgeries {
 			for how, value := range map[string]any{"text": name, "error": fmt.Errorf("%s", name)} {
 				var out bytes.Buffer
-				newLogging(&out, config.Logging{Level: "info", Format: format}).Info("m", "v", value)
+				log := logging.New(&out, config.Logging{Level: "info", Format: format})
+				log.Info("m", "v", value)
+				log.Close(limit)
 				line := out.String()
 				shows(t, format, line)
 				if strings.Count(line, "\n") != 1 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -24,13 +25,13 @@ const settleTime = 300 * time.Millisecond
 type reloader struct {
 	file    string
 	environ []string
-	log     *logging
+	log     *logging.Log
 	next    chan *config.Config
 
 	seen []byte // checksum of the file when it was last read
 }
 
-func newReloader(file string, environ []string, log *logging) *reloader {
+func newReloader(file string, environ []string, log *logging.Log) *reloader {
 	return &reloader{file: file, environ: environ, log: log, next: make(chan *config.Config), seen: checksum(file)}
 }
 
@@ -82,7 +83,7 @@ func (r *reloader) reload(ctx context.Context, reason string) {
 		r.log.Warn("configuration", "file", r.file, "warning", w.String())
 	}
 	r.log.Info("configuration read", "file", r.file, "reason", reason)
-	r.log.apply(loaded.Logging)
+	r.log.Apply(loaded.Logging)
 	select {
 	case r.next <- loaded:
 	case <-ctx.Done():

@@ -9,9 +9,11 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/server"
 	"github.com/dittofs/dittofs/internal/version"
 	"github.com/dittofs/dittofs/pkg/config"
@@ -56,13 +58,21 @@ configuration is wrong, and nothing was touched.`,
 	return cmd
 }
 
+// flushTimeout is how long the end of the process waits for the reader of its
+// log.
+const flushTimeout = 500 * time.Millisecond
+
 // serve loads the configuration and runs the server until a signal.
 func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 	cfg, warnings, err := config.Load(file, environ)
 	if err != nil {
 		return configFailure(err)
 	}
-	log := newLogging(stderr, cfg.Logging)
+	// Without it a write to a log whose reader has died ends the process, with
+	// a status that supervisors take for a wanted end.
+	signal.Ignore(syscall.SIGPIPE)
+	log := logging.New(stderr, cfg.Logging)
+	defer log.Close(flushTimeout)
 	for _, w := range warnings {
 		log.Warn("configuration", "file", file, "warning", w.String())
 	}
@@ -78,10 +88,11 @@ func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 
 	err = server.Run(ctx, cfg, server.Options{
 		Logger:  log.Logger,
-		Level:   &log.level,
+		Level:   &log.Level,
 		Reload:  r.next,
 		Version: version.String(),
 
+		LogCounts:     log.Counts,
 		WaitForStores: wait,
 	})
 	cancel()
@@ -91,7 +102,7 @@ func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 
 // watchSignals calls stop at the first SIGTERM or SIGINT, and exit at the
 // second. The channel it returns receives SIGHUP.
-func watchSignals(log *logging, stop func(), exit func(code int)) <-chan os.Signal {
+func watchSignals(log *logging.Log, stop func(), exit func(code int)) <-chan os.Signal {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	end := make(chan os.Signal, 2)
@@ -100,6 +111,7 @@ func watchSignals(log *logging, stop func(), exit func(code int)) <-chan os.Sign
 		log.Info("received a signal to stop", "signal", (<-end).String())
 		stop()
 		log.Error("ended before the stop was complete", "signal", (<-end).String())
+		log.Close(flushTimeout)
 		exit(exitRuntime)
 	}()
 	return hangup
@@ -107,7 +119,7 @@ func watchSignals(log *logging, stop func(), exit func(code int)) <-chan os.Sign
 
 // serverFailure gives an error of the server its exit code: 2 when it comes
 // from the value of a key, such as a port in use.
-func serverFailure(log *logging, err error) error {
+func serverFailure(log *logging.Log, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -119,7 +131,8 @@ func serverFailure(log *logging, err error) error {
 		if name := field.ConfigField(); !strings.Contains(err.Error(), name) {
 			err = fmt.Errorf("%s: %w", name, err)
 		}
-		return configFailure(err)
+		log.Print(err.Error()) // by the log, which may have nobody to read it
+		return &failure{code: exitConfig, err: err, reported: true}
 	}
 	log.Error("server failed", "error", err)
 	return &failure{code: exitRuntime, err: err, reported: true}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
@@ -161,7 +162,7 @@ func TestServeStopsOnSIGTERMWithExitCode0(t *testing.T) {
 func TestSecondSignalEndsTheProcessThoughTheStopGoesOn(t *testing.T) {
 	var out bytes.Buffer
 	stopping, exited := make(chan struct{}), make(chan int, 1)
-	watchSignals(newLogging(&out, config.Logging{Level: "info", Format: "text"}),
+	watchSignals(logging.New(&out, config.Logging{Level: "info", Format: "text"}),
 		func() { close(stopping) }, func(code int) { exited <- code })
 	for _, wait := range []func(){
 		func() { <-stopping },

@@ -150,6 +150,42 @@ var mutants = []mutant{
 		pkg: "./internal/vfs", run: "TestTheLastBytesOfADiskAreForRemovals",
 	},
 	{
+		name: "log-waits-for-its-reader", file: "internal/logging/writer.go",
+		old: "go w.drain()",
+		new: "w.mu.Unlock()\n\t\tw.drain()\n\t\tw.mu.Lock()",
+		pkg: "./cmd/dittofs", run: "TestALogThatNobodyReadsHoldsNothingUp",
+	},
+	{
+		name: "dead-log-ends-the-server", file: "cmd/dittofs/serve.go",
+		old: "signal.Ignore(syscall.SIGPIPE)",
+		new: "",
+		pkg: "./cmd/dittofs", run: "TestAServerOutlivesTheReaderOfItsLog",
+	},
+	{
+		name: "log-without-a-bound-for-each-client", file: "internal/logging/limit.go",
+		old: "if e.tokens >= 1 && (free ||",
+		new: "if (free ||",
+		pkg: "./internal/logging", run: "TestRepeatedLinesOfAClientAreCountedInsteadOfWritten",
+	},
+	{
+		name: "log-remembers-all-clients", file: "internal/logging/limit.go",
+		old: "\t\treturn &c.others",
+		new: "\t\t_ = &c.others",
+		pkg: "./internal/logging", run: "TestLinesOfAllClientsTogetherAreBoundedAndHideNothingElse",
+	},
+	{
+		name: "newcomer-makes-room-by-the-victim", file: "internal/netlimit/netlimit.go",
+		old: "from = t.greediest(newcomer)",
+		new: "from = newcomer",
+		pkg: "./internal/netlimit", run: "TestAProbeIsAnsweredWhileOneClientHoldsAllPlaces|TestTheIdlestOfTheGreediestClientMakesRoom",
+	},
+	{
+		name: "metrics-hold-their-place-while-they-are-sent", file: "internal/server/admin.go",
+		old: "buffered(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))",
+		new: "promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})",
+		pkg: "./internal/server", run: "TestMetricsAreAnsweredWhileOthersDoNotReadTheirs",
+	},
+	{
 		name: "group-commit-before-apply", file: "internal/meta/commit/commit.go",
 		old: "err := l.store.Apply(l.ctx, g.batch())\n\t\tl.finish(g, err)",
 		new: "b := g.batch()\n\t\tl.finish(g, nil)\n\t\t_ = l.store.Apply(l.ctx, b)",

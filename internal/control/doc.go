@@ -2,7 +2,8 @@
 // each a request with arguments and an answer of many lines. It exists so that
 // `dittofs status`, fsck and backup work on the stores of the process that has
 // them open. It knows HTTP and nothing of stores; package server registers what
-// the operations do. It imports only the standard library.
+// the operations do. It imports only the standard library, and the packages that
+// bound connections and the log.
 //
 // The protocol is HTTP/1.1. POST /v1/NAME with a JSON value of arguments (or
 // nothing) answers newline-delimited JSON: the lines that the operation emits,

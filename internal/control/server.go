@@ -14,6 +14,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/logging"
+	"github.com/dittofs/dittofs/internal/netlimit"
 )
 
 const (
@@ -21,6 +24,8 @@ const (
 	maxRunning = 32
 	// writeTimeout is how long a client has to take a line.
 	writeTimeout = 30 * time.Second
+	// maxConnections is how many connections Serve has open at a time.
+	maxConnections = 64
 )
 
 // Options of a Server.
@@ -34,6 +39,7 @@ type Server struct {
 	log     *slog.Logger
 	version string
 	http    *http.Server
+	open    *netlimit.Table
 	ctx     context.Context // of all operations
 	cancel  context.CancelFunc
 	slots   chan struct{}
@@ -57,8 +63,11 @@ func NewServer(opt Options) *Server {
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(opt.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          logging.Std(opt.Logger, slog.LevelWarn, "control socket"),
 	}
+	s.open = netlimit.NewTable(netlimit.Limits{Total: maxConnections}, func(e netlimit.Eviction) {
+		s.log.Warn("a connection to the control socket was closed to make room for another", "held", e.Held, "idle", e.Idle)
+	})
 	return s
 }
 
@@ -83,7 +92,7 @@ func (s *Server) Ready() {
 // Serve answers the clients of a listener until Shutdown, and returns nil then.
 // Who can connect to it may do everything: it is for a unix socket.
 func (s *Server) Serve(ln net.Listener) error {
-	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(netlimit.Listen(ln, s.open)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -49,7 +49,7 @@ func (s *Server) WithToken(file string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		want, err := ReadToken(file)
 		if err != nil {
-			s.log.Error("control requests are refused: admin.token_file", "error", err)
+			s.log.Error("control requests are refused: admin.token_file", "client", r.RemoteAddr, "error", err)
 			refuse(w, http.StatusServiceUnavailable, "the server cannot read its token; its log says why")
 			return
 		}

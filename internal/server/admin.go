@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/dittofs/dittofs/internal/control"
+	"github.com/dittofs/dittofs/internal/logging"
+	"github.com/dittofs/dittofs/internal/netlimit"
+)
+
+// The admin listener has room for so many connections, and for so many of one
+// client: probes, whoever reads the metrics, and commands.
+const (
+	adminConnections          = 256
+	adminConnectionsPerClient = 64
 )
 
 // admin is the HTTP listener of /healthz, /readyz and /metrics, and of the
@@ -34,7 +44,7 @@ func newAdmin(addr string, st *state, m *metrics, commands http.Handler, logger 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", st.serveHealth)
 	mux.HandleFunc("GET /readyz", st.serveReady)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})))
 	if commands != nil {
 		mux.Handle(control.Prefix, commands)
 	}
@@ -45,15 +55,42 @@ func newAdmin(addr string, st *state, m *metrics, commands http.Handler, logger 
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog:          logging.Std(logger, slog.LevelWarn, "admin listener"),
 	}}
+	open := netlimit.NewTable(netlimit.Limits{Total: adminConnections, PerClient: adminConnectionsPerClient}, func(e netlimit.Eviction) {
+		logger.Warn("a connection to the admin listener was closed to make room for another", "client", e.Client.Addr(), "held", e.Held, "idle", e.Idle)
+	})
+	m.counter("dittofs_admin_connections_evicted_total", "Connections to the admin listener that were closed to make room for others.",
+		func() float64 { return float64(open.Evicted()) })
 	go func() {
-		if err := a.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.http.Serve(netlimit.Listen(ln, open)); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("admin listener stopped", "error", err)
 		}
 	}()
 	return a, nil
 }
+
+// buffered sends an answer when its handler has ended, so that a client that
+// does not read it keeps none of the handler's places.
+func buffered(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &answer{header: w.Header(), code: http.StatusOK}
+		h.ServeHTTP(answer, r)
+		w.WriteHeader(answer.code)
+		_, _ = w.Write(answer.body.Bytes()) // the client is gone
+	})
+}
+
+// answer is an answer that is not sent yet.
+type answer struct {
+	header http.Header
+	code   int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(code int)        { a.code = code }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 func (a *admin) close(ctx context.Context) {
 	if a != nil && a.http.Shutdown(ctx) != nil {

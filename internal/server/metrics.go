@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/sunrpc"
 )
 
@@ -67,6 +68,14 @@ func (m *metrics) gauge(name, help string, read func() float64) {
 // counter registers a growing value that is read when the metrics are asked for.
 func (m *metrics) counter(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
+}
+
+// log shows what is missing in the log.
+func (m *metrics) log(counts func() logging.Counts) {
+	m.counter("dittofs_log_left_out_lines_total", "Lines of the log that were left out because they were repeated.",
+		func() float64 { return float64(counts().LeftOut) })
+	m.counter("dittofs_log_dropped_lines_total", "Lines of the log that were dropped because it was not read, or could not be written.",
+		func() float64 { return float64(counts().Dropped) })
 }
 
 // Connections implements sunrpc.Observer.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/control"
 	"github.com/dittofs/dittofs/internal/export"
+	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/nfs/mount3"
 	"github.com/dittofs/dittofs/internal/nfs/v3"
 	"github.com/dittofs/dittofs/internal/sunrpc"
@@ -26,6 +27,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Level is changed when logging.level changes while running.
 	Level *slog.LevelVar
+	// LogCounts returns how many lines of the log nobody will read. May be nil.
+	LogCounts func() logging.Counts
 	// Reload delivers changed, valid configurations. May be nil.
 	Reload <-chan *config.Config
 	// Version is shown in logs and metrics.
@@ -47,11 +50,15 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 }
 
 func newServer(cfg *config.Config, opt Options) *server {
-	return &server{
+	s := &server{
 		cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1),
 		metrics: newMetrics(opt.Version), state: newState(opt.Version), started: time.Now(),
 		control: control.NewServer(control.Options{Logger: opt.Logger, Version: opt.Version}),
 	}
+	if opt.LogCounts != nil {
+		s.metrics.log(opt.LogCounts)
+	}
+	return s
 }
 
 func (s *server) run(ctx context.Context) (err error) {

@@ -230,7 +230,8 @@ type Admin struct {
 	TokenFile string `yaml:"token_file,omitempty" json:"token_file,omitempty"`
 }
 
-// Logging configures the log on standard error.
+// Logging configures the log on standard error. Lines that are repeated are
+// counted instead, and dropped when nobody reads them.
 type Logging struct {
 	// Level is debug, info, warn or error.
 	Level string `yaml:"level" json:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`

@@ -115,7 +115,7 @@ func (s *service) putStatus(c *sunrpc.Call, err error) bool {
 	}
 	var e vfs.Errno
 	if !errors.As(err, &e) {
-		s.log.Error("filesystem failed without an errno", "error", err)
+		s.log.Error("filesystem failed without an errno", "client", c.Remote.Addr(), "error", err)
 		e = vfs.EIO
 	}
 	c.Status = statusOf(e)

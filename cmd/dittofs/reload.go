@@ -7,10 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/pkg/config"
@@ -31,8 +28,10 @@ type reloader struct {
 	seen []byte // checksum of the file when it was last read
 }
 
-func newReloader(file string, environ []string, log *logging.Log) *reloader {
-	return &reloader{file: file, environ: environ, log: log, next: make(chan *config.Config), seen: checksum(file)}
+// newReloader makes a reloader of a file that was read already; seen is its
+// checksum from before that.
+func newReloader(file string, environ []string, log *logging.Log, seen []byte) *reloader {
+	return &reloader{file: file, environ: environ, log: log, next: make(chan *config.Config), seen: seen}
 }
 
 // run reloads on SIGHUP and on changes of the file until ctx ends.
@@ -47,8 +46,7 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 			r.log.Warn("watching the configuration file", "error", err)
 		}
 	}()
-	settled := time.NewTimer(time.Hour)
-	settled.Stop()
+	settled := time.NewTimer(0) // for a change from before it was watched
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,13 +54,16 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 		case <-hangup:
 			r.reload(ctx, "SIGHUP")
 		case event := <-w.events:
-			if w.concerns(event.Name) {
+			if w.concerns(event) {
 				settled.Reset(settleTime)
 			}
 		case err := <-w.errors: // such as an overflow: something was missed
 			r.log.Warn("watching the configuration file", "error", err)
 			settled.Reset(settleTime)
 		case <-settled.C:
+			if err := w.follow(); err != nil {
+				r.log.Warn("watching the configuration file", "error", err)
+			}
 			if sum := checksum(r.file); sum != nil && !bytes.Equal(sum, r.seen) {
 				r.reload(ctx, "file changed")
 			}
@@ -113,41 +114,4 @@ func checksum(file string) []byte {
 		return nil
 	}
 	return h.Sum(nil)
-}
-
-// configMapLink is what Kubernetes replaces when a mounted ConfigMap changes;
-// the files beside it are links through it and do not change themselves.
-const configMapLink = "..data"
-
-// fileWatch reports events in a file's directory: the file itself may be
-// replaced by a rename. The zero value reports nothing.
-type fileWatch struct {
-	watcher *fsnotify.Watcher
-	base    string
-	events  <-chan fsnotify.Event
-	errors  <-chan error
-}
-
-func watchFile(file string) (*fileWatch, error) {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
-	}
-	if err := watcher.Add(filepath.Dir(file)); err != nil {
-		return nil, errors.Join(err, watcher.Close())
-	}
-	return &fileWatch{watcher, filepath.Base(file), watcher.Events, watcher.Errors}, nil
-}
-
-// concerns reports whether an event of the named entry can change the file.
-func (w *fileWatch) concerns(name string) bool {
-	base := filepath.Base(name)
-	return base == w.base || base == configMapLink
-}
-
-func (w *fileWatch) close() error {
-	if w.watcher == nil {
-		return nil
-	}
-	return w.watcher.Close()
 }

@@ -31,8 +31,8 @@ The first signal stops gracefully within shutdown_timeout: what is in flight is
 finished, everything is synced, and the exit code is 0. A second signal ends the
 process at once; nothing acknowledged as stable is lost by that either.
 
-Changes of shares and logging in the file apply while running, when the file
-changes and on SIGHUP. Other changes are logged and need a restart. A file with
+Changes of shares and logging in the file apply while running, when the file, or a
+symbolic link that leads to it, changes and on SIGHUP. Other changes are logged and need a restart. A file with
 a fault is logged and not used.
 
 A store outside of this machine that cannot be used at the start is waited for;
@@ -64,6 +64,7 @@ const flushTimeout = 500 * time.Millisecond
 
 // serve loads the configuration and runs the server until a signal.
 func serve(file string, wait bool, environ []string, stderr io.Writer) error {
+	seen := checksum(file)
 	cfg, warnings, err := config.Load(file, environ)
 	if err != nil {
 		return configFailure(err)
@@ -79,7 +80,7 @@ func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	hangup := watchSignals(log, cancel, os.Exit)
-	r := newReloader(file, environ, log)
+	r := newReloader(file, environ, log, seen)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -186,6 +186,12 @@ var mutants = []mutant{
 		pkg: "./internal/server", run: "TestMetricsAreAnsweredWhileOthersDoNotReadTheirs",
 	},
 	{
+		name: "links-to-the-configuration-not-followed", file: "cmd/dittofs/watch.go",
+		old: "target, err := os.Readlink(at)",
+		new: "target, err := \"\", os.ErrInvalid",
+		pkg: "./cmd/dittofs", run: "TestAChangeIsNoticedHoweverThePathLeadsToTheFile",
+	},
+	{
 		name: "group-commit-before-apply", file: "internal/meta/commit/commit.go",
 		old: "err := l.store.Apply(l.ctx, g.batch())\n\t\tl.finish(g, err)",
 		new: "b := g.batch()\n\t\tl.finish(g, nil)\n\t\t_ = l.store.Apply(l.ctx, b)",

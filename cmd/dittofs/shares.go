@@ -57,6 +57,7 @@ With --output json it is one array of objects.` + controlHelp,
 	}
 	targetFlags(cmd, &server)
 	outputFlag(cmd, &output)
+	cmd.AddCommand(newSetRootCommand(environ))
 	return cmd
 }
 

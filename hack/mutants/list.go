@@ -192,6 +192,12 @@ var mutants = []mutant{
 		pkg: "./cmd/dittofs", run: "TestAChangeIsNoticedHoweverThePathLeadsToTheFile",
 	},
 	{
+		name: "changed-root-of-a-share-not-told", file: "internal/server/server.go",
+		old: "\ts.warnOfRoots(ctx, s.cfg.Shares, next.Shares, ids)\n",
+		new: "",
+		pkg: "./cmd/dittofs", run: "TestAChangedRootOfAShareThatExistsIsAWarningWithItsRemedy",
+	},
+	{
 		name: "group-commit-before-apply", file: "internal/meta/commit/commit.go",
 		old: "err := l.store.Apply(l.ctx, g.batch())\n\t\tl.finish(g, err)",
 		new: "b := g.batch()\n\t\tl.finish(g, nil)\n\t\t_ = l.store.Apply(l.ctx, b)",

@@ -115,10 +115,35 @@ type Share struct {
 	ReadOnly bool          `json:"read_only"`
 	Squash   string        `json:"squash"`
 	Clients  []ShareClient `json:"clients"`
+	// Root is the top directory.
+	Root Root `json:"root"`
 	// Mounted by how many addresses, as far as clients tell.
 	Mounted int   `json:"mounted"`
 	Bytes   Usage `json:"bytes"`
 	Inodes  Usage `json:"inodes"`
+}
+
+// RootRequest asks for a change of the top directory of a share; nil leaves
+// something as it is.
+type RootRequest struct {
+	Share string  `json:"share"`
+	UID   *uint32 `json:"uid,omitempty"`
+	GID   *uint32 `json:"gid,omitempty"`
+	Mode  *string `json:"mode,omitempty"` // octal, as in shares[].root.mode
+}
+
+// RootChange is the top directory of a share before and after it was changed.
+type RootChange struct {
+	Share  string `json:"share"`
+	Before Root   `json:"before"`
+	After  Root   `json:"after"`
+}
+
+// Root is owner and mode of a share's top directory, as in shares[].root.
+type Root struct {
+	UID  uint32 `json:"uid"`
+	GID  uint32 `json:"gid"`
+	Mode string `json:"mode"`
 }
 
 // ShareClient is an entry of shares[].clients.

@@ -15,6 +15,7 @@ import (
 func (s *server) registerOperations() {
 	s.control.Handle("status", s.controlStatus)
 	s.control.Handle("shares", s.controlShares)
+	s.control.Handle("set-root", s.controlSetRoot)
 	s.control.Handle("clients", s.controlClients)
 	s.control.Handle("gc", s.controlGC)
 	s.control.Handle("orphans", s.controlOrphans)

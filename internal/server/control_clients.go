@@ -15,11 +15,11 @@ import (
 
 // controlShares is the operation "shares": a report.Share for each share, in the
 // order of the configuration.
-func (s *server) controlShares(_ context.Context, args json.RawMessage, emit func(v any) error) error {
+func (s *server) controlShares(ctx context.Context, args json.RawMessage, emit func(v any) error) error {
 	if err := decodeArgs(args, &struct{}{}); err != nil {
 		return err
 	}
-	for _, share := range s.shareReports() {
+	for _, share := range s.shareReports(ctx) {
 		if err := emit(share); err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (s *server) controlClients(_ context.Context, args json.RawMessage, emit fu
 	return nil
 }
 
-func (s *server) shareReports() []report.Share {
+func (s *server) shareReports(ctx context.Context) []report.Share {
 	mounted := map[string]int{}
 	for _, m := range s.mounts.List() {
 		mounted[m.Path]++
@@ -54,6 +54,9 @@ func (s *server) shareReports() []report.Share {
 		}
 		for _, c := range share.Rules() {
 			r.Clients = append(r.Clients, report.ShareClient{CIDR: c.CIDR, Access: string(c.Access)})
+		}
+		if root, err := s.rootOf(ctx, share.ID); err == nil {
+			r.Root = root
 		}
 		u := s.stores.fs.Usage(share.ID)
 		r.Bytes, r.Inodes = report.Usage{Used: u.Bytes, Quota: u.QuotaBytes}, report.Usage{Used: u.Inodes, Quota: u.QuotaInodes}

@@ -46,7 +46,7 @@ func (s *server) controlStatus(ctx context.Context, args json.RawMessage, emit f
 		if err != nil {
 			return err
 		}
-		if err := emit(s.status(before, now)); err != nil {
+		if err := emit(s.status(ctx, before, now)); err != nil {
 			return err
 		}
 		before, wait = now, interval
@@ -55,12 +55,12 @@ func (s *server) controlStatus(ctx context.Context, args json.RawMessage, emit f
 }
 
 // status is the server now, with rates between two counts.
-func (s *server) status(before, now callCounts) report.Status {
+func (s *server) status(ctx context.Context, before, now callCounts) report.Status {
 	r := report.Status{
 		Time: now.at.UTC(), Version: s.opt.Version, PID: os.Getpid(), Started: s.started.UTC(), Uptime: report.Of(now.at.Sub(s.started)),
 		NFS: s.nfs.String(), Health: s.state.report(nil), Durability: string(s.cfg.Durability),
 		Metadata: string(s.cfg.Metadata.Type), Content: string(s.cfg.Content.Type),
-		Shares: s.shareReports(), Operations: operationsReport(before, now), Data: s.dataReport(now.at),
+		Shares: s.shareReports(ctx), Operations: operationsReport(before, now), Data: s.dataReport(now.at),
 	}
 	for _, c := range s.clientReports(now.at) {
 		if len(c.Connections) > 0 {

@@ -144,6 +144,7 @@ func (s *server) assemble(ctx context.Context) error {
 	if s.exports, err = export.NewTable(s.cfg.Shares, ids); err != nil {
 		return err
 	}
+	s.warnOfRoots(ctx, nil, s.cfg.Shares, ids)
 	nfs := sunrpc.Program{Number: v3.Program, Name: "nfs", Versions: []sunrpc.Version{
 		v3.New(v3.Config{FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log}),
 	}}
@@ -226,20 +227,22 @@ func (s *server) wait(ctx context.Context, served <-chan error) error {
 // reload makes a changed configuration current, as far as that goes without a
 // restart, and tells the probes when all of it is in effect.
 func (s *server) reload(ctx context.Context, next *config.Config) {
-	live, restart := config.Diff(s.cfg, next)
-	if len(restart) > 0 {
-		s.log.Warn("configuration changes wait for a restart", "keys", restart)
+	changed := config.Diff(s.cfg, next)
+	if keys := changed[config.Restart]; len(keys) > 0 {
+		s.log.Warn("configuration changes wait for a restart", "keys", keys)
 	}
-	if len(live) > 0 {
+	if len(changed[config.Live])+len(changed[config.AtBirth]) > 0 {
 		if err := s.apply(ctx, next); err != nil {
 			s.log.Error("configuration not applied", "error", err)
 			s.state.notApplied(err.Error())
 			return
 		}
-		s.log.Info("configuration applied", "keys", live)
 	}
-	if len(restart) > 0 {
-		s.state.notApplied("these keys wait for a restart: " + strings.Join(restart, ", "))
+	if keys := changed[config.Live]; len(keys) > 0 {
+		s.log.Info("configuration applied", "keys", keys)
+	}
+	if keys := changed[config.Restart]; len(keys) > 0 {
+		s.state.notApplied("these keys wait for a restart: " + strings.Join(keys, ", "))
 		return
 	}
 	s.state.applied(next.File)
@@ -262,6 +265,7 @@ func (s *server) apply(ctx context.Context, next *config.Config) error {
 			return fmt.Errorf("logging.level: %w", err)
 		}
 	}
+	s.warnOfRoots(ctx, s.cfg.Shares, next.Shares, ids)
 	s.cfg.Shares, s.cfg.Logging = next.Shares, next.Logging
 	s.cfg.Metadata.ExpectedInstance = next.Metadata.ExpectedInstance
 	return nil

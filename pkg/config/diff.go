@@ -9,30 +9,46 @@ import (
 	"strings"
 )
 
-// AppliesLive reports whether a change of the key at path (such as
-// logging.level) is applied while the server runs; others need a restart.
-func AppliesLive(path string) bool {
-	return strings.HasPrefix(path, "shares") || strings.HasPrefix(path, "logging") || path == ExpectedInstanceKey
+// When says when a change of a key is applied.
+type When string
+
+// A change is applied while the server runs, or by its next start, or never to
+// what is there already: it is for what is made later.
+const (
+	Live    When = "live"
+	Restart When = "restart"
+	AtBirth When = "new shares"
+)
+
+// AppliesWhen says when a change of the key at path (such as logging.level, or
+// shares[export].quota.bytes) is applied.
+func AppliesWhen(path string) When {
+	key, inShare, _ := strings.Cut(path, "].")
+	switch {
+	case strings.HasPrefix(key, "shares[") && (inShare == "root" || strings.HasPrefix(inShare, "root.")):
+		return AtBirth
+	case strings.HasPrefix(path, "shares"), strings.HasPrefix(path, "logging"), path == ExpectedInstanceKey:
+		return Live
+	}
+	return Restart
 }
 
-// Diff names the keys that differ between two complete configurations: those
-// that apply while running, and those that need a restart. Shares are
-// identified by name, as shares[export].quota.bytes; one that was added,
-// removed or renamed is named as a whole. Their order has no meaning.
-func Diff(old, new *Config) (live, restart []string) {
+// Diff names the keys that differ between two complete configurations, by when
+// the change applies. Shares are identified by name, as
+// shares[export].quota.bytes; one that was added, removed or renamed is named as
+// a whole. Their order has no meaning.
+func Diff(old, new *Config) map[When][]string {
 	var changed []string
 	a, b := *old, *new
 	a.Shares, b.Shares = nil, nil
 	diffValues(reflect.ValueOf(a), reflect.ValueOf(b), "", &changed)
 	changed = append(changed, diffShares(old.Shares, new.Shares)...)
+	keys := map[When][]string{}
 	for _, path := range changed {
-		if AppliesLive(path) {
-			live = append(live, path)
-		} else {
-			restart = append(restart, path)
-		}
+		when := AppliesWhen(path)
+		keys[when] = append(keys[when], path)
 	}
-	return live, restart
+	return keys
 }
 
 func diffShares(old, new []Share) []string {

@@ -7,7 +7,7 @@ import (
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
-func TestDiffSeparatesWhatAppliesLiveFromWhatNeedsARestart(t *testing.T) {
+func TestDiffSaysWhenEachChangeApplies(t *testing.T) {
 	tests := []struct {
 		name          string
 		change        func(*config.Config)
@@ -29,13 +29,31 @@ func TestDiffSeparatesWhatAppliesLiveFromWhatNeedsARestart(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			old, changed := config.Default(), config.Default()
 			test.change(changed)
-			live, restart := config.Diff(old, changed)
-			if !reflect.DeepEqual(live, test.live) || !reflect.DeepEqual(restart, test.restart) {
-				t.Errorf("live %v, restart %v; want %v, %v", live, restart, test.live, test.restart)
+			got := config.Diff(old, changed)
+			if !reflect.DeepEqual(got[config.Live], test.live) || !reflect.DeepEqual(got[config.Restart], test.restart) {
+				t.Errorf("%v; want live %v, restart %v", got, test.live, test.restart)
 			}
 			if same := config.RestartHash(old) == config.RestartHash(changed); same != (len(test.restart) == 0) {
 				t.Errorf("RestartHash same: %v, but a restart is needed for %v", same, test.restart)
 			}
 		})
+	}
+}
+
+func TestTheTopDirectoryOfAShareThatExistsIsNotOfTheConfiguration(t *testing.T) {
+	old, changed := config.Default(), config.Default()
+	changed.Shares[0].Root.Mode = "1777"
+	changed.Shares = append(changed.Shares, config.DefaultShare("new"))
+	want := map[config.When][]string{config.Live: {"shares[new]"}, config.AtBirth: {"shares[export].root.mode"}}
+	if got := config.Diff(old, changed); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for path, want := range map[string]config.When{
+		"shares[].root": config.AtBirth, "shares[a.b].root.uid": config.AtBirth, "shares[root.x].path": config.Live, "shares": config.Live,
+		"logging.level": config.Live, "cache.size": config.Restart,
+	} {
+		if got := config.AppliesWhen(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
 	}
 }

@@ -40,7 +40,7 @@ type Config struct {
 	// and everything is synced within it.
 	ShutdownTimeout Duration `yaml:"shutdown_timeout" json:"shutdown_timeout"`
 	// Shares are the exported directory trees. Changes are applied while
-	// running, except the removal of the last one.
+	// running, except the removal of the last one, and those of root.
 	Shares []Share `yaml:"shares" json:"shares" jsonschema:"required,minItems=1,maxItems=1024"`
 
 	// File identifies the file that Load has read, as FileHash does. It is no
@@ -274,8 +274,9 @@ type Share struct {
 	// Anonymous is the identity of squashed users, of those who bring no
 	// credential (AUTH_NONE), and of the ids -1. Default 65534:65534.
 	Anonymous Identity `yaml:"anonymous" json:"anonymous"`
-	// Root gives owner and mode of the share's top directory when it is first
-	// made; later changes are made by clients. Default 0:0 0755.
+	// Root gives owner and mode of the share's top directory when the share is
+	// made. A change of it later changes nothing: use "dittofs shares set-root",
+	// or a client with squash none. Default 0:0 0755.
 	Root Root `yaml:"root" json:"root"`
 	// Quota bounds the share. Zero means unlimited.
 	Quota Quota `yaml:"quota,omitempty" json:"quota,omitzero"`

@@ -55,7 +55,8 @@ pods for Services whose name begins with "dittofs" (` + "`DITTOFS_SERVICE_HOST`,
 
 The server reads the file again when it changes and on SIGHUP. A change of a key
 marked *live* applies at once. A change of another key is logged by name and
-applies at the next start. A file with a fault is logged and not used: the
+applies at the next start, and of one marked *new shares* never to a share that
+exists: its top directory belongs to its users. A file with a fault is logged and not used: the
 server goes on with what it has.
 `
 
@@ -89,7 +90,7 @@ func rows(b *strings.Builder, c comments, section reflect.Value, prefix string) 
 		if enum := enumOf(f.Tag.Get("jsonschema")); len(enum) > 1 {
 			meaning += " One of `" + strings.Join(enum, "`, `") + "`."
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", path, defaultOf(path, v), applies(path), meaning)
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", path, defaultOf(path, v), config.AppliesWhen(path), meaning)
 		switch {
 		case v.Kind() == reflect.Struct:
 			rows(b, c, v, path)
@@ -97,13 +98,6 @@ func rows(b *strings.Builder, c comments, section reflect.Value, prefix string) 
 			rows(b, c, v.Index(0), path+"[]")
 		}
 	}
-}
-
-func applies(path string) string {
-	if config.AppliesLive(path) {
-		return "live"
-	}
-	return "restart"
 }
 
 // defaultOf is the default of a key that has one.

@@ -630,6 +630,36 @@ var mutants = []mutant{
 		pkg: "./internal/crashtest", run: "FuzzDamagedMetadata",
 	},
 	{
+		name: "listing-of-other-names", file: "internal/nfs/v3/readdir.go",
+		old: "l.out.String(e.Name)",
+		new: "l.out.String(string(append([]byte(e.Name[:len(e.Name)-1]), e.Name[len(e.Name)-1]^0x40)))",
+		pkg: "./internal/nfs/v3", run: "TestListingIsCompleteWhateverTheLimits",
+	},
+	{
+		name: "walk-finds-records-twice", file: "internal/data/look.go",
+		old: "each(rec, uint32(w.pos+recordHeaderLen))",
+		new: "each(rec, uint32(w.pos+recordHeaderLen))\n\t\t\teach(rec, uint32(w.pos+recordHeaderLen))",
+		pkg: "./internal/data", run: "FuzzWalker",
+	},
+	{
+		name: "older-segment-record-without-payload", file: "internal/data/footer.go",
+		old: "if r.payload = r.size; !old {",
+		new: "if r.payload = 0; !old {",
+		pkg: "./internal/data", run: "FuzzDecodeSegmentRecord",
+	},
+	{
+		name: "object-total-off-by-one", file: "internal/content/s3/read.go",
+		old: "\treturn total, nil\n}",
+		new: "\treturn total + 1, nil\n}",
+		pkg: "./internal/content/s3", run: "FuzzTotalOf",
+	},
+	{
+		name: "crash-disk-injects-nothing", file: "internal/disk/crashdisk/disk.go",
+		old: "if d.opts.Fail != nil {",
+		new: "if false {",
+		pkg: "./internal/crashtest", run: "TestASyncThatFailsLosesNothingAcknowledged",
+	},
+	{
 		name: "pebble-damage-is-the-end", file: "internal/meta/pebble/pebble.go",
 		old: "err = checkLogs(fs, path)",
 		new: "err = nil",

@@ -44,7 +44,7 @@ clean: ## Remove what is built here. The cluster's cache is kept: make cluster-d
 
 ##@ Test
 
-.PHONY: test test-unit test-envtest test-e2e test-stores test-kclient test-crash chaos attack mutants evidence lint fuzz bench bench-smoke bench-go bench-stores
+.PHONY: test test-unit test-envtest test-e2e test-stores test-kept test-kclient test-crash chaos attack mutants evidence lint fuzz bench bench-smoke bench-go bench-stores
 test: ## Everything that must pass: format, vet, generated files, unit tests with -race, envtest, kernel client, end to end.
 	hack/test.sh all
 test-unit: ## Unit and conformance tests with -race, and the seeds of all fuzz targets. PKG=./internal/... for a part.
@@ -55,6 +55,8 @@ test-e2e: ## The demo on a real cluster, with every step checked.
 	hack/test.sh e2e
 test-stores: ## A server over PostgreSQL and S3 on a real cluster: killed, moved, its stores taken away and given back.
 	hack/test.sh stores
+test-kept: ## On a real cluster: volume, Service and resource deleted under a server; the status follows what is in effect.
+	hack/test.sh kept
 test-kclient: ## The Linux kernel's client and libnfs on a real server: cp, diff, tar, git, SQLite.
 	hack/test.sh kclient
 test-crash: ## kill -9 under load, ten times, with a verifying writer: no acknowledged byte may be lost.

@@ -1,7 +1,8 @@
 #!/bin/bash
 # e2e-stores.sh: a server whose metadata is in PostgreSQL and whose contents are in S3, both as pods of a real cluster, and pods
 # that share its files by the kernel's NFS client. Its Secrets come late, its database comes later; its process is killed; the
-# bucket and the database are taken away and given back; the pod moves to another node. Every record is verified at the end.
+# bucket and the database are taken away and given back; the pod moves to another node. Every record is verified. At the end
+# bucket and database are emptied, and no server starts over them.
 #
 # Environment: SAMPLE (another of config/samples; what it does not use is left out), KEEP=1 (leave everything running).
 set -euo pipefail
@@ -174,5 +175,34 @@ for p in writer reader; do
 	check "$p had no error" k wait pod/$p --for='jsonpath={.status.phase}'=Succeeded --timeout=180s
 	k logs $p --tail=3
 done
+
+# refuses WORDS: a new pod ends with them, and the condition tells.
+refuses() {
+	k delete pod "$pod" --timeout=60s >/dev/null
+	lost() { says Ready False FilesystemLost && [[ "$(condition Ready message)" = *"$1"* ]]; }
+	wait_for 120 "FilesystemLost" lost "$1" || { condition Ready ''; return 1; }
+	condition Ready message
+}
+if [ -n "$bucket" ]; then
+	step "The bucket is emptied under the server"
+	s3=http://$(k get service objects -o 'jsonpath={.spec.clusterIP}'):7070/files
+	ask_s3() { curl -fsS -m 10 --aws-sigv4 aws:amz:us-east-1:s3 --user ours:not-for-the-config-map -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" "$@"; }
+	objects() { ask_s3 "$s3" | grep -o '<Key>[^<]*' | cut -c6-; }
+	emptied() { for key in $(objects); do ask_s3 -X DELETE "$s3/$key"; done && [ -z "$(objects)" ]; }
+	check "all objects are deleted" emptied
+	check "the condition tells" tells StorageReady False
+	check "the server is Degraded" wait_for $PATIENCE "Degraded" says Ready False
+	check "no server starts over it" refuses "holds no filesystem"
+	nothing_made() { [ -z "$(objects)" ]; }
+	check "nothing is put into it" nothing_made
+fi
+if [ -n "$database" ]; then
+	step "The database is dropped, and one of its name is made"
+	sql() { PGPASSWORD=not-for-the-config-map psql -qtA -h "$(k get service database-rw -o 'jsonpath={.spec.clusterIP}')" -U app "$@"; }
+	check "it is another one" sql -d postgres -c 'DROP DATABASE app WITH (FORCE)' -c 'CREATE DATABASE app'
+	check "no server starts over it" refuses "holds no metadata"
+	no_tables() { [ "$(sql -d app -c "SELECT to_regnamespace('dittofs') IS NULL")" = t ]; }
+	check "no table is made in it" no_tables
+fi
 k get events --field-selector involvedObject.kind=DittoServer --sort-by=.lastTimestamp
 step "Done"

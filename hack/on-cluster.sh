@@ -1,6 +1,7 @@
 # on-cluster.sh: what the demos on a cluster share. Source it with NAMESPACE set; it sources lib.sh and steps.sh.
 #
-#   cluster_with_operator IMAGE...  the cluster, a guest node that can mount NFS, our images and these archives in it, the operator
+#   cluster_with_operator IMAGE...  the cluster, a guest node that can mount NFS (none with NODE=''), our images and these archives
+#                                   in it, the operator
 #   k ARGUMENTS                     kubectl in NAMESPACE
 #   volume_yaml, client_yaml        an NFS volume, and a pod that uses it
 #   client POD COMMAND              of test/e2e/client, in a pod
@@ -64,9 +65,11 @@ cluster_with_operator() {
 		go run ./hack/images build -out dist -arch amd64 -only $programs -version "$VERSION"
 		step "A cluster: control plane and a node (built the first time, which takes about 10 minutes)"
 		hack/cluster/cluster.sh up
-		step "Guest node uml1, whose kernel can mount NFS"
-		hack/cluster/cluster.sh node up 1
-		step "The images into both nodes"
+		if [ -n "$NODE" ]; then
+			step "Guest node uml1, whose kernel can mount NFS"
+			hack/cluster/cluster.sh node up 1
+		fi
+		step "The images into the nodes"
 		for n in dist/{dittofs,dittofs-operator,dittofs-e2e-client}-amd64.tar "$@"; do hack/cluster/cluster.sh load "$n"; done >/dev/null
 	else
 		go run ./hack/images push -registry "$IMAGES" -only $programs -version "$VERSION"

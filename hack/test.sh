@@ -11,6 +11,7 @@
 #   mutants   deliberate faults in the source, each of which a test must notice
 #   stores    a server over PostgreSQL and S3 on a real cluster, both taken away and given back
 #   e2e       the demo on a real cluster, every step checked
+#   kept      on a real cluster: no server in the place of one that had data, the same address, a status that is true
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$REPO"
@@ -87,8 +88,13 @@ stores() {
 	env -u KUBECONFIG hack/e2e-stores.sh
 }
 
+kept() {
+	hack/cluster/possible.sh || { loudly "what must stay, on a real cluster: $(hack/cluster/possible.sh 2>&1)"; return 0; }
+	env -u KUBECONFIG hack/e2e-kept.sh
+}
+
 phases=$*
-[ "$phases" != all ] || phases="static unit crash chaos mutants envtest kclient stores e2e"
+[ "$phases" != all ] || phases="static unit crash chaos mutants envtest kclient stores e2e kept"
 failed=() began=$SECONDS
 for phase in $phases; do
 	t=$SECONDS

@@ -12,6 +12,30 @@ var cacheArgs = []string{"-crash.points", "2"}
 // mutants is the list. Each is a fault that others have shipped, or that would make an acknowledgement a lie.
 var mutants = []mutant{
 	{
+		name: "lost-claim-is-made-again", file: "k8s/dittofs-operator/internal/identity/volumes.go",
+		old: "if k.Filesystem == \"\" || expendable(ds, claim.Claim) {",
+		new: "if true {",
+		pkg: "./k8s/dittofs-operator/internal/identity", run: "TestJudge",
+	},
+	{
+		name: "accepted-loss-is-accepted-for-ever", file: "k8s/dittofs-operator/internal/identity/identity.go",
+		old: "known.Filesystem == lost && known.AcceptedLoss != lost",
+		new: "known.Filesystem == lost",
+		pkg: "./k8s/dittofs-operator/internal/identity", run: "TestRecall",
+	},
+	{
+		name: "running-before-the-server-says-so", file: "k8s/dittofs-operator/internal/status/filesystem.go",
+		old: "return o.Server.Status.AppliedConfigHash == o.Config.Hash",
+		new: "return true",
+		pkg: "./k8s/dittofs-operator/internal/status", run: "TestRunningIsSaidWhenTheServerHasSaidSo",
+	},
+	{
+		name: "leftovers-by-label-alone", file: "k8s/dittofs-operator/internal/names/names.go",
+		old: "if entry.Manager == Operator && entry.Operation == metav1.ManagedFieldsOperationApply {",
+		new: "if true {",
+		pkg: "./k8s/dittofs-operator/internal/names", run: "TestAnObjectIsOursByItsOwnerOrWithoutOneByItsMaker",
+	},
+	{
 		name: "emptied-directories-are-a-new-filesystem", file: "internal/server/dirs.go",
 		old: "if err := checkExpectedDirs(cfg); err != nil {",
 		new: "if err := error(nil); err != nil {",

@@ -80,8 +80,8 @@ type DittoServerSpec struct {
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// The exported directory trees. Changes apply within about a minute,
-	// without a restart. A share that is removed is no longer exported; its
+	// The exported directory trees. Changes apply within seconds, without a
+	// restart; status.appliedConfigHash tells when. A share that is removed is no longer exported; its
 	// files stay in the store and come back with a share of the same name.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
@@ -135,8 +135,8 @@ type DittoServerSpec struct {
 	// +optional
 	NFS NFSSpec `json:"nfs,omitzero"`
 
-	// The Service that clients mount from. It has the name of the DittoServer,
-	// and its ClusterIP is kept for as long as the DittoServer exists.
+	// The Service that clients mount from. It has the name of the DittoServer.
+	// Its ClusterIP is kept for as long as the DittoServer or its volumes exist.
 	// +kubebuilder:default={}
 	// +optional
 	Service ServiceSpec `json:"service,omitzero"`
@@ -148,6 +148,23 @@ type DittoServerSpec struct {
 	// +kubebuilder:default=Retain
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// That the files of this filesystem are lost, and that a server may begin with
+	// an empty one in its place: status.filesystem.id of the lost one. It has no
+	// effect on any other filesystem, and none a second time.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{32}$')",message="acceptDataLoss must be the 32 hexadecimal digits of status.filesystem.id"
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	AcceptDataLoss string `json:"acceptDataLoss,omitempty"`
+
+	// UIDs of PersistentVolumeClaims that may take the place of those in
+	// status.filesystem.volumes, such as one that was restored from a snapshot.
+	// The server still refuses what does not hold the filesystem.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(u, u.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'))",message="acceptVolumes must be UIDs of PersistentVolumeClaims (kubectl get pvc NAME -o jsonpath={.metadata.uid})"
+	// +listType=set
+	// +optional
+	AcceptVolumes []AcceptedUID `json:"acceptVolumes,omitempty"`
 
 	// The server's log, on the container's standard error. Changes apply
 	// without a restart.
@@ -216,6 +233,11 @@ type DittoServerSpec struct {
 	// +optional
 	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
 }
+
+// AcceptedUID is the UID of an object.
+//
+// +kubebuilder:validation:MaxLength=36
+type AcceptedUID string
 
 // ServiceAccountSpec is the identity of the pod.
 type ServiceAccountSpec struct {

@@ -27,6 +27,22 @@ type ServiceSpec struct {
 	// +optional
 	Type corev1.ServiceType `json:"type,omitempty"`
 
+	// The ClusterIP that the Service is made with. A Service that is there keeps
+	// its own: delete it to move the server, and with that every mount. Default:
+	// that of before, which is remembered with the volumes; for a new server, one
+	// that the cluster chooses.
+	// +kubebuilder:validation:XValidation:rule="isIP(self) && ip.isCanonical(self)",message="service.clusterIP must be an IP address (example: 10.96.0.17)"
+	// +kubebuilder:validation:MaxLength=45
+	// +optional
+	ClusterIP string `json:"clusterIP,omitempty"`
+
+	// An address that was lost and may be given up: what the condition AddressKept
+	// names. Every mount of it is dead for good.
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="service.abandonClusterIP must be an IP address"
+	// +kubebuilder:validation:MaxLength=45
+	// +optional
+	AbandonClusterIP string `json:"abandonClusterIP,omitempty"`
+
 	// Annotations of the Service, for load balancers. They do not restart the
 	// server.
 	// +kubebuilder:validation:MaxProperties=64

@@ -1,6 +1,9 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // Phase is the state of a server in one word.
 type Phase string
@@ -9,7 +12,8 @@ type Phase string
 const (
 	// PhasePending waits for something outside: a volume, a node with room.
 	PhasePending Phase = "Pending"
-	// PhaseStarting has a pod that is being made, started or replaced.
+	// PhaseStarting has a pod that is being made, started or replaced, or that
+	// has yet to apply a change.
 	PhaseStarting Phase = "Starting"
 	// PhaseRunning serves what the spec says.
 	PhaseRunning Phase = "Running"
@@ -43,6 +47,11 @@ const (
 	// ConditionDatabaseReady says that the server can use its database. It is
 	// true of a server that has none.
 	ConditionDatabaseReady = "DatabaseReady"
+	// ConditionFilesystemIntact says that the volumes and stores are those of the
+	// filesystem that was served first.
+	ConditionFilesystemIntact = "FilesystemIntact"
+	// ConditionAddressKept says that the Service has the address that mounts have.
+	ConditionAddressKept = "AddressKept"
 	// ConditionBackupCurrent says that backups keep to their schedule. It is true
 	// of a server that has none, and no part of Ready: files are served without.
 	ConditionBackupCurrent = "BackupCurrent"
@@ -83,9 +92,25 @@ type DittoServerStatus struct {
 	// +optional
 	Shares []ShareStatus `json:"shares,omitempty"`
 
+	// ClusterIP that mounts have. A Service that is made again asks for it, and so
+	// does that of another DittoServer of this name over the same volumes.
+	// +optional
+	ClusterIP string `json:"clusterIP,omitempty"`
+
 	// SHA-256 of the rendered config.yaml, its first 16 hexadecimal digits.
 	// +optional
 	ConfigHash string `json:"configHash,omitempty"`
+
+	// The configHash that the server has said to be in effect as a whole.
+	// +optional
+	AppliedConfigHash string `json:"appliedConfigHash,omitempty"`
+
+	// Which filesystem is served, and where it lies. Written when a server first
+	// serves it; no server is started over anything else then, unless
+	// spec.acceptVolumes or spec.acceptDataLoss says so. Not there with
+	// metadata.type memory, which is new at every start.
+	// +optional
+	Filesystem *FilesystemStatus `json:"filesystem,omitempty"`
 
 	// Version of the server that runs: tag or digest of its image.
 	// +optional
@@ -96,12 +121,50 @@ type DittoServerStatus struct {
 	// +optional
 	Backup *BackupStatus `json:"backup,omitempty"`
 
-	// Ready, Available, Progressing, ConfigReady, StorageReady, DatabaseReady and
-	// BackupCurrent.
+	// Ready, Available, Progressing, ConfigReady, StorageReady, DatabaseReady,
+	// FilesystemIntact, AddressKept and BackupCurrent.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// FilesystemStatus is the identity of a filesystem.
+type FilesystemStatus struct {
+	// Name of the filesystem: 32 hexadecimal digits, made with it and kept in its
+	// metadata. Its content store and journal have it, too.
+	// +optional
+	ID string `json:"id,omitempty"`
+
+	// The volumes that hold it.
+	// +listType=map
+	// +listMapKey=claim
+	// +optional
+	Volumes []VolumeStatus `json:"volumes,omitempty"`
+
+	// Bucket that holds its contents.
+	// +optional
+	Bucket string `json:"bucket,omitempty"`
+
+	// Prefix of the objects in the bucket.
+	// +optional
+	Prefix string `json:"prefix,omitempty"`
+
+	// The value of spec.acceptDataLoss that was acted upon. It is not acted upon
+	// again.
+	// +optional
+	AcceptedLoss string `json:"acceptedLoss,omitempty"`
+}
+
+// VolumeStatus is the identity of a volume.
+type VolumeStatus struct {
+	// Name of the PersistentVolumeClaim.
+	Claim string `json:"claim"`
+	// UID of the PersistentVolumeClaim.
+	ClaimUID types.UID `json:"claimUID"`
+	// Name of the PersistentVolume.
+	// +optional
+	VolumeName string `json:"volumeName,omitempty"`
 }
 
 // BackupStatus is what is known of the backups in the content store.

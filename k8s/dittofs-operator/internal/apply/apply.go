@@ -54,17 +54,32 @@ type Intent struct {
 	Object runtime.ApplyConfiguration
 	// Ours reports whether an existing object may be written.
 	Ours func(client.Object) bool
+	// Leftover reports whether an object that is not ours will go by itself. May
+	// be nil.
+	Leftover func(client.Object) bool
 }
 
 // TakenError says that an object of the wanted name belongs to someone else.
 type TakenError struct {
 	Kind string
 	Key  client.ObjectKey
+	// Leftover: the cluster is about to delete it.
+	Leftover bool
 }
 
 // Error names the object and the fix.
 func (e *TakenError) Error() string {
+	if e.Leftover {
+		return fmt.Sprintf("%s %s is of a DittoServer of this name that was deleted: it is waited for until the cluster has removed it", e.Kind, e.Key.Name)
+	}
 	return fmt.Sprintf("%s %s exists and does not belong to this DittoServer: delete it, or give the DittoServer another name", e.Kind, e.Key.Name)
+}
+
+// WaitsForLeftover reports whether err says that an object of the wanted name
+// will go by itself.
+func WaitsForLeftover(err error) bool {
+	var taken *TakenError
+	return errors.As(err, &taken) && taken.Leftover
 }
 
 // Refused reports whether err is the API server's refusal of what was asked,
@@ -85,12 +100,12 @@ func (a *Applier) Ensure(ctx context.Context, intent Intent, live client.Object)
 	}
 	u := unstructured.Unstructured{Object: want}
 	key := client.ObjectKey{Namespace: u.GetNamespace(), Name: u.GetName()}
-	exists, err := a.find(ctx, key, live)
+	exists, err := a.Find(ctx, key, live)
 	if err != nil {
 		return false, err
 	}
 	if exists && !intent.Ours(live) {
-		return false, &TakenError{Kind: u.GetKind(), Key: key}
+		return false, &TakenError{Kind: u.GetKind(), Key: key, Leftover: intent.Leftover != nil && intent.Leftover(live)}
 	}
 	if exists {
 		change := a.difference(key, want, live)
@@ -114,8 +129,9 @@ func (a *Applier) Ensure(ctx context.Context, intent Intent, live client.Object)
 	return true, a.settle(key, want, live)
 }
 
-// find reads live from the cache, else from the API server.
-func (a *Applier) find(ctx context.Context, key client.ObjectKey, live client.Object) (bool, error) {
+// Find reads live from the cache, else from the API server, and reports whether
+// it exists.
+func (a *Applier) Find(ctx context.Context, key client.ObjectKey, live client.Object) (bool, error) {
 	err := a.Client.Get(ctx, key, live)
 	if apierrors.IsNotFound(err) {
 		reset(live)

@@ -18,13 +18,20 @@ func bindClaim(t *testing.T, namespace, name string) {
 	t.Helper()
 	pvc := get(t, namespace, name, &corev1.PersistentVolumeClaim{})
 	if pvc.Spec.VolumeName == "" {
-		update(t, pvc, func(pvc *corev1.PersistentVolumeClaim) { pvc.Spec.VolumeName = "pv-" + name })
+		bindClaimTo(t, namespace, name, "pv-"+name)
+		pvc = get(t, namespace, name, pvc)
 	}
 	pvc.Status.Phase = corev1.ClaimBound
 	pvc.Status.Capacity = pvc.Spec.Resources.Requests
 	if err := api.Status().Update(t.Context(), pvc); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// bindClaimTo names the volume of a claim.
+func bindClaimTo(t *testing.T, namespace, name, volume string) {
+	t.Helper()
+	update(t, get(t, namespace, name, &corev1.PersistentVolumeClaim{}), func(pvc *corev1.PersistentVolumeClaim) { pvc.Spec.VolumeName = volume })
 }
 
 // observeSet says that the StatefulSet controller has seen the newest
@@ -96,6 +103,7 @@ func bringUp(t *testing.T, ds *v1alpha1.DittoServer, claims ...string) *corev1.P
 	}
 	observeSet(t, ds, "one")
 	pod := makePod(t, ds, "one")
+	fakePods.serve(t, pod)
 	setPod(t, pod, true, running)
 	waitPhase(t, ds, v1alpha1.PhaseRunning)
 	return pod

@@ -76,13 +76,16 @@ func TestPodFaultsAreShown(t *testing.T) {
 	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "CrashLoop",
 		"exit code 2: content.path: /data/content belongs to another instance")
 
+	fakePods.serve(t, pod)
 	setPod(t, pod, true, running)
 	waitPhase(t, ds, v1alpha1.PhaseRunning)
 	setPod(t, pod, false, running)
 	waitPhase(t, ds, v1alpha1.PhaseDegraded)
 	removePod(t, pod)
 	waitPhase(t, ds, v1alpha1.PhaseDegraded)
-	setPod(t, makePod(t, ds, "one"), true, running)
+	pod = makePod(t, ds, "one")
+	fakePods.serve(t, pod)
+	setPod(t, pod, true, running)
 	waitPhase(t, ds, v1alpha1.PhaseRunning)
 }
 

@@ -2,6 +2,8 @@ package controller_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -14,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/probe"
+	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/pkg/health"
 )
 
@@ -24,6 +27,8 @@ type fleet struct {
 
 	mu      sync.Mutex
 	reports map[string]health.Report // by address and port; others hang up
+	pods    map[string]string        // the namespace of the pod at an address
+	stuck   map[string]string        // the configuration that a pod says to have; else that of its ConfigMap
 	asked   map[string]int
 	given   int
 }
@@ -31,7 +36,7 @@ type fleet struct {
 var fakePods = newFleet()
 
 func newFleet() *fleet {
-	f := &fleet{reports: map[string]health.Report{}, asked: map[string]int{}}
+	f := &fleet{reports: map[string]health.Report{}, pods: map[string]string{}, stuck: map[string]string{}, asked: map[string]int{}}
 	f.server = httptest.NewServer(http.HandlerFunc(f.answer))
 	return f
 }
@@ -52,10 +57,46 @@ func (f *fleet) answer(w http.ResponseWriter, r *http.Request) {
 	if !ok || r.URL.Path != "/readyz" || r.URL.Query().Get("format") != "json" {
 		panic(http.ErrAbortHandler) // hangs up
 	}
+	report.ConfigHash = f.stuck[r.Host]
+	if report.ConfigHash == "" {
+		report.ConfigHash = mounted(r.Context(), f.pods[r.Host])
+	}
 	if !report.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_ = json.NewEncoder(w).Encode(report)
+}
+
+// mounted is the configuration of a pod whose kubelet has looked.
+func mounted(ctx context.Context, namespace string) string {
+	var m corev1.ConfigMap
+	if api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "nas-config"}, &m) != nil {
+		return ""
+	}
+	return config.FileHash([]byte(m.Data["config.yaml"]))
+}
+
+// filesystemOf is the name of the filesystem of the server in a namespace.
+func filesystemOf(namespace string) string {
+	sum := sha256.Sum256([]byte(namespace))
+	return hex.EncodeToString(sum[:16])
+}
+
+// instance is the filesystem that a pod says to serve from now on.
+func (f *fleet) instance(address, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.reports[address]
+	r.Instance = name
+	f.reports[address] = r
+}
+
+// configuration is what a pod says to have in effect from now on; empty for what
+// is in its ConfigMap.
+func (f *fleet) configuration(address, hash string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stuck[address] = hash
 }
 
 func (f *fleet) timesAsked(address string) int {
@@ -75,7 +116,7 @@ func (f *fleet) report(address string, phase health.Phase, metadata, content str
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.reports[address] = health.Report{Ready: phase == health.Serving && metadata+content == "", Phase: phase,
+	f.reports[address] = health.Report{Ready: phase == health.Serving && metadata+content == "", Phase: phase, Instance: filesystemOf(f.pods[address]),
 		Checks: []health.Check{check(health.Metadata, metadata), check(health.Content, content)}}
 }
 
@@ -109,5 +150,15 @@ func (f *fleet) join(t *testing.T, pod *corev1.Pod) string {
 	if err := api.Status().Update(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
-	return ip + ":8080"
+	address := ip + ":8080"
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pods[address] = pod.Namespace
+	return address
+}
+
+// serve gives a pod an address, at which it says that it serves.
+func (f *fleet) serve(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	f.report(f.join(t, pod), health.Serving, "", "")
 }

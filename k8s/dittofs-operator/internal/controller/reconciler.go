@@ -17,6 +17,7 @@ import (
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/probe"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/refresh"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/status"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
@@ -26,6 +27,13 @@ import (
 // helps (a quota, a storage class, an object in the way) may be nothing that
 // the operator watches.
 const retryRefused = 30 * time.Second
+
+// lookSoon is how often a server is asked that has a change yet to take over.
+const lookSoon = 500 * time.Millisecond
+
+// retryTaken is the time after which something is tried again that is about to
+// be free: an object of a deleted DittoServer, an address.
+const retryTaken = time.Second
 
 // retryStale is the time in which a cache that is behind catches up.
 const retryStale = 100 * time.Millisecond
@@ -38,6 +46,8 @@ type Reconciler struct {
 	Applier *apply.Applier
 	// Prober asks servers for the state of their stores and backups.
 	Prober *probe.Prober
+	// Kubelets are told of changed configurations.
+	Kubelets *refresh.Kubelets
 	// Events records transitions.
 	Events events.EventRecorder
 	// DefaultImage is the server's image where the spec has none.
@@ -55,9 +65,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (ctrl
 	seen := status.Observation{Server: ds, Now: r.Clock.Now()}
 
 	layout := volumes.For(ds)
-	seen.Config, seen.ConfigError = render.Config(ds, layout)
+	claims, err := r.recall(ctx, &seen, layout)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	seen.Config, seen.ConfigError = render.Config(ds, layout, seen.Known.Filesystem)
 	if seen.ConfigError == nil && ds.DeletionTimestamp == nil {
-		seen.Problem = r.apply(ctx, &seen, layout)
+		seen.Problem = r.apply(ctx, &seen, layout, claims)
 	}
 	if err := r.observe(ctx, &seen); err != nil {
 		return ctrl.Result{}, err
@@ -65,7 +79,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (ctrl
 	if err := r.replaceStuckPod(ctx, &seen); err != nil {
 		return ctrl.Result{}, err
 	}
-	err := r.writeStatus(ctx, ds, status.Compute(seen))
+	if err := r.refresh(ctx, &seen); err != nil {
+		return ctrl.Result{}, err
+	}
+	err = r.writeStatus(ctx, ds, status.Compute(seen))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return ctrl.Result{RequeueAfter: retryStale}, nil
 	}
@@ -82,6 +99,12 @@ func outcome(seen *status.Observation) (ctrl.Result, error) {
 	switch {
 	case seen.Problem != nil && !apply.Refused(seen.Problem):
 		return ctrl.Result{}, seen.Problem
+	case status.Unrecorded(*seen) || status.Behind(*seen) != nil && seen.Report != nil:
+		return ctrl.Result{RequeueAfter: lookSoon}, nil
+	case status.Behind(*seen) != nil: // it does not answer
+		return ctrl.Result{RequeueAfter: lookAgain}, nil
+	case apply.WaitsForLeftover(seen.Problem) || seen.Address != nil && seen.Service == nil:
+		return ctrl.Result{RequeueAfter: retryTaken}, nil
 	case looked(seen.Server) > 0:
 		return ctrl.Result{RequeueAfter: looked(seen.Server)}, nil
 	case seen.Problem != nil || growthRefused(seen.Claims):

@@ -58,6 +58,13 @@ func TestSpecsAreAcceptedOrRefusedWithTheReason(t *testing.T) {
 		"pod":               {`{podLabels: {team: a}, podAnnotations: {b: c}, shutdownTimeout: 1m30s}`, ""},
 		"big cache, memory": {`{metadata: {type: memory}, content: {type: memory}, cache: {size: 20Gi}}`, ""},
 
+		"pinned address": {`{service: {clusterIP: 10.0.0.17, abandonClusterIP: 10.0.0.18}}`, ""},
+		"accepted loss":  {`{acceptDataLoss: 0123456789abcdef0123456789abcdef, acceptVolumes: [1b4e28ba-2fa1-11d2-883f-0016d3cca427]}`, ""},
+
+		"no address":         {`{service: {clusterIP: None}}`, `service.clusterIP must be an IP address (example: 10.96.0.17)`},
+		"no abandoned":       {`{service: {abandonClusterIP: all}}`, `service.abandonClusterIP must be an IP address`},
+		"loss without name":  {`{acceptDataLoss: "yes"}`, `acceptDataLoss must be the 32 hexadecimal digits of status.filesystem.id`},
+		"volume by name":     {`{acceptVolumes: [nas-data]}`, `acceptVolumes must be UIDs of PersistentVolumeClaims`},
 		"unknown metadata":   {`{metadata: {type: mysql}}`, `spec.metadata.type: Unsupported value: "mysql": supported values: "pebble", "memory", "postgres"`},
 		"unknown content":    {`{content: {type: nfs}}`, `spec.content.type: Unsupported value: "nfs": supported values: "filesystem", "memory", "s3"`},
 		"two replicas":       {`{replicas: 2}`, `spec.replicas: Invalid value: 2: spec.replicas in body should be less than or equal to 1`},

@@ -23,10 +23,12 @@ import (
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/probe"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/refresh"
 )
 
 // What the operator may do, and nothing more: server-side apply is create and
-// patch, and it deletes nothing but pods. Secrets are only read by name, to
+// patch, and it deletes nothing but pods. The patch of a pod is an annotation, so
+// that the kubelet looks at its ConfigMap. Secrets are only read by name, to
 // tell whether one that a DittoServer names exists and has the keys that the
 // server needs. The right on finalizers is what the API server asks of those who
 // set blocking owner references.
@@ -36,7 +38,7 @@ import (
 // +kubebuilder:rbac:groups=dittofs.io,resources=dittoservers/finalizers,verbs=update
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=services;configmaps;serviceaccounts;persistentvolumeclaims,verbs=get;list;watch;create;patch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=dittofs-system,resources=leases,verbs=get;create;update
@@ -89,6 +91,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 		Client:       mgr.GetClient(),
 		Applier:      &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		Prober:       probe.New(o.Transport, clock.RealClock{}),
+		Kubelets:     &refresh.Kubelets{Client: mgr.GetClient(), Clock: clock.RealClock{}},
 		Events:       mgr.GetEventRecorder(names.Operator),
 		DefaultImage: o.DefaultImage,
 		Clock:        clock.RealClock{},

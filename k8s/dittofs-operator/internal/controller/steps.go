@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/identity"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/rollout"
@@ -26,24 +28,50 @@ import (
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/workload"
 )
 
+// recall finds the claims, and what is remembered of the server. It returns the
+// claims that may be made or changed.
+func (r *Reconciler) recall(ctx context.Context, seen *status.Observation, layout volumes.Layout) ([]volumes.State, error) {
+	ds := seen.Server
+	claims, err := volumes.Find(ctx, r.Applier, ds, layout)
+	if err != nil {
+		return nil, err
+	}
+	config := &corev1.ConfigMap{}
+	found, err := r.owned(ctx, ds, names.ConfigMap(ds), config)
+	if err != nil {
+		return nil, err
+	}
+	notes := volumes.Notes(ds, claims)
+	if found {
+		notes = append(notes, config.Annotations)
+	}
+	seen.Known = identity.Recall(ds, notes...)
+	seen.Losses, claims = seen.Known.Judge(ds, claims)
+	return claims, nil
+}
+
 // apply makes all objects: the address first, so that it is there to be looked
 // at while volumes are made, and the pod last.
-func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout volumes.Layout) error {
+func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout volumes.Layout, claims []volumes.State) (err error) {
 	ds := seen.Server
-	service, err := service.Reconcile(ctx, r.Applier, ds)
-	if err != nil {
+	if seen.Service, seen.Address, err = service.Reconcile(ctx, r.Applier, ds, seen.Known.ClusterIP); err != nil {
 		return err
 	}
-	seen.Service = service
-	if seen.Claims, err = volumes.Reconcile(ctx, r.Applier, ds, layout); err != nil {
+	if seen.Service != nil && seen.Address == nil {
+		seen.Known.ClusterIP = seen.Service.Spec.ClusterIP
+	}
+	if seen.Claims, err = volumes.Ensure(ctx, r.Applier, ds, claims, seen.Known.Notes()); err != nil {
 		return err
 	}
 	seen.ClaimsKnown = true
 	if granted, differs := volumes.Granted(ds, seen.Claims); differs {
 		layout = volumes.For(granted)
-		if seen.Config, seen.ConfigError = render.Config(granted, layout); seen.ConfigError != nil {
+		if seen.Config, seen.ConfigError = render.Config(granted, layout, seen.Known.Filesystem); seen.ConfigError != nil {
 			return nil
 		}
+	}
+	if err := r.findPods(ctx, seen); err != nil {
+		return err
 	}
 	// A pod without its Secrets could not start, and a running one is left alone.
 	lacking, once, err := r.resolve(ctx, ds)
@@ -52,6 +80,7 @@ func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout
 	}
 	set, err := workload.Reconcile(ctx, r.Applier, workload.Input{
 		Server: ds, Config: seen.Config, Layout: layout, ReadOnce: once, DefaultImage: r.DefaultImage,
+		Notes: seen.Known.Notes(), Hold: status.Holds(*seen),
 	})
 	if err != nil {
 		return err
@@ -83,13 +112,30 @@ func (r *Reconciler) observe(ctx context.Context, seen *status.Observation) erro
 			seen.Set = set
 		}
 	}
+	if err := r.findPods(ctx, seen); err != nil {
+		return err
+	}
+	r.ask(ctx, seen)
+	return r.findSecrets(ctx, seen)
+}
+
+// findPods finds the pods of the StatefulSet. Their labels alone say nothing:
+// anybody can make a pod with them.
+func (r *Reconciler) findPods(ctx context.Context, seen *status.Observation) error {
+	ds := seen.Server
+	set := seen.Set
+	if set == nil {
+		set = &appsv1.StatefulSet{}
+		if found, err := r.owned(ctx, ds, names.StatefulSet(ds), set); err != nil || !found {
+			return err
+		}
+	}
 	var pods corev1.PodList
 	if err := r.Client.List(ctx, &pods, client.InNamespace(ds.Namespace), client.MatchingLabels(names.Selector(ds))); err != nil {
 		return err
 	}
-	seen.Pods = pods.Items
-	r.ask(ctx, seen)
-	return r.findSecrets(ctx, seen)
+	seen.Pods = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return !metav1.IsControlledBy(&pod, set) })
+	return nil
 }
 
 // findSecrets looks whether the Secrets for the registry exist, if the image
@@ -111,13 +157,13 @@ func (r *Reconciler) findSecrets(ctx context.Context, seen *status.Observation) 
 	return nil
 }
 
-// owned reads an object and reports whether it exists and belongs to ds.
+// owned reads an object and reports whether it exists and belongs to ds, or may be taken over.
 func (r *Reconciler) owned(ctx context.Context, ds *v1alpha1.DittoServer, name string, object client.Object) (bool, error) {
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: ds.Namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
-	return err == nil && names.Owned(ds)(object), err
+	return err == nil && names.Ours(ds)(object), err
 }
 
 // replaceStuckPod deletes a pod that keeps a rollout from going on. The
@@ -140,6 +186,19 @@ func (r *Reconciler) replaceStuckPod(ctx context.Context, seen *status.Observati
 	r.Events.Eventf(seen.Server, pod, corev1.EventTypeNormal, "ReplacedPod", "Delete",
 		"deleted the pod %s: it is not ready and of an old revision", pod.Name)
 	return nil
+}
+
+// refresh tells the kubelet of a pod that is behind to look at its ConfigMap.
+func (r *Reconciler) refresh(ctx context.Context, seen *status.Observation) error {
+	pod := status.Behind(*seen)
+	if pod == nil || seen.Report == nil {
+		return nil
+	}
+	err := r.Kubelets.Tell(ctx, pod, seen.Config.Hash)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // it is another pod by now
+	}
+	return err
 }
 
 // writeStatus writes a status that differs, and tells about a transition. The

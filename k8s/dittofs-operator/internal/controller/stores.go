@@ -14,6 +14,7 @@ import (
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/rollout"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/status"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/stores"
 )
@@ -85,15 +86,20 @@ func (r *Reconciler) values(ctx context.Context, namespace string, reference sto
 	return values, err
 }
 
-// ask asks the server for the state of its stores and its backups.
+// ask asks the server what it serves and how it is: one with stores elsewhere
+// also while it starts and waits for them.
 func (r *Reconciler) ask(ctx context.Context, seen *status.Observation) {
-	if looked(seen.Server) == 0 {
+	if hibernated(seen.Server) || seen.Server.DeletionTimestamp != nil {
 		seen.Silence = "it is not meant to run"
 		return
 	}
 	pod := status.Current(seen.Pods)
 	if pod == nil {
 		seen.Silence = "there is no pod"
+		return
+	}
+	if !rollout.Ready(pod) && !stores.Elsewhere(seen.Server) {
+		seen.Silence = "the pod " + pod.Name + " is not ready"
 		return
 	}
 	report, err := r.Prober.Report(ctx, pod)

@@ -77,7 +77,7 @@ func TestOperatorMayDoNothingMoreThanItNeeds(t *testing.T) {
 		"configmaps":              "create,get,list,patch,watch",
 		"serviceaccounts":         "create,get,list,patch,watch",
 		"persistentvolumeclaims":  "create,get,list,patch,watch",
-		"pods":                    "delete,get,list,watch",
+		"pods":                    "delete,get,list,patch,watch",
 		"secrets":                 "get",
 		"events":                  "create,patch",
 		"leases":                  "create,get,update",

@@ -4,8 +4,6 @@
 package render
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"strconv"
@@ -24,7 +22,7 @@ const anyAddress = "0.0.0.0"
 type Rendered struct {
 	// YAML is the complete config.yaml.
 	YAML string
-	// Hash identifies YAML: 16 hexadecimal digits.
+	// Hash identifies YAML, as the server does: config.FileHash.
 	Hash string
 	// RestartHash identifies the part that a running server cannot take over.
 	RestartHash string
@@ -33,9 +31,12 @@ type Rendered struct {
 }
 
 // Config renders the configuration of ds. The error is the loader's, one line
-// for each fault.
-func Config(ds *v1alpha1.DittoServer, layout volumes.Layout) (Rendered, error) {
-	text, err := config.Marshal(configOf(ds, layout))
+// for each fault. filesystem is the one that the server must find in its
+// stores; empty for any.
+func Config(ds *v1alpha1.DittoServer, layout volumes.Layout, filesystem string) (Rendered, error) {
+	c := configOf(ds, layout)
+	c.Metadata.ExpectedInstance = filesystem
+	text, err := config.Marshal(c)
 	if err != nil {
 		return Rendered{}, err
 	}
@@ -43,10 +44,9 @@ func Config(ds *v1alpha1.DittoServer, layout volumes.Layout) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	sum := sha256.Sum256(text)
 	return Rendered{
 		YAML:        string(text),
-		Hash:        hex.EncodeToString(sum[:8]),
+		Hash:        config.FileHash(text),
 		RestartHash: config.RestartHash(loaded),
 		Warnings:    warnings.String(),
 	}, nil

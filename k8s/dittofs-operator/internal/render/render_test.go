@@ -43,7 +43,7 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 		Root:      v1alpha1.RootSpec{UID: ptr.To[int64](1000), GID: ptr.To[int64](1001), Mode: "2775"},
 		Quota:     &v1alpha1.QuotaSpec{Bytes: ptr.To(resource.MustParse("5Gi")), Inodes: 7},
 	}}
-	rendered, err := Config(ds, volumes.For(ds))
+	rendered, err := Config(ds, volumes.For(ds), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestRestartHashFollowsOnlyWhatNeedsARestart(t *testing.T) {
 	hash := func(change func(*v1alpha1.DittoServerSpec)) (all, restart string) {
 		ds := dittoServer()
 		change(&ds.Spec)
-		rendered, err := Config(ds, volumes.For(ds))
+		rendered, err := Config(ds, volumes.For(ds), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestFaultsAreTheLoadersOwn(t *testing.T) {
 	ds := dittoServer()
 	ds.Spec.Shares[0].Path = "relative"
 	ds.Spec.Shares[0].Clients = []v1alpha1.ClientSpec{{CIDR: "10.0.0.0/33"}}
-	_, err := Config(ds, volumes.For(ds))
+	_, err := Config(ds, volumes.For(ds), "")
 	if err == nil || !strings.Contains(err.Error(), "shares[0].path") || !strings.Contains(err.Error(), "shares[0].clients[0].cidr") {
 		t.Errorf("the error is %v", err)
 	}

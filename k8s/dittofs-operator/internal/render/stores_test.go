@@ -20,7 +20,7 @@ func load(t *testing.T, change func(*v1alpha1.DittoServerSpec)) *config.Config {
 	t.Helper()
 	ds := dittoServer()
 	change(&ds.Spec)
-	rendered, err := Config(ds, volumes.For(ds))
+	rendered, err := Config(ds, volumes.For(ds), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestWhatOnlyTheLoaderKnowsIsItsFault(t *testing.T) {
 	ds := dittoServer()
 	toS3(&ds.Spec)
 	ds.Spec.Content.S3.Endpoint, ds.Spec.Content.S3.Addressing = "http://10.0.0.7:9000", "virtual"
-	if _, err := Config(ds, volumes.For(ds)); err == nil || !strings.Contains(err.Error(), "content.addressing") {
+	if _, err := Config(ds, volumes.For(ds), ""); err == nil || !strings.Contains(err.Error(), "content.addressing") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Asked reports whether the operator asks the server of a DittoServer for its
-// report: about stores outside of its pod, or about scheduled backups.
+// report again and again, and not only when something has changed: about stores outside of its pod, or about scheduled backups.
 func Asked(ds *v1alpha1.DittoServer) bool { return stores.Elsewhere(ds) || scheduled(ds) }
 
 func scheduled(ds *v1alpha1.DittoServer) bool { return ds.Spec.Backup.Every != nil }
@@ -20,11 +20,11 @@ func scheduled(ds *v1alpha1.DittoServer) bool { return ds.Spec.Backup.Every != n
 // while it does not run. In whole seconds, as the API has them, and not later
 // than it was.
 func backup(o Observation) *v1alpha1.BackupStatus {
-	if o.Report != nil && o.Report.Backup != nil && o.Report.Backup.RecoveryPoint != nil {
-		return &v1alpha1.BackupStatus{RecoveryPoint: metav1.NewTime(o.Report.Backup.RecoveryPoint.Truncate(time.Second))}
-	}
 	if !Asked(o.Server) {
 		return nil // it would grow old here
+	}
+	if o.Report != nil && o.Report.Backup != nil && o.Report.Backup.RecoveryPoint != nil {
+		return &v1alpha1.BackupStatus{RecoveryPoint: metav1.NewTime(o.Report.Backup.RecoveryPoint.Truncate(time.Second))}
 	}
 	return o.Server.Status.Backup.DeepCopy()
 }

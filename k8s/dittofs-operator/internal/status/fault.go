@@ -74,6 +74,9 @@ func crash(ended *corev1.ContainerStateTerminated) *fault {
 	if text := strings.TrimSpace(ended.Message); text != "" {
 		message += ": " + text
 	}
+	if refusesFilesystem(message) {
+		return &fault{filesystemLost, message}
+	}
 	return &fault{"CrashLoop", message}
 }
 

@@ -14,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/identity"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/render"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/service"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/stores"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
 	"github.com/dittofs/dittofs/pkg/health"
@@ -40,10 +42,15 @@ type Observation struct {
 	// Lacking are the Secrets and ConfigMaps that the server needs and that do
 	// not exist, or lack a key.
 	Lacking []stores.Fault
-	// Report is what the server says of its stores and backups. It is asked for
-	// only if stores are outside of its pod, or there is a schedule; nil if there
-	// is none. Silence says why, in words
-	// that stay the same while it does.
+	// Known is what is remembered of the server, and Losses is what became of its
+	// filesystem.
+	Known  identity.Known
+	Losses []identity.Loss
+	// Address says that the Service does not have the address that mounts have;
+	// nil if it does.
+	Address *service.Fault
+	// Report is what the server says of itself; nil if it says nothing. Silence
+	// says why, in words that stay the same while it does.
 	Report  *health.Report
 	Silence string
 	// Claims is what is known of the claims; ClaimsKnown is false if the
@@ -62,11 +69,12 @@ func Compute(o Observation) v1alpha1.DittoServerStatus {
 	}
 	describePods(&out, o)
 	describeService(&out, o)
+	out.Filesystem = o.Known.Record(o.Server, served(o), o.Claims, !o.ClaimsKnown || starts(o) != nil)
 	out.Backup = backup(o)
 
 	v := judge(o)
 	out.Phase = v.phase
-	for _, condition := range []metav1.Condition{ready(o, v, out), available(o, v, out), progressing(v), configReady(o), storageReady(o), databaseReady(o), backupCurrent(o)} {
+	for _, condition := range []metav1.Condition{ready(o, v, out), available(o, v, out), progressing(o, v), configReady(o), storageReady(o), databaseReady(o), filesystemIntact(o), addressKept(o), backupCurrent(o)} {
 		condition.ObservedGeneration = o.Server.Generation
 		condition.LastTransitionTime = metav1.NewTime(o.Now.Truncate(time.Second))
 		condition.Message = shorten(condition.Message)
@@ -79,6 +87,9 @@ func describePods(out *v1alpha1.DittoServerStatus, o Observation) {
 	out.Replicas = int32(len(o.Pods))
 	if pod := Current(o.Pods); pod != nil && len(pod.Spec.Containers) > 0 {
 		out.Version = version(pod.Spec.Containers[0].Image)
+	}
+	if serves(o.Report) {
+		out.AppliedConfigHash = o.Report.ConfigHash
 	}
 }
 
@@ -96,6 +107,7 @@ func version(image string) string {
 
 func describeService(out *v1alpha1.DittoServerStatus, o Observation) {
 	out.NFSEndpoint, out.ExternalAddresses = "", nil
+	out.ClusterIP = o.Known.ClusterIP
 	address := ""
 	if o.Service != nil {
 		for _, ingress := range o.Service.Status.LoadBalancer.Ingress {
@@ -103,6 +115,9 @@ func describeService(out *v1alpha1.DittoServerStatus, o Observation) {
 		}
 		if ip := o.Service.Spec.ClusterIP; ip != "" && ip != corev1.ClusterIPNone {
 			address = ip
+			if o.Address == nil {
+				out.ClusterIP = ip
+			}
 			out.NFSEndpoint = render.Endpoint(o.Server, ip)
 		}
 	}

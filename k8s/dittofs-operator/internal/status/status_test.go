@@ -27,6 +27,7 @@ var (
 // healthy is the observation of a server that runs as it should.
 func healthy() Observation {
 	ds := &v1alpha1.DittoServer{ObjectMeta: metav1.ObjectMeta{Name: "nas", Generation: 3}}
+	ds.Status.AppliedConfigHash = "0123456789abcdef" // as it has said
 	ds.Spec.NFS.Port = 2049
 	ds.Spec.Shares = []v1alpha1.ShareSpec{{Name: "export"}}
 	ds.Spec.Storage.Size = resource.MustParse("10Gi")

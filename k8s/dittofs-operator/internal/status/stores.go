@@ -119,13 +119,16 @@ func claimsReady(o Observation) metav1.Condition {
 	if !o.ClaimsKnown {
 		return not("NotReached", "the volumes were not looked at, because something else was refused first")
 	}
+	if loss := starts(o); loss != nil {
+		return not(loss.Reason, "%s", loss.Message)
+	}
 	if len(o.Claims) == 0 {
 		return condition(v1alpha1.ConditionStorageReady, true, "NotNeeded", "everything is in memory and lost when the pod stops")
 	}
 	for _, claim := range o.Claims {
 		switch {
 		case claim.Live.DeletionTimestamp != nil:
-			return not("Deleting", "PersistentVolumeClaim %s is being deleted as soon as no pod uses it", claim.Claim.Name)
+			return not("Deleting", "%s", deleting(claim.Claim.Name))
 		case claim.Live.Status.Phase == corev1.ClaimLost:
 			return not("Lost", "PersistentVolumeClaim %s has lost its volume", claim.Claim.Name)
 		case claim.Live.Status.Phase != corev1.ClaimBound:

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/rollout"
 )
 
@@ -23,13 +24,15 @@ type verdict struct {
 // judge decides in the order of what a person would want to know first:
 //
 //  1. it is being deleted;
-//  2. the spec cannot be carried out (configuration, or an object, refused);
-//  3. it is meant to be off;
-//  4. the pod cannot run (image, crash);
-//  5. it serves, but a store outside of its pod is at fault;
-//  6. it serves: the newest revision, or still an older one;
-//  7. it waits for something outside: a Secret, a volume, a node, a store;
-//  8. it is on its way up, for the first time or again.
+//  2. its filesystem is lost or about to be;
+//  3. the spec cannot be carried out: the configuration, an object, or the
+//     address that mounts have, is refused;
+//  4. it is meant to be off;
+//  5. the pod cannot run (image, crash);
+//  6. it serves, but a store outside of its pod is at fault;
+//  7. it serves: the newest revision and configuration, or still an older one;
+//  8. it waits for something outside: a Secret, a volume, a node, a store;
+//  9. it is on its way up, for the first time or again.
 func judge(o Observation) verdict {
 	pod := Current(o.Pods)
 	v := verdict{serving: pod != nil && rollout.Ready(pod), rolledOut: rolledOut(o, pod)}
@@ -47,11 +50,20 @@ func judge(o Observation) verdict {
 	if o.Server.DeletionTimestamp != nil {
 		return result(v1alpha1.PhaseDeleting, "Deleting", "the DittoServer is being deleted; "+claimsFate(o.Server))
 	}
+	if fault := filesystemFault(o); fault != nil {
+		return result(unlessServing(v1alpha1.PhaseFailed), fault.reason, fault.message)
+	}
 	if o.ConfigError != nil {
 		return result(unlessServing(v1alpha1.PhaseFailed), "ConfigRefused", o.ConfigError.Error())
 	}
+	if apply.WaitsForLeftover(o.Problem) {
+		return result(unlessServing(v1alpha1.PhasePending), "WaitingForLeftover", o.Problem.Error())
+	}
 	if o.Problem != nil {
 		return result(unlessServing(v1alpha1.PhaseFailed), "ApplyFailed", o.Problem.Error())
+	}
+	if o.Address != nil {
+		return result(unlessServing(v1alpha1.PhaseFailed), o.Address.Reason, o.Address.Message)
 	}
 	if hibernates(o.Server) {
 		return result(v1alpha1.PhaseHibernated, "Hibernated", "replicas is 0; address and data are kept")
@@ -66,8 +78,10 @@ func judge(o Observation) verdict {
 		return result(v1alpha1.PhaseDegraded, fault.reason, fault.message)
 	}
 	switch {
-	case v.serving && v.rolledOut:
+	case v.serving && v.rolledOut && applied(o):
 		return result(v1alpha1.PhaseRunning, "", "")
+	case v.serving && v.rolledOut:
+		return result(v1alpha1.PhaseStarting, "ConfigNotApplied", notApplied(o, pod))
 	case v.serving:
 		return result(v1alpha1.PhaseStarting, "RollingOut", "a pod serves, and is about to be replaced")
 	}

@@ -18,18 +18,47 @@ import (
 // State is a claim as it is in the cluster.
 type State struct {
 	Claim Claim
-	Live  *corev1.PersistentVolumeClaim
+	// Live is nil if there is none.
+	Live *corev1.PersistentVolumeClaim
 	// Refusal is why the API server refused to let the claim grow; nil if it
 	// did not. The claim serves on in its old size.
 	Refusal error
 }
 
-// Reconcile makes the claims of a layout. A claim that cannot grow is reported
-// in its State; any other fault is an error.
-func Reconcile(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, layout Layout) ([]State, error) {
+// Find looks for the claims of a layout.
+func Find(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, layout Layout) ([]State, error) {
 	states := make([]State, 0, len(layout.Claims))
 	for _, claim := range layout.Claims {
-		state, err := reconcileClaim(ctx, a, ds, claim)
+		live := &corev1.PersistentVolumeClaim{}
+		exists, err := a.Find(ctx, client.ObjectKey{Namespace: ds.Namespace, Name: claim.Name}, live)
+		if err != nil {
+			return nil, err
+		}
+		state := State{Claim: claim}
+		if exists {
+			state.Live = live
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
+
+// Notes are the annotations of the claims that an operator made.
+func Notes(ds *v1alpha1.DittoServer, states []State) (notes []map[string]string) {
+	for _, state := range states {
+		if state.Live != nil && belongs(ds)(state.Live) {
+			notes = append(notes, state.Live.Annotations)
+		}
+	}
+	return notes
+}
+
+// Ensure makes claims, or changes them, and annotates them. One that cannot grow
+// is reported in its State; any other fault is an error.
+func Ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, found []State, notes map[string]string) ([]State, error) {
+	states := make([]State, 0, len(found))
+	for _, claim := range found {
+		state, err := ensure(ctx, a, ds, claim, notes)
 		if err != nil {
 			return nil, err
 		}
@@ -38,21 +67,19 @@ func Reconcile(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, 
 	return states, nil
 }
 
-func reconcileClaim(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, claim Claim) (State, error) {
-	live := &corev1.PersistentVolumeClaim{}
-	key := client.ObjectKey{Namespace: ds.Namespace, Name: claim.Name}
-	err := a.Client.Get(ctx, key, live)
-	if client.IgnoreNotFound(err) != nil {
-		return State{}, err
+func ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, found State, notes map[string]string) (State, error) {
+	claim, live := found.Claim, found.Live
+	if live == nil {
+		live = &corev1.PersistentVolumeClaim{}
 	}
-	bound := err == nil && live.Spec.VolumeName != ""
+	bound := live.Spec.VolumeName != ""
 	have := live.Spec.Resources.Requests[corev1.ResourceStorage]
 
-	_, err = a.Ensure(ctx, intent(ds, claim, larger(have, claim.Spec.Size)), live)
+	_, err := a.Ensure(ctx, intent(ds, claim, larger(have, claim.Spec.Size), notes), live)
 	if bound && have.Cmp(claim.Spec.Size) < 0 && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
 		// The old size is applied so that everything else about it is right.
 		refusal := fmt.Errorf("%s cannot grow from %s to %s; set allowVolumeExpansion in its storage class, if the driver can expand: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)
-		_, err = a.Ensure(ctx, intent(ds, claim, have), live)
+		_, err = a.Ensure(ctx, intent(ds, claim, have, notes), live)
 		return State{Claim: claim, Live: live, Refusal: refusal}, err
 	}
 	return State{Claim: claim, Live: live}, err
@@ -68,9 +95,10 @@ func larger(a, b resource.Quantity) resource.Quantity {
 
 // intent is the claim. Only with deletionPolicy Delete does it belong to the
 // DittoServer: an owner reference is what deletes data.
-func intent(ds *v1alpha1.DittoServer, claim Claim, size resource.Quantity) apply.Intent {
+func intent(ds *v1alpha1.DittoServer, claim Claim, size resource.Quantity, notes map[string]string) apply.Intent {
 	pvc := corev1ac.PersistentVolumeClaim(claim.Name, ds.Namespace).
 		WithLabels(names.Labels(ds)).
+		WithAnnotations(notes).
 		WithSpec(corev1ac.PersistentVolumeClaimSpec().
 			WithAccessModes(corev1.ReadWriteOnce).
 			WithResources(corev1ac.VolumeResourceRequirements().
@@ -81,7 +109,7 @@ func intent(ds *v1alpha1.DittoServer, claim Claim, size resource.Quantity) apply
 	if ds.Spec.DeletionPolicy == v1alpha1.DeletionDelete {
 		pvc.WithOwnerReferences(names.Owner(ds))
 	}
-	return apply.Intent{Object: pvc, Ours: belongs(ds)}
+	return apply.Intent{Object: pvc, Ours: belongs(ds), Leftover: names.Leftover(ds)}
 }
 
 // belongs tells a claim that an operator made for a DittoServer of this name:

@@ -10,11 +10,13 @@ import (
 // ConfigFile is the key of the ConfigMap and the name of the file.
 const ConfigFile = "config.yaml"
 
-func configMap(ds *v1alpha1.DittoServer, yaml string) *corev1ac.ConfigMapApplyConfiguration {
+func configMap(in Input) *corev1ac.ConfigMapApplyConfiguration {
+	ds := in.Server
 	return corev1ac.ConfigMap(names.ConfigMap(ds), ds.Namespace).
 		WithLabels(names.Labels(ds)).
 		WithOwnerReferences(names.Owner(ds)).
-		WithData(map[string]string{ConfigFile: yaml})
+		WithAnnotations(in.Notes).
+		WithData(map[string]string{ConfigFile: in.Config.YAML})
 }
 
 func serviceAccount(ds *v1alpha1.DittoServer) *corev1ac.ServiceAccountApplyConfiguration {

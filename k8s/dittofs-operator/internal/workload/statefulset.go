@@ -44,7 +44,7 @@ func statefulSet(in Input) (*appsv1ac.StatefulSetApplyConfiguration, error) {
 		WithLabels(names.Labels(ds)).
 		WithOwnerReferences(names.Owner(ds)).
 		WithSpec(appsv1ac.StatefulSetSpec().
-			WithReplicas(replicas(ds)).
+			WithReplicas(replicas(in)).
 			WithServiceName(names.Headless(ds)).
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithUpdateStrategy(appsv1ac.StatefulSetUpdateStrategy().WithType(appsv1.RollingUpdateStatefulSetStrategyType)).
@@ -53,11 +53,14 @@ func statefulSet(in Input) (*appsv1ac.StatefulSetApplyConfiguration, error) {
 			WithTemplate(template)), nil
 }
 
-func replicas(ds *v1alpha1.DittoServer) int32 {
-	if ds.Spec.Replicas == nil {
+func replicas(in Input) int32 {
+	switch {
+	case in.Hold:
+		return 0
+	case in.Server.Spec.Replicas == nil:
 		return 1
 	}
-	return *ds.Spec.Replicas
+	return *in.Server.Spec.Replicas
 }
 
 func podTemplate(in Input) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {

@@ -12,6 +12,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
@@ -30,16 +31,23 @@ type Input struct {
 	ReadOnce [][]byte
 	// DefaultImage is used if the spec has none.
 	DefaultImage string
+	// Notes are annotations of the ConfigMap.
+	Notes map[string]string
+	// Hold keeps the pod from being made: what it would run on is not what it
+	// should.
+	Hold bool
 }
 
 // Reconcile makes the objects, the configuration before the pod that reads it,
 // and returns the StatefulSet.
 func Reconcile(ctx context.Context, a *apply.Applier, in Input) (*appsv1.StatefulSet, error) {
-	ours := names.Owned(in.Server)
-	if _, err := a.Ensure(ctx, apply.Intent{Object: serviceAccount(in.Server), Ours: ours}, &corev1.ServiceAccount{}); err != nil {
+	intent := func(object runtime.ApplyConfiguration) apply.Intent {
+		return apply.Intent{Object: object, Ours: names.Ours(in.Server), Leftover: names.Leftover(in.Server)}
+	}
+	if _, err := a.Ensure(ctx, intent(serviceAccount(in.Server)), &corev1.ServiceAccount{}); err != nil {
 		return nil, err
 	}
-	if _, err := a.Ensure(ctx, apply.Intent{Object: configMap(in.Server, in.Config.YAML), Ours: ours}, &corev1.ConfigMap{}); err != nil {
+	if _, err := a.Ensure(ctx, intent(configMap(in)), &corev1.ConfigMap{}); err != nil {
 		return nil, err
 	}
 	set, err := statefulSet(in)
@@ -47,6 +55,6 @@ func Reconcile(ctx context.Context, a *apply.Applier, in Input) (*appsv1.Statefu
 		return nil, err
 	}
 	live := &appsv1.StatefulSet{}
-	_, err = a.Ensure(ctx, apply.Intent{Object: set, Ours: ours}, live)
+	_, err = a.Ensure(ctx, intent(set), live)
 	return live, err
 }

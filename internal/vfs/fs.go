@@ -34,7 +34,7 @@ type Options struct {
 	// Remote says that stable data is in the content store when it is
 	// acknowledged: durability "remote".
 	Remote bool
-	// Capacity reports the bytes of the store under the data; default: 8 EiB.
+	// Capacity reports the bytes of the store under the data; default: no bounds.
 	Capacity func() (total, free uint64, err error)
 	// Reserve keeps the last bytes of the disk that holds the metadata; nil for
 	// nothing.

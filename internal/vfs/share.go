@@ -168,35 +168,44 @@ func (s *shareState) reserveInode() error {
 	return nil
 }
 
-// unlimited is what a share without bounds shows: 8 EiB, so that clients that
-// count in blocks of 512 bytes do not overflow.
-const unlimited = 1 << 63
+// What a share shows where nothing bounds it. Clients, and what watches over them,
+// count in signed numbers of bytes, of blocks or of inodes, and add them up.
+const (
+	endlessBytes  = 1 << 60
+	endlessInodes = 1 << 40
+)
 
-// StatFS returns the capacity of a share: its quota, or what the store under
-// it has, whichever is less.
+// StatFS returns the capacity of a share: its quota or that of the store under it,
+// whichever is less. What the share does not use of its quota is free, and
+// available as far as the store has it. Without a quota a disk is shown as it is,
+// with what others use of it; a store without bounds has only what the share uses.
 func (fs *FS) StatFS(req *Request, id ID) (StatFS, Attr, error) {
 	attr, err := fs.GetAttr(req, id)
 	if err != nil {
 		return StatFS{}, Attr{}, err
 	}
-	s := fs.share(id.Share)
-	total, free := uint64(unlimited), uint64(unlimited)
+	u := fs.Usage(id.Share)
+	total, free := uint64(endlessBytes), unused(endlessBytes, u.Bytes)
 	if fs.capacity != nil {
 		if total, free, err = fs.capacity(); err != nil {
 			return StatFS{}, attr, fs.errno("statfs", id.Inode, err)
 		}
+		total = min(total, endlessBytes)
 	}
 	var st StatFS
-	st.TotalBytes, st.FreeBytes = bounded(total, free, s.quotaBytes.Load(), s.usedBytes.Load())
-	st.TotalInodes, st.FreeInodes = bounded(unlimited, unlimited-uint64(max(s.usedInodes.Load(), 0)), s.quotaInodes.Load(), s.usedInodes.Load())
-	st.AvailBytes, st.AvailInodes = st.FreeBytes, st.FreeInodes
+	st.TotalBytes, st.FreeBytes, st.AvailBytes = capacity(total, min(free, total), u.QuotaBytes, u.Bytes)
+	st.TotalInodes, st.FreeInodes, st.AvailInodes = capacity(endlessInodes, unused(endlessInodes, u.Inodes), u.QuotaInodes, u.Inodes)
 	return st, attr, nil
 }
 
-func bounded(total, free uint64, quota, used int64) (uint64, uint64) {
+// capacity is what a share shows of a store with so much in all, and so much free.
+func capacity(storeTotal, storeFree uint64, quota, used int64) (total, free, avail uint64) {
 	if quota == 0 {
-		return total, free
+		return storeTotal, storeFree, storeFree
 	}
-	left := uint64(max(quota-used, 0))
-	return uint64(quota), min(left, free)
+	total = min(storeTotal, uint64(quota))
+	free = unused(total, used)
+	return total, free, min(free, storeFree)
 }
+
+func unused(total uint64, used int64) uint64 { return total - min(total, uint64(max(used, 0))) }

@@ -88,8 +88,9 @@ type home struct {
 	s3       s3.Options
 	dsn      string // file of the database
 	// failing, if set, stands before the metadata store.
-	failing func(meta.Store) meta.Store
-	reserve *space.Reserve // nil: none
+	failing  func(meta.Store) meta.Store
+	reserve  *space.Reserve                         // nil: none
+	capacity func() (total, free uint64, err error) // nil: no bounds
 }
 
 func (s stores) open(t testing.TB) vfstest.Instance {
@@ -216,7 +217,7 @@ func (h home) start(t testing.TB) (r running, err error) {
 	if h.content == config.ContentS3 {
 		opt.CachePages, opt.PageSize, opt.ReadAhead = true, 64<<10, 1<<20
 	}
-	vopt := vfs.Options{Log: r.log, Logger: logger, Remote: h.remote, Reserve: h.reserve}
+	vopt := vfs.Options{Log: r.log, Logger: logger, Remote: h.remote, Reserve: h.reserve, Capacity: h.capacity}
 	if h.busy {
 		opt.Garbage, opt.CompactRate = 0.2, 1<<40
 		opt.CacheSize, opt.SegmentSize = 16<<20, 128<<10

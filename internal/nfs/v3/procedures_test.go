@@ -477,7 +477,7 @@ func link(e *env) {
 func fsstat(e *env) {
 	st, err := e.c.FSStat(e.root)
 	e.want(err, 0, "FSSTAT")
-	if st.Attr == nil || st.TotalB == 0 || st.FreeB > st.TotalB || st.AvailB > st.FreeB || st.FreeIno > st.TotalIno {
+	if st.Attr == nil || st.TotalB != 1<<60 || st.FreeB > st.TotalB || st.AvailB > st.FreeB || st.TotalIno != 1<<40 || st.FreeIno >= st.TotalIno {
 		e.Errorf("FSSTAT: %+v", st)
 	}
 }

@@ -2,6 +2,7 @@ package vfstest
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,8 +71,19 @@ var quotaTests = []behaviour{
 		if st = e.statfs(f); st != want {
 			e.Fatalf("a file of 3000 bytes: %+v, want %+v", st, want)
 		}
-		if st = e.statfs(e.top); st.TotalBytes < 1<<30 || st.FreeBytes > st.TotalBytes || st.TotalInodes < 1<<30 {
-			e.Fatalf("a share without quota: %+v", st)
+	}},
+	{"StatFSOfAnEndlessShareIsFarBelowWhatSignedNumbersHold", func(e *env) {
+		const bytes, inodes = 1 << 60, 1 << 40
+		e.write(e.create(super, e.top, "f", 0o644), 1<<40, strings.Repeat("x", 3000), vfs.FileSync)
+		want := vfs.StatFS{TotalBytes: bytes, FreeBytes: bytes - 3000, AvailBytes: bytes - 3000,
+			TotalInodes: inodes, FreeInodes: inodes - 2, AvailInodes: inodes - 2}
+		if st := e.statfs(e.top); st != want {
+			e.Fatalf("%+v, want %+v", st, want)
+		}
+		top := e.limited(math.MaxInt64, math.MaxInt64)
+		want = vfs.StatFS{TotalBytes: bytes, FreeBytes: bytes, AvailBytes: bytes, TotalInodes: inodes, FreeInodes: inodes - 1, AvailInodes: inodes - 1}
+		if st := e.statfs(top); st != want {
+			e.Fatalf("with the largest quota: %+v, want %+v", st, want)
 		}
 	}},
 }

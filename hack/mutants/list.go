@@ -9,6 +9,9 @@ var crashArgs = []string{"-crash.seed", "1", "-crash.steps", "100", "-crash.poin
 // cacheArgs are for faults that the workload itself runs into, without any crash.
 var cacheArgs = []string{"-crash.points", "2"}
 
+// listingSuite lists directories that change meanwhile.
+const listingSuite = "TestFileSystemOverEveryCombinationOfStores/memory-memory$/Listing"
+
 // mutants is the list. Each is a fault that others have shipped, or that would make an acknowledgement a lie.
 var mutants = []mutant{
 	{
@@ -160,6 +163,30 @@ var mutants = []mutant{
 		old: "if r.level.Load() == noNames {",
 		new: "if false {",
 		pkg: "./internal/space", run: "TestNamesAskTheSystemTenTimesASecondAndEachChangeIsLoggedOnce",
+	},
+	{
+		name: "listing-without-an-end", file: "internal/vfs/readdir.go",
+		old: "if from.Cookie != 0 && from.End != 0 {",
+		new: "if false {",
+		pkg: "./internal/vfs", run: listingSuite,
+	},
+	{
+		name: "rename-moves-an-entry-to-the-end", file: "internal/vfs/rename.go",
+		old: "case m.from == m.to:\n\t\tb.Delete",
+		new: "case false:\n\t\tb.Delete",
+		pkg: "./internal/vfs", run: listingSuite,
+	},
+	{
+		name: "replaced-name-moves-to-the-end", file: "internal/vfs/rename.go",
+		old: "e.cookie = m.targetEntry.cookie",
+		new: "b.Delete(listKey(m.to.ino, m.targetEntry.cookie))\n\t\te.cookie = m.to.rec.nextCookie\n\t\tm.to.rec.nextCookie++",
+		pkg: "./internal/vfs", run: listingSuite,
+	},
+	{
+		name: "attributes-without-search-permission", file: "internal/vfs/readdir.go",
+		old: "attrs = attrs && searchable",
+		new: "_ = searchable",
+		pkg: "./internal/nfs/v3", run: "TestListingGivesNoHandleOfWhatCannotBeLookedUp",
 	},
 	{
 		name: "reserve-not-asked-for-names", file: "internal/vfs/create.go",

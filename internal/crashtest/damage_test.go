@@ -157,7 +157,7 @@ func (e *exhibit) examine(d *crashdisk.Disk) (finding, error) {
 // look reads everything and counts the errors.
 func (e *exhibit) look(i *instance) (eio int, err error) {
 	listed := 0
-	_, _, err = i.fs.ReadDir(asRoot, i.top, 2, true, func(vfs.DirEntry) bool {
+	_, _, err = i.fs.ReadDir(asRoot, i.top, vfs.Position{Cookie: 2}, true, func(vfs.DirEntry) bool {
 		listed++
 		return true
 	})

@@ -115,7 +115,7 @@ func useDamaged(t *testing.T, i *instance) (failed string) {
 	var visit func(dir vfs.ID, depth int)
 	visit = func(dir vfs.ID, depth int) {
 		var entries []vfs.DirEntry
-		_, _, err := i.fs.ReadDir(asRoot, dir, 0, true, func(e vfs.DirEntry) bool {
+		_, _, err := i.fs.ReadDir(asRoot, dir, vfs.Position{}, true, func(e vfs.DirEntry) bool {
 			entries = append(entries, e)
 			return len(entries) < 100
 		})

@@ -172,7 +172,7 @@ func look(i *instance) (map[string]seen, error) {
 	var walk func(at string, dir vfs.ID) error
 	walk = func(at string, dir vfs.ID) error {
 		var entries []vfs.DirEntry
-		_, _, err := i.fs.ReadDir(asRoot, dir, 2, true, func(e vfs.DirEntry) bool {
+		_, _, err := i.fs.ReadDir(asRoot, dir, vfs.Position{Cookie: 2}, true, func(e vfs.DirEntry) bool {
 			entries = append(entries, e)
 			return true
 		})

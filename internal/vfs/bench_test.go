@@ -217,7 +217,7 @@ func BenchmarkReadDirPlus(b *testing.B) {
 		wg.Wait()
 		b.ResetTimer()
 		for left := b.N; left > 0; {
-			_, _, err := fs.ReadDir(asRoot, top, 0, true, func(vfs.DirEntry) bool {
+			_, _, err := fs.ReadDir(asRoot, top, vfs.Position{}, true, func(vfs.DirEntry) bool {
 				left--
 				return left > 0
 			})

@@ -229,6 +229,11 @@ func (fs *FS) addEntry(b *meta.Batch, d *node, name string, ino uint64, typ File
 	d.rec.nextCookie++
 	d.rec.entries++
 	d.touchDir(now)
+	fs.putEntry(b, d, name, e)
+}
+
+// putEntry puts a directory's entry and its inode, as they are in memory, into b.
+func (fs *FS) putEntry(b *meta.Batch, d *node, name string, e dirent) {
 	b.Put(direntKey(d.ino, name), e.encode())
 	b.Put(listKey(d.ino, e.cookie), e.encodeListed(name))
 	b.Put(inodeKey(d.ino), d.encode())

@@ -53,11 +53,13 @@ type FileSystem interface {
 	Rename(req *Request, fromDir ID, fromName string, toDir ID, toName string) (fromWCC, toWCC WCC, err error)
 	Link(req *Request, id ID, dir ID, name string) (attr Attr, dirWCC WCC, err error)
 
-	// ReadDir calls emit for the entries after cookie, in the order of their
-	// cookies, until emit returns false. eof is true if none is left. With
+	// ReadDir calls emit for the entries after a position, in the order of their
+	// cookies, until emit returns false. A listing ends where the directory
+	// ended when it began, whatever is added meanwhile: who carries Listed.End
+	// from one call to the next meets what stands through it exactly once. With
 	// attrs each entry carries its inode's attributes, if the credential may
 	// search the directory. It begins with "." and ".." (cookies 1 and 2).
-	ReadDir(req *Request, dir ID, cookie uint64, attrs bool, emit func(DirEntry) bool) (eof bool, dirAttr Attr, err error)
+	ReadDir(req *Request, dir ID, from Position, attrs bool, emit func(DirEntry) bool) (listed Listed, dirAttr Attr, err error)
 
 	StatFS(req *Request, id ID) (StatFS, Attr, error)
 }

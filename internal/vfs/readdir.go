@@ -10,60 +10,67 @@ import (
 const readdirPage = 128
 
 // ReadDir lists a directory in the order of its entries' permanent cookies.
-func (fs *FS) ReadDir(req *Request, dir ID, cookie uint64, attrs bool, emit func(DirEntry) bool) (bool, Attr, error) {
+func (fs *FS) ReadDir(req *Request, dir ID, from Position, attrs bool, emit func(DirEntry) bool) (Listed, Attr, error) {
 	d, err := fs.node(req.Context, dir)
 	if err != nil {
-		return false, Attr{}, err
+		return Listed{}, Attr{}, err
 	}
 	defer fs.nodes.put(d)
-	attr, searchable, err := fs.checkList(req, d, cookie)
+	end, searchable, attr, err := fs.checkList(req, d, from)
 	if err != nil {
-		return false, attr, err
+		return Listed{}, attr, err
 	}
 	attrs = attrs && searchable
+	cookie, listed := from.Cookie, Listed{End: end}
 	if cookie < firstCookie-1 {
 		more, err := fs.listDots(req.Context, &attr, cookie, attrs, emit)
 		if err != nil || !more {
-			return false, attr, fs.errno("readdir", d.ino, err)
+			return listed, attr, fs.errno("readdir", d.ino, err)
 		}
 		cookie = firstCookie - 1
 	}
 	for {
-		page, err := fs.listPage(req.Context, d, cookie)
+		page, err := fs.listPage(req.Context, d, cookie, end)
 		if err == nil && attrs {
 			err = fs.fillAttrs(req.Context, page)
 		}
 		if err != nil {
-			return false, attr, fs.errno("readdir", d.ino, err)
+			return listed, attr, fs.errno("readdir", d.ino, err)
 		}
 		for i := range page {
 			if !emit(page[i]) {
-				return false, attr, nil
+				return listed, attr, nil
 			}
 			cookie = page[i].Cookie
 		}
 		if len(page) < readdirPage {
-			return true, attr, nil
+			listed.EOF = true
+			return listed, attr, nil
 		}
 	}
 }
 
-// checkList also tells whether names may be looked up: else nothing but the
+// checkList checks that a listing may begin or go on. It returns the cookie that
+// it stops before, and whether names may be looked up: else nothing but the
 // names is told, as LOOKUP refuses the rest.
-func (fs *FS) checkList(req *Request, d *node, cookie uint64) (attr Attr, searchable bool, err error) {
+func (fs *FS) checkList(req *Request, d *node, from Position) (end uint64, searchable bool, attr Attr, err error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	switch {
 	case d.removed:
-		return Attr{}, false, ESTALE
+		return 0, false, Attr{}, ESTALE
 	case d.rec.typ != TypeDirectory:
-		return d.attr(), false, ENOTDIR
+		return 0, false, d.attr(), ENOTDIR
 	case !d.rec.allowed(&req.Cred, permRead):
-		return d.attr(), false, EACCES
-	case cookie >= firstCookie && cookie >= d.rec.nextCookie:
-		return d.attr(), false, EBADCOOKIE
+		return 0, false, d.attr(), EACCES
+	case from.Cookie >= firstCookie && from.Cookie >= d.rec.nextCookie:
+		return 0, false, d.attr(), EBADCOOKIE
 	}
-	return d.attr(), d.rec.allowed(&req.Cred, permExec), nil
+	end = d.rec.nextCookie
+	if from.Cookie != 0 && from.End != 0 {
+		end = min(end, from.End)
+	}
+	return end, d.rec.allowed(&req.Cred, permExec), d.attr(), nil
 }
 
 // listDots emits "." and ".."; more is false when emit wants no more.
@@ -93,11 +100,14 @@ func (fs *FS) listDots(ctx context.Context, dir *Attr, cookie uint64, attrs bool
 	return emit(e), nil
 }
 
-// listPage returns up to readdirPage entries after cookie.
-func (fs *FS) listPage(ctx context.Context, d *node, cookie uint64) ([]DirEntry, error) {
+// listPage returns up to readdirPage entries after cookie and before end.
+func (fs *FS) listPage(ctx context.Context, d *node, cookie, end uint64) ([]DirEntry, error) {
+	if cookie+1 >= end {
+		return nil, nil
+	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	pairs, err := fs.log.Scan(ctx, meta.Range{Start: listKey(d.ino, cookie+1), End: key64(prefixList, d.ino+1)}, readdirPage)
+	pairs, err := fs.log.Scan(ctx, meta.Range{Start: listKey(d.ino, cookie+1), End: listKey(d.ino, end)}, readdirPage)
 	if err != nil {
 		return nil, err
 	}

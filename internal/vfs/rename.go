@@ -180,7 +180,6 @@ func (fs *FS) renameLocked(m *move) error {
 		if err := fs.dropLink(m.req.Context, b, m.target, now); err != nil {
 			return err
 		}
-		fs.dropEntry(b, m.to, m.toName, m.targetEntry, now)
 		if m.target.rec.typ == TypeDirectory {
 			m.to.rec.nlink--
 		}
@@ -192,8 +191,7 @@ func (fs *FS) renameLocked(m *move) error {
 	}
 	m.source.touch(now)
 	b.Put(inodeKey(m.source.ino), m.source.encode())
-	fs.dropEntry(b, m.from, m.fromName, m.sourceEntry, now)
-	fs.addEntry(b, m.to, m.toName, m.source.ino, m.source.rec.typ, now)
+	fs.moveEntry(b, m, now)
 	m.from.ticket = fs.log.Submit(b)
 	m.to.ticket, m.source.ticket = m.from.ticket, m.from.ticket
 	if m.target != nil {
@@ -201,6 +199,28 @@ func (fs *FS) renameLocked(m *move) error {
 		fs.afterDrop(m.target)
 	}
 	return nil
+}
+
+// moveEntry gives the source its new name. A listing that is under way must meet
+// neither name twice, nor miss one that stands: a name that gets another inode
+// stays where it is listed, and so does an entry that stays in its directory.
+func (fs *FS) moveEntry(b *meta.Batch, m *move, now Time) {
+	e := dirent{ino: m.source.ino, typ: m.source.rec.typ}
+	switch {
+	case m.target != nil:
+		fs.dropEntry(b, m.from, m.fromName, m.sourceEntry, now)
+		e.cookie = m.targetEntry.cookie
+	case m.from == m.to:
+		b.Delete(direntKey(m.from.ino, m.fromName))
+		fs.names.set(m.from.ino, m.fromName, dirent{})
+		e.cookie = m.sourceEntry.cookie
+	default:
+		fs.dropEntry(b, m.from, m.fromName, m.sourceEntry, now)
+		fs.addEntry(b, m.to, m.toName, e.ino, e.typ, now)
+		return
+	}
+	m.to.touchDir(now)
+	fs.putEntry(b, m.to, m.toName, e)
 }
 
 // check applies the rules of rename(2) with all locks held.

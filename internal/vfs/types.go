@@ -138,6 +138,21 @@ type DirEntry struct {
 	Attr   *Attr // if asked for, allowed and still there
 }
 
+// Position is where a listing goes on: behind the entry that has Cookie, and up to
+// End. The zero Position begins one.
+type Position struct {
+	Cookie uint64
+	// End is where the directory ended when the listing began: Listed.End. 0 is
+	// where it ends now.
+	End uint64
+}
+
+// Listed is how far a listing came.
+type Listed struct {
+	EOF bool   // nothing is left of it
+	End uint64 // for the Position at which it goes on; never 0
+}
+
 // Stability of a WRITE (RFC 1813 section 3.3.7).
 type Stability uint32
 

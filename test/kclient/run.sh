@@ -66,6 +66,9 @@ check "a file that is removed while open stays readable" kernel 'exec 3<>gone; e
 check "permissions are kept for others" kernel '
 	mkdir -m 700 private; echo secret >private/f; chmod 600 private/f; mkdir -m 1777 sticky; touch sticky/root
 	su -s /bin/sh nobody -c "! cat private/f 2>/dev/null && ! rm -f sticky/root 2>/dev/null && touch sticky/mine" && stat -c %U sticky/mine'
+for what in rename copy replace; do
+	check "one stream lists 4,000 files, each of which it is told to $what" kernel "/run/out/client change-listed $what listed-$what"
+done
 check "rm -r of all of it" kernel 'rm -r ./*; [ -z "$(ls -A)" ]'
 
 # restored: the server is killed, its metadata and its cache are lost, and it is made again from the content store, while a

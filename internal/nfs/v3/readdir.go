@@ -9,42 +9,36 @@ import (
 const (
 	// maxListing bounds a READDIR or READDIRPLUS reply, whatever is asked for.
 	maxListing = 256 << 10
-	// cookieVerf is every directory's cookie verifier. Cookies are permanent,
-	// so a listing can always go on, and any verifier is taken.
-	cookieVerf = 0
-	// listingFrame is a listing without entries: attributes, verifier, the
-	// end of the list, eof.
-	listingFrame = postOpSize + 8 + 4 + 4
+	// listingFrame is a listing without entries: the head, the end of the list,
+	// eof.
+	listingFrame = listingHead + 4 + 4
 )
 
 // readdir is READDIR (RFC 1813 section 3.3.16).
 func (s *service) readdir(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
-	handle, cookie := c.Args.Opaque(maxHandle), c.Args.Uint64()
-	c.Args.Uint64() // cookie verifier
+	handle, from := c.Args.Opaque(maxHandle), getPosition(&c.Args)
 	count := c.Args.Uint32()
 	if c.Args.Err() != nil {
 		return sunrpc.GarbageArgs
 	}
-	return s.list(c, req, handle, cookie, &listing{service: s, out: c.Reply, maxCount: count, dirCount: count})
+	return s.list(c, req, handle, from, &listing{service: s, out: c.Reply, maxCount: count, dirCount: count})
 }
 
 // readdirplus is READDIRPLUS (RFC 1813 section 3.3.17).
 func (s *service) readdirplus(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
-	handle, cookie := c.Args.Opaque(maxHandle), c.Args.Uint64()
-	c.Args.Uint64() // cookie verifier
+	handle, from := c.Args.Opaque(maxHandle), getPosition(&c.Args)
 	dirCount, maxCount := c.Args.Uint32(), c.Args.Uint32()
 	if c.Args.Err() != nil {
 		return sunrpc.GarbageArgs
 	}
-	return s.list(c, req, handle, cookie, &listing{service: s, out: c.Reply, maxCount: maxCount, dirCount: dirCount, plus: true})
+	return s.list(c, req, handle, from, &listing{service: s, out: c.Reply, maxCount: maxCount, dirCount: dirCount, plus: true})
 }
 
 // readdirWeight is the listing that a READDIR will hold.
 func readdirWeight(args []byte) int {
 	d := xdr.NewDecoder(args)
 	d.Opaque(maxHandle)
-	d.Uint64()
-	d.Uint64()
+	getPosition(&d)
 	return int(min(d.Uint32(), maxListing))
 }
 
@@ -52,34 +46,40 @@ func readdirWeight(args []byte) int {
 func readdirplusWeight(args []byte) int {
 	d := xdr.NewDecoder(args)
 	d.Opaque(maxHandle)
-	d.Uint64()
-	d.Uint64()
+	getPosition(&d)
 	d.Uint32()
 	return int(min(d.Uint32(), maxListing))
 }
 
-func (s *service) list(c *sunrpc.Call, req *vfs.Request, handle []byte, cookie uint64, l *listing) sunrpc.AcceptStat {
+// getPosition decodes cookie3 and cookieverf3. The verifier is the end of the
+// listing. Cookies are permanent, so a listing can always go on: a client that
+// sends no verifier lists up to where the directory ends now.
+func getPosition(d *xdr.Decoder) vfs.Position {
+	return vfs.Position{Cookie: d.Uint64(), End: d.Uint64()}
+}
+
+func (s *service) list(c *sunrpc.Call, req *vfs.Request, handle []byte, from vfs.Position, l *listing) sunrpc.AcceptStat {
 	start := c.Reply.Len()
 	c.Reply.Uint32(nfs3OK)
 	l.begin()
 	dir, err := s.enter(c, handle, req)
-	var eof bool
+	var listed vfs.Listed
 	var attr vfs.Attr
 	if err == nil {
-		eof, attr, err = s.fs.ReadDir(req, dir, cookie, l.plus, l.add)
+		listed, attr, err = s.fs.ReadDir(req, dir, from, l.plus, l.add)
 	}
 	switch {
 	case err != nil:
 		c.Reply.Truncate(start)
 		s.putStatus(c, err)
 		putPostOp(c.Reply, &attr)
-	case l.entries == 0 && !eof, l.maxCount < listingFrame:
+	case l.entries == 0 && !listed.EOF, l.maxCount < listingFrame:
 		c.Reply.Truncate(start)
 		c.Status = nfs3ErrTooSmall
 		c.Reply.Uint32(nfs3ErrTooSmall)
 		putPostOp(c.Reply, &attr)
 	default:
-		l.end(&attr, eof)
+		l.end(&attr, listed)
 	}
 	return sunrpc.Success
 }
@@ -96,14 +96,16 @@ type listing struct {
 	entries  int
 }
 
-// begin leaves room for the directory's attributes, which are known late.
+// listingHead is what comes before the entries: attributes and verifier.
+const listingHead = postOpSize + 8
+
+// begin leaves room for the head, which is known late.
 func (l *listing) begin() {
 	l.maxCount = min(l.maxCount, maxListing)
 	l.start = l.out.Len()
-	for range postOpSize / 4 {
+	for range listingHead / 4 {
 		l.out.Uint32(0)
 	}
-	l.out.Uint64(cookieVerf)
 }
 
 // add appends an entry if it fits. The first one is not held to dirCount:
@@ -150,10 +152,11 @@ func (l *listing) addPlus(e *vfs.DirEntry) {
 	l.service.putHandle(l.out, e.Attr.ID)
 }
 
-func (l *listing) end(dir *vfs.Attr, eof bool) {
+func (l *listing) end(dir *vfs.Attr, listed vfs.Listed) {
 	l.out.Bool(false)
-	l.out.Bool(eof)
-	head := xdr.NewEncoder(l.out.Bytes()[: l.start : l.start+postOpSize])
+	l.out.Bool(listed.EOF)
+	head := xdr.NewEncoder(l.out.Bytes()[: l.start : l.start+listingHead])
 	head.Bool(true)
 	putAttr(&head, dir)
+	head.Uint64(listed.End)
 }

@@ -110,6 +110,56 @@ func TestListingGoesOnWhileTheDirectoryChanges(t *testing.T) {
 	})
 }
 
+func TestListingEndsThoughItsReaderRenamesAndCopiesWhatItMeets(t *testing.T) {
+	onAllStores(t, func(e *env) {
+		const n = 300
+		list := map[string]func(dir nfsclient.Handle, cookie, verf uint64) (nfsclient.Listing, error){
+			"READDIR": func(d nfsclient.Handle, c, v uint64) (nfsclient.Listing, error) { return e.c.ReadDir(d, c, v, 700) },
+			"READDIRPLUS": func(d nfsclient.Handle, c, v uint64) (nfsclient.Listing, error) {
+				return e.c.ReadDirPlus(d, c, v, 700, 2000)
+			},
+		}
+		for what, list := range list {
+			dir := e.mkdir(e.root, what)
+			for i := range n {
+				e.create(dir, fmt.Sprint("f", i))
+			}
+			met := 0
+			var cookie, verf uint64
+			for eof := false; !eof && met <= 2*n; {
+				l, err := list(dir, cookie, verf)
+				e.want(err, 0, what)
+				if verf != 0 && l.Verifier != verf {
+					e.Fatalf("%s: the verifier became %d, was %d", what, l.Verifier, verf)
+				}
+				for _, x := range l.Entries {
+					cookie = x.Cookie
+					if x.Name == "." || x.Name == ".." {
+						continue
+					}
+					met++
+					_, _, err := e.c.Rename(dir, x.Name, dir, x.Name+".x")
+					e.want(err, 0, "RENAME")
+					e.create(dir, x.Name)
+				}
+				eof, verf = l.EOF, l.Verifier
+			}
+			if met != n {
+				e.Errorf("%s met %d entries, want %d", what, met, n)
+			}
+		}
+	})
+}
+
+func TestListingGoesOnWithoutAVerifier(t *testing.T) {
+	onAllStores(t, func(e *env) {
+		names := e.fill(100)
+		e.checkListing(names, "READDIR without a verifier", func(cookie, _ uint64) (nfsclient.Listing, error) {
+			return e.c.ReadDir(e.root, cookie, 0, 700)
+		})
+	})
+}
+
 func TestListingThatCannotHoldOneEntryIsTooSmall(t *testing.T) {
 	onAllStores(t, func(e *env) {
 		e.create(e.root, "a")

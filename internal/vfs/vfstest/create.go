@@ -89,7 +89,7 @@ var createTests = []behaviour{
 			e.want(err, vfs.ENOTDIR, "link")
 			_, _, err = e.FS.Lookup(super, parent, "n")
 			e.want(err, vfs.ENOTDIR, "lookup")
-			_, _, err = e.FS.ReadDir(super, parent, 0, true, func(vfs.DirEntry) bool { return true })
+			_, _, err = e.FS.ReadDir(super, parent, vfs.Position{}, true, func(vfs.DirEntry) bool { return true })
 			e.want(err, vfs.ENOTDIR, "readdir")
 		}
 	}},

@@ -190,7 +190,15 @@ func (e *env) absent(dir vfs.ID, name string) {
 // and "..".
 func (e *env) list(dir vfs.ID, cookie uint64, max int) (entries []vfs.DirEntry, eof bool) {
 	e.Helper()
-	eof, _, err := e.FS.ReadDir(super, dir, cookie, false, func(d vfs.DirEntry) bool {
+	entries, listed := e.listFrom(dir, vfs.Position{Cookie: cookie}, max)
+	return entries, listed.EOF
+}
+
+// listFrom is list for a listing that ends where the directory ended when it
+// began.
+func (e *env) listFrom(dir vfs.ID, from vfs.Position, max int) (entries []vfs.DirEntry, listed vfs.Listed) {
+	e.Helper()
+	listed, _, err := e.FS.ReadDir(super, dir, from, false, func(d vfs.DirEntry) bool {
 		if d.Cookie <= 2 {
 			return true
 		}
@@ -201,7 +209,7 @@ func (e *env) list(dir vfs.ID, cookie uint64, max int) (entries []vfs.DirEntry, 
 		return true
 	})
 	e.ok(err, "readdir")
-	return entries, eof
+	return entries, listed
 }
 
 // walk calls f for every inode below dir, and for dir.

@@ -94,7 +94,7 @@ func stale(e *env, id vfs.ID, what string) {
 		"link":        func() error { return third(e.FS.Link(super, id, e.top, "x")) },
 		"link into":   func() error { return third(e.FS.Link(super, file.ID, id, "x")) },
 		"readdir": func() error {
-			return third(e.FS.ReadDir(super, id, 0, true, func(vfs.DirEntry) bool { return true }))
+			return third(e.FS.ReadDir(super, id, vfs.Position{}, true, func(vfs.DirEntry) bool { return true }))
 		},
 		"statfs": func() error { return third(e.FS.StatFS(super, id)) },
 	}

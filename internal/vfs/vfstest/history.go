@@ -287,7 +287,7 @@ func (h *history) doChmod(rt *rapid.T) {
 func (h *history) doReaddir(rt *rapid.T) {
 	d, page := h.dir(rt, "dir"), rapid.IntRange(1, 3).Draw(rt, "page")
 	if d.nlink == 0 {
-		_, _, err := h.FS.ReadDir(super, d.id, 0, false, func(vfs.DirEntry) bool { return true })
+		_, _, err := h.FS.ReadDir(super, d.id, vfs.Position{}, false, func(vfs.DirEntry) bool { return true })
 		h.want(err, vfs.ESTALE, "readdir")
 		return
 	}

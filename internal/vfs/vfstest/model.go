@@ -164,6 +164,11 @@ func (m *model) unlink(d *inode, name string, rmdir bool) vfs.Errno {
 func (m *model) drop(d *inode, i int) {
 	n := d.entries[i].node
 	d.entries = slices.Delete(d.entries, i, i+1)
+	m.unlinked(d, n)
+}
+
+// unlinked takes one of its names in d from n.
+func (m *model) unlinked(d, n *inode) {
 	if n.isDir() {
 		d.nlink--
 		n.nlink = 0
@@ -210,12 +215,17 @@ func (m *model) rename(from *inode, name string, to *inode, newName string) vfs.
 	case len(over.entries) > 0:
 		return vfs.ENOTEMPTY
 	}
-	if over != nil {
-		m.drop(to, j)
-		_, i = from.find(name)
+	switch moved := (entry{newName, n}); {
+	case over != nil: // the name stays where it is
+		m.unlinked(to, over)
+		to.entries[j] = moved
+		from.entries = slices.Delete(from.entries, i, i+1)
+	case from == to:
+		to.entries[i] = moved
+	default:
+		from.entries = slices.Delete(from.entries, i, i+1)
+		to.entries = append(to.entries, moved)
 	}
-	from.entries = slices.Delete(from.entries, i, i+1)
-	to.entries = append(to.entries, entry{newName, n})
 	if n.isDir() {
 		n.parent = to
 		from.nlink--

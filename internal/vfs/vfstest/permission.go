@@ -63,13 +63,13 @@ var permissionTests = []behaviour{
 		e.want(err, vfs.EACCES, "create")
 		_, err = e.FS.Remove(carol, d, "f")
 		e.want(err, vfs.EACCES, "remove")
-		_, _, err = e.FS.ReadDir(carol, d, 0, false, func(vfs.DirEntry) bool { return true })
+		_, _, err = e.FS.ReadDir(carol, d, vfs.Position{}, false, func(vfs.DirEntry) bool { return true })
 		e.ok(err, "readdir")
 	}},
 	{"ReadPermissionIsNeededToList", func(e *env) {
 		d := e.mkdir(alice, e.top, "d", 0o733)
 		e.create(alice, d, "f", 0o666)
-		_, _, err := e.FS.ReadDir(carol, d, 0, false, func(vfs.DirEntry) bool { return true })
+		_, _, err := e.FS.ReadDir(carol, d, vfs.Position{}, false, func(vfs.DirEntry) bool { return true })
 		e.want(err, vfs.EACCES, "readdir")
 		_, _, err = e.FS.Lookup(carol, d, "f")
 		e.ok(err, "lookup")

@@ -13,10 +13,10 @@ var readdirTests = []behaviour{
 		d := e.mkdir(super, e.top, "d", 0o755)
 		e.create(super, d, "f", 0o644)
 		var got []vfs.DirEntry
-		eof, attr, err := e.FS.ReadDir(super, d, 0, true, func(d vfs.DirEntry) bool { got = append(got, d); return true })
+		listed, attr, err := e.FS.ReadDir(super, d, vfs.Position{}, true, func(d vfs.DirEntry) bool { got = append(got, d); return true })
 		e.ok(err, "readdir")
-		if !eof || attr != e.attr(d) || len(got) != 3 {
-			e.Fatalf("%d entries, eof %v, %+v", len(got), eof, attr)
+		if !listed.EOF || attr != e.attr(d) || len(got) != 3 {
+			e.Fatalf("%d entries, %+v, %+v", len(got), listed, attr)
 		}
 		for i, want := range []struct {
 			name string
@@ -36,13 +36,13 @@ var readdirTests = []behaviour{
 			e.create(super, e.top, fmt.Sprint("f", i), 0o644)
 		}
 		var all []vfs.DirEntry
-		_, _, err := e.FS.ReadDir(super, e.top, 0, false, func(d vfs.DirEntry) bool { all = append(all, d); return true })
+		_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{}, false, func(d vfs.DirEntry) bool { all = append(all, d); return true })
 		e.ok(err, "readdir")
 		var again []vfs.DirEntry
 		cookie := uint64(0)
-		for eof := false; !eof; {
+		for done := false; !done; {
 			n := 0
-			eof, _, err = e.FS.ReadDir(super, e.top, cookie, false, func(d vfs.DirEntry) bool {
+			listed, _, err := e.FS.ReadDir(super, e.top, vfs.Position{Cookie: cookie}, false, func(d vfs.DirEntry) bool {
 				if n++; n > 1 {
 					return false
 				}
@@ -50,6 +50,7 @@ var readdirTests = []behaviour{
 				return true
 			})
 			e.ok(err, "readdir")
+			done = listed.EOF
 		}
 		if !slices.Equal(all, again) || len(all) != 7 {
 			e.Fatalf("one by one: %+v, at once: %+v", again, all)
@@ -80,7 +81,7 @@ var readdirTests = []behaviour{
 		entries, _ := e.list(e.top, 0, 0)
 		last := entries[0].Cookie
 		for _, cookie := range []uint64{last + 1, last + 1000, 1 << 63, 1<<64 - 1} {
-			_, _, err := e.FS.ReadDir(super, e.top, cookie, false, func(vfs.DirEntry) bool { return true })
+			_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{Cookie: cookie}, false, func(vfs.DirEntry) bool { return true })
 			e.want(err, vfs.EBADCOOKIE, fmt.Sprint("readdir from ", cookie))
 		}
 		// One that was given stays good, also when its entry is removed.
@@ -114,7 +115,7 @@ var readdirTests = []behaviour{
 		secret := e.create(super, d, "secret", 0o644)
 		for who, want := range map[*vfs.Request]bool{super: true, carol: false} {
 			n := 0
-			_, _, err := e.FS.ReadDir(who, d, 0, true, func(entry vfs.DirEntry) bool {
+			_, _, err := e.FS.ReadDir(who, d, vfs.Position{}, true, func(entry vfs.DirEntry) bool {
 				n++
 				if (entry.Attr != nil) != want || entry.Name == "secret" && (entry.ID.Inode != secret.Inode || entry.ID.Generation != 0 && !want) {
 					e.Errorf("user %d is told %+v of %q; attributes and identity: want %v", who.Cred.UID, entry.Attr, entry.Name, want)
@@ -136,7 +137,7 @@ var readdirTests = []behaviour{
 			e.restart()
 		}
 		n := 0
-		_, _, err := e.FS.ReadDir(super, e.top, 2, true, func(d vfs.DirEntry) bool {
+		_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{Cookie: 2}, true, func(d vfs.DirEntry) bool {
 			n++
 			if d.Attr == nil || *d.Attr != e.attr(d.ID) || d.ID != e.lookup(e.top, d.Name) {
 				e.Fatalf("%q carries %+v", d.Name, d.Attr)
@@ -259,7 +260,7 @@ func listingBesideWriters(e *env) {
 	for range 20 {
 		seen := map[string]int{}
 		last := uint64(2)
-		_, _, err := e.FS.ReadDir(super, e.top, 2, true, func(d vfs.DirEntry) bool {
+		_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{Cookie: 2}, true, func(d vfs.DirEntry) bool {
 			seen[d.Name]++
 			if d.Cookie <= last {
 				e.Errorf("cookie %d comes after %d", d.Cookie, last)

@@ -126,6 +126,6 @@ func readOnly(e *env) {
 	}
 	_, _, err = e.FS.Lookup(ro, e.top, "f")
 	e.ok(err, "lookup")
-	_, _, err = e.FS.ReadDir(ro, e.top, 0, true, func(vfs.DirEntry) bool { return true })
+	_, _, err = e.FS.ReadDir(ro, e.top, vfs.Position{}, true, func(vfs.DirEntry) bool { return true })
 	e.ok(err, "readdir")
 }

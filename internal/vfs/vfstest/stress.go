@@ -101,7 +101,7 @@ func (s *stress) step(rnd *rand.Rand) {
 	case op < 52:
 		_, _, err = s.FS.Link(super, s.file(rnd), dir, name)
 	case op < 55:
-		_, _, err = s.FS.ReadDir(super, dir, 0, rnd.IntN(2) == 0, func(vfs.DirEntry) bool { return rnd.IntN(20) > 0 })
+		_, _, err = s.FS.ReadDir(super, dir, vfs.Position{}, rnd.IntN(2) == 0, func(vfs.DirEntry) bool { return rnd.IntN(20) > 0 })
 	case op < 60:
 		_, _, err = s.FS.Lookup(super, dir, name)
 	case op < 64:

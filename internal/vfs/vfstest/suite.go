@@ -67,6 +67,7 @@ func Run(t *testing.T, open Open) {
 		{"Data", dataTests},
 		{"Times", timeTests},
 		{"ReadDir", readdirTests},
+		{"Listing", listingTests},
 		{"Quota", quotaTests},
 		{"Shares", shareTests},
 		{"WCC", wccTests},

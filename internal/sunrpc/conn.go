@@ -24,6 +24,8 @@ type conn struct {
 	nc      net.Conn
 	remote  netip.AddrPort
 	host    netip.Prefix // of the remote address
+	client  *client
+	sock    *socket
 	reader  recordReader
 	out     *writer
 	account *budget.Account
@@ -35,6 +37,7 @@ type conn struct {
 	batch    *batch    // replies of inline calls, not sent yet; nil if none
 	opened   time.Time // when the batch was begun
 	inline   Call      // the call that is being served inline
+	onTurn   bool      // the reader has a turn of its client
 	looked   int       // calls to come that need no lookAhead
 	arrived  *[maxAhead]Arrived
 	inFlight chan struct{} // one element for each call on a goroutine
@@ -54,9 +57,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.host = budget.HostOf(c.remote.Addr())
 	c.seen.last.Store(c.since.UnixNano())
 	c.account = s.budget.Open(c.remote.Addr(), func() { c.evict(EvictedForBytes) })
-	sock := newSocket(s, nc)
-	c.out = newWriter(nc, sock, c.account, s.opts.WriteTimeout, &c.seen.out)
-	c.reader = recordReader{nc: nc, sock: sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush}
+	c.sock = newSocket(s, nc)
+	c.out = newWriter(nc, c.sock, c.account, s.opts.WriteTimeout, &c.seen.out)
+	c.reader = recordReader{nc: nc, sock: c.sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush}
 	c.reader.unread.reader = &c.reader
 	return c
 }
@@ -69,6 +72,7 @@ func (c *conn) serve() {
 	if errors.Is(err, errTakenOver) {
 		return
 	}
+	c.endTurn()
 	defer c.srv.forget(c)
 	c.closing.Store(true) // for the watch
 	if !errors.Is(err, ErrServerClosed) {
@@ -88,8 +92,10 @@ func (c *conn) readCalls() error {
 		if c.out.failed.Load() {
 			return net.ErrClosed
 		}
-		if err := c.out.drained(maxQueued); err != nil {
-			return err
+		if c.out.behind() {
+			if err := c.flush(); err != nil {
+				return err
+			}
 		}
 		rec, err := c.reader.next()
 		if err != nil {
@@ -98,6 +104,7 @@ func (c *conn) readCalls() error {
 			}
 			return err
 		}
+		c.takeTurn()
 		if c.looked--; c.looked < 0 {
 			c.looked = c.lookAhead(rec.b)
 		}
@@ -153,11 +160,12 @@ func (c *conn) evict(why Eviction) {
 	}()
 }
 
-// flush sends the replies of inline calls, and waits for the client to take
-// them if it leaves too much.
+// flush ends the reader's turn, sends the replies of inline calls, and waits for
+// the client to take them if it leaves too much.
 func (c *conn) flush() error {
+	c.endTurn()
 	if c.batch == nil {
-		return nil
+		return c.out.drained(maxQueued)
 	}
 	b := c.batch
 	c.batch = nil

@@ -10,7 +10,11 @@ import (
 
 // callOverhead is what a call on a goroutine costs besides its record: stack
 // and reply.
-const callOverhead = 8 << 10
+const callOverhead = 16 << 10
+
+// stale is after what time it is asked whether the client of a call is still
+// there before the call is served.
+const stale = 100 * time.Millisecond
 
 // maxWeight bounds what a procedure says that a reply may take.
 const maxWeight = 1<<20 + 64<<10
@@ -262,13 +266,15 @@ func (c *conn) first(call *Call) bool {
 // reserve takes a place among the calls in flight and the bytes that the call
 // will hold. It sends what is ready before it waits.
 func (c *conn) reserve(call *Call) error {
-	select {
-	case c.inFlight <- struct{}{}:
-	default:
-		if err := c.flush(); err != nil {
-			return err
+	for _, places := range [...]chan struct{}{c.inFlight, c.client.calls} {
+		select {
+		case places <- struct{}{}:
+		default:
+			if err := c.flush(); err != nil {
+				return err
+			}
+			places <- struct{}{}
 		}
-		c.inFlight <- struct{}{}
 	}
 	n := callOverhead + call.weight()
 	if call.held > 0 {
@@ -280,12 +286,17 @@ func (c *conn) reserve(call *Call) error {
 			err = c.account.Acquire(c.srv.ctx, n)
 		}
 		if err != nil {
-			<-c.inFlight
+			c.giveUpPlaces()
 			return err
 		}
 	}
 	call.held += n
 	return nil
+}
+
+func (c *conn) giveUpPlaces() {
+	<-c.client.calls
+	<-c.inFlight
 }
 
 // weight is how many bytes the reply may take.
@@ -299,7 +310,11 @@ func (c *Call) weight() int64 {
 // serveCall serves one call.
 func (c *conn) serveCall(call *Call, arrived time.Time) {
 	defer c.calls.Done()
-	if c.out.failed.Load() { // nobody is there to be answered
+	if call.proc.Listing {
+		c.client.listings <- struct{}{}
+		defer func() { <-c.client.listings }()
+	}
+	if c.out.failed.Load() || time.Since(arrived) > stale && c.sock.reset() { // nobody is there to be answered
 		c.drop(call)
 		return
 	}
@@ -314,7 +329,7 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 	c.recycle(call)
 	c.unanswered.Add(-1)
 	more := len(c.inFlight) > 1
-	<-c.inFlight
+	c.giveUpPlaces()
 	_ = c.out.send(b, more) // a failure ends the connection, which its reader notices
 }
 
@@ -325,7 +340,7 @@ func (c *conn) drop(call *Call) {
 	}
 	c.abandon(call)
 	c.unanswered.Add(-1)
-	<-c.inFlight
+	c.giveUpPlaces()
 }
 
 func (c *conn) remember(call *Call, b *batch, stat AcceptStat, now time.Time) {

@@ -126,3 +126,75 @@ func TestUnfinishedRecordsHoldUpNobodyForLong(t *testing.T) {
 		})
 	}
 }
+
+func TestReadersOfOneClientLeaveProcessorsToOthers(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	most := int32(max(4, 2*runtime.GOMAXPROCS(0)))
+	for range most + 4 {
+		if _, err := f.raw(t).Write(marked(callRecord(1, procPause, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "as many readers serve as may", func() bool { return f.pauses.Load() == most })
+	mustEcho(t, f.dial(t, nfsclient.Options{Local: "127.0.0.2"}), []byte("another client"))
+	if n := f.pauses.Load(); n != most {
+		t.Errorf("%d readers of a client serve at a time, want %d", n, most)
+	}
+	for range most + 4 {
+		f.release <- struct{}{}
+	}
+	eventually(t, "all served", func() bool { return f.pauses.Load() == most+4 })
+}
+
+func TestCallsInFlightOfAClientAreBounded(t *testing.T) {
+	const most = 1024
+	f := serve(t, sunrpc.Options{})
+	for conn := range uint32(6) {
+		var calls []byte
+		for i := range uint32(200) {
+			calls = append(calls, marked(callRecord(conn<<16|i, procWait, opaque(words(i))))...)
+		}
+		if _, err := f.raw(t).Write(calls); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "as many begun as may", func() bool { return f.waits.Load() == most })
+	if err := f.dial(t, nfsclient.Options{Local: "127.0.0.2"}).Send(1, testProgram, 2, procWait, opaque(words(1))); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another client's begun", func() bool { return f.waits.Load() == most+1 })
+	for i := 0; f.waits.Load() < 1201; i++ {
+		select {
+		case f.release <- struct{}{}:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("only %d of 1201 calls began", f.waits.Load())
+		}
+	}
+}
+
+func TestCallsOfAClientThatHasResetItsConnectionAreDropped(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	nc := f.raw(t)
+	side := max(4, 2*runtime.GOMAXPROCS(0))
+	for i := range uint32(50) {
+		if _, err := nc.Write(marked(callRecord(i, procList, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "listings of a client run at a time", func() bool { return int(f.waits.Load()) == side })
+	if err := nc.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	time.Sleep(200 * time.Millisecond) // for the reset to arrive, and the calls to become stale
+	for range 50 {
+		f.release <- struct{}{}
+	}
+	eventually(t, "the connection ended", func() bool { return len(f.srv.Connections()) == 0 })
+	if n := int(f.waits.Load()); n != side {
+		t.Errorf("%d calls ran, %d of them after the client was gone", n, n-side)
+	}
+	if used := f.srv.Memory().Used; used != 0 {
+		t.Errorf("%d bytes are held", used)
+	}
+}

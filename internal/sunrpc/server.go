@@ -109,6 +109,7 @@ type Server struct {
 	closed    bool
 	listeners map[net.Listener]struct{}
 	conns     connTable
+	clients   map[netip.Prefix]*client
 	done      sync.WaitGroup // connections
 }
 
@@ -128,6 +129,7 @@ func NewServer(opts Options) (*Server, error) {
 		budget:  budget.New(opts.MaxBytes),
 		ctx:     ctx, cancel: cancel,
 		listeners: map[net.Listener]struct{}{},
+		clients:   map[netip.Prefix]*client{},
 		conns:     connTable{hosts: map[netip.Prefix]map[*conn]struct{}{}},
 	}, nil
 }
@@ -238,6 +240,7 @@ func (s *Server) admit(c *conn) bool {
 		s.conns.remove(leaves)
 	}
 	s.conns.add(c)
+	c.client = s.clientOf(c.host)
 	s.done.Add(1)
 	s.mu.Unlock()
 	if leaves != nil {
@@ -251,6 +254,7 @@ func (s *Server) forget(c *conn) {
 	s.workers.connections(-1)
 	s.mu.Lock()
 	s.conns.remove(c)
+	s.leave(c.host)
 	s.mu.Unlock()
 	s.done.Done()
 }

@@ -35,12 +35,14 @@ const (
 	procLargeApart = 8
 	procPause      = 9  // waits for the test, inline
 	procWhere      = 10 // returns whether the goroutine that reads the connection serves it; never inline
-	procLast       = 11
+	procList       = 11 // procWait without arguments, a listing
+	procLast       = 12
 )
 
 type program struct {
 	release  chan struct{} // one element lets one procWait or procPause go
 	waits    atomic.Int32  // procWait calls begun
+	pauses   atomic.Int32  // procPause calls begun
 	made     atomic.Int32  // large buffers made
 	released atomic.Int32  // and given back
 }
@@ -105,11 +107,17 @@ func (p *program) procs() []sunrpc.Proc {
 	procs[procLargeApart] = procs[procLarge]
 	procs[procLargeApart].Class = sunrpc.Blocking
 	procs[procPause] = sunrpc.Proc{Name: "PAUSE", Handler: func(*sunrpc.Call) sunrpc.AcceptStat {
+		p.pauses.Add(1)
 		<-p.release
 		return sunrpc.Success
 	}}
 	procs[procWhere] = sunrpc.Proc{Name: "WHERE", Class: sunrpc.Blocking, Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
 		c.Reply.Bool(bytes.Contains(debug.Stack(), []byte("(*conn).readCalls")))
+		return sunrpc.Success
+	}}
+	procs[procList] = sunrpc.Proc{Name: "LIST", Class: sunrpc.Blocking, Listing: true, Handler: func(*sunrpc.Call) sunrpc.AcceptStat {
+		p.waits.Add(1)
+		<-p.release
 		return sunrpc.Success
 	}}
 	procs[procWho] = sunrpc.Proc{Name: "WHO", Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {

@@ -219,6 +219,21 @@ func cut(vector [][]byte, n int) [][]byte {
 	return vector
 }
 
+// reset reports whether the client has reset the connection. One that has only
+// ended its side still takes replies.
+func (k *socket) reset() bool {
+	if k.raw == nil {
+		return false
+	}
+	gone := false
+	err := k.raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(p, 0)
+		gone = err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+	})
+	return gone || err != nil // closed by ourselves
+}
+
 // maxUnsent is how much the kernel takes of replies before it has sent what it
 // took before: else it would hold megabytes for each client that takes nothing.
 const maxUnsent = 256 << 10

@@ -86,6 +86,9 @@ func (w *writer) send(b *batch, more bool) error {
 	return err
 }
 
+// behind reports whether the client leaves so much that it is not to be read.
+func (w *writer) behind() bool { return w.waiting.Load() > maxQueued }
+
 // drained waits until at most limit bytes wait for the client. It returns the
 // connection's failure.
 func (w *writer) drained(limit int64) error {

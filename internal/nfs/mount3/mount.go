@@ -60,10 +60,10 @@ func New(cfg Config) sunrpc.Version {
 	return sunrpc.Version{Number: 3, StatusName: StatusName, Procs: []sunrpc.Proc{
 		{Name: "NULL", Handler: func(*sunrpc.Call) sunrpc.AcceptStat { return sunrpc.Success }},
 		{Name: "MNT", Handler: s.mnt, Class: sunrpc.Blocking},
-		{Name: "DUMP", Handler: s.dump, Class: sunrpc.Blocking, Weight: s.dumpWeight},
+		{Name: "DUMP", Handler: s.dump, Class: sunrpc.Blocking, Listing: true, Weight: s.dumpWeight},
 		{Name: "UMNT", Handler: s.umnt},
 		{Name: "UMNTALL", Handler: s.umntall},
-		{Name: "EXPORT", Handler: s.export, Class: sunrpc.Blocking, Weight: s.exportWeight},
+		{Name: "EXPORT", Handler: s.export, Class: sunrpc.Blocking, Listing: true, Weight: s.exportWeight},
 	}}
 }
 

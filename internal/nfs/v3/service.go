@@ -50,6 +50,7 @@ func New(cfg Config) sunrpc.Version {
 	read.Weight = readWeight
 	readdir, readdirplus := blocking("READDIR", (*service).readdir), blocking("READDIRPLUS", (*service).readdirplus)
 	readdir.Weight, readdirplus.Weight = readdirWeight, readdirplusWeight
+	readdir.Listing, readdirplus.Listing = true, true
 	return sunrpc.Version{Number: 3, StatusName: StatusName, Ahead: s.ahead, Procs: []sunrpc.Proc{
 		{Name: "NULL", Handler: func(*sunrpc.Call) sunrpc.AcceptStat { return sunrpc.Success }},
 		inline("GETATTR", (*service).getattr),

@@ -1,0 +1,66 @@
+package sunrpc
+
+import (
+	"net/netip"
+	"runtime"
+)
+
+// maxClientCalls is the most calls on goroutines of all connections of a client.
+// Whoever comes behind them in the queue of a store waits for no more.
+const maxClientCalls = 1024
+
+// client is what the connections of one address share, so that no number of
+// them takes the processors, or the place in a queue, from other addresses.
+type client struct {
+	conns int // guarded by the server's mutex
+	// turns has an element for each reader that serves calls itself at the moment.
+	turns chan struct{}
+	// listings has one for each call that is all computation and memory.
+	listings chan struct{}
+	// calls has one for each call on a goroutine.
+	calls chan struct{}
+}
+
+func newClient() *client {
+	side := max(4, 2*runtime.GOMAXPROCS(0))
+	return &client{
+		turns:    make(chan struct{}, side),
+		listings: make(chan struct{}, side),
+		calls:    make(chan struct{}, maxClientCalls),
+	}
+}
+
+// clientOf returns what the connections of host share, and counts another one.
+func (s *Server) clientOf(host netip.Prefix) *client {
+	c := s.clients[host]
+	if c == nil {
+		c = newClient()
+		s.clients[host] = c
+	}
+	c.conns++
+	return c
+}
+
+// leave counts a connection of host less.
+func (s *Server) leave(host netip.Prefix) {
+	c := s.clients[host]
+	if c.conns--; c.conns == 0 {
+		delete(s.clients, host)
+	}
+}
+
+// takeTurn lets the reader serve calls, when not too many of the same client
+// do. It keeps its turn until it waits for anything else.
+func (c *conn) takeTurn() {
+	if !c.onTurn {
+		c.client.turns <- struct{}{}
+		c.onTurn = true
+	}
+}
+
+func (c *conn) endTurn() {
+	if c.onTurn {
+		c.onTurn = false
+		<-c.client.turns
+	}
+}

@@ -266,13 +266,3 @@ func TestForANewConnectionTheIdlestOfTheClientThatHasMostIsClosed(t *testing.T) 
 	}
 	mustAnswer(t, greedy[0])
 }
-
-func TestClientsWithOneConnectionKeepIt(t *testing.T) {
-	f := serve(t, sunrpc.Options{MaxConns: 2})
-	a, b := f.dial(t, nfsclient.Options{Local: "127.0.0.2"}), f.dial(t, nfsclient.Options{Local: "127.0.0.3"})
-	mustEcho(t, a, nil)
-	mustEcho(t, b, nil)
-	mustEnd(t, f.raw(t))
-	mustEcho(t, a, nil)
-	mustEcho(t, b, nil)
-}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/netlimit"
 	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
 
@@ -25,6 +26,7 @@ type conn struct {
 	remote  netip.AddrPort
 	host    netip.Prefix // of the remote address
 	client  *client
+	place   *netlimit.Entry // among all connections
 	sock    *socket
 	reader  recordReader
 	out     *writer
@@ -54,12 +56,12 @@ func newConn(s *Server, nc net.Conn) *conn {
 	if addr, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
-	c.host = budget.HostOf(c.remote.Addr())
+	c.host = netlimit.ClientOf(c.remote.Addr())
 	c.seen.last.Store(c.since.UnixNano())
-	c.account = s.budget.Open(c.remote.Addr(), func() { c.evict(EvictedForBytes) })
+	c.account = s.budget.Open(c.host, func() { c.evict(EvictedForBytes) })
 	c.sock = newSocket(s, nc)
 	c.out = newWriter(nc, c.sock, c.account, s.opts.WriteTimeout, &c.seen.out)
-	c.reader = recordReader{nc: nc, sock: c.sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush}
+	c.reader = recordReader{nc: nc, sock: c.sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush, touch: func() { c.place.Touch() }}
 	c.reader.unread.reader = &c.reader
 	return c
 }

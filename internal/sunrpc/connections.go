@@ -34,8 +34,8 @@ type Connection struct {
 func (s *Server) Connections() []Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Connection, 0, s.conns.count)
-	for c := range s.conns.all() {
+	list := make([]Connection, 0, len(s.conns))
+	for c := range s.conns {
 		t := &c.seen
 		list = append(list, Connection{
 			Remote: c.remote, Since: c.since, Last: time.Unix(0, t.last.Load()),

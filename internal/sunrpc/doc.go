@@ -21,5 +21,5 @@
 //	...
 //	srv.Shutdown(ctx)
 //
-// It imports packages xdr and budget, and nothing else of this module.
+// It imports packages xdr, netlimit and budget, and nothing else of this module.
 package sunrpc

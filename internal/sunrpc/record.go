@@ -40,6 +40,7 @@ type recordReader struct {
 	srv     *Server
 	account *budget.Account
 	seen    *traffic
+	touch   func() // is told of each read
 	closing *atomic.Bool
 	// flush sends what is ready: before each wait, for the client may not
 	// send on until it is answered.
@@ -136,6 +137,7 @@ func (r *recordReader) read(into source) (int, error) {
 	}
 	if n > 0 {
 		r.seen.read(n, r.now)
+		r.touch()
 		r.account.In.Moved(n)
 		return n, nil
 	}

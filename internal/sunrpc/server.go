@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/netlimit"
 	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
 
@@ -108,7 +109,8 @@ type Server struct {
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
-	conns     connTable
+	conns     map[*conn]struct{}
+	places    *netlimit.Table
 	clients   map[netip.Prefix]*client
 	done      sync.WaitGroup // connections
 }
@@ -130,7 +132,8 @@ func NewServer(opts Options) (*Server, error) {
 		ctx:     ctx, cancel: cancel,
 		listeners: map[net.Listener]struct{}{},
 		clients:   map[netip.Prefix]*client{},
-		conns:     connTable{hosts: map[netip.Prefix]map[*conn]struct{}{}},
+		conns:     map[*conn]struct{}{},
+		places:    netlimit.NewTable(netlimit.Limits{Total: opts.MaxConns}, nil),
 	}, nil
 }
 
@@ -220,32 +223,18 @@ func (s *Server) start(nc net.Conn) {
 	go c.serve()
 }
 
-// admit enters a connection in the table, and closes another one for it if that
-// is full.
+// admit enters a connection among the open ones, and closes another one for it if
+// there are too many.
 func (s *Server) admit(c *conn) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
 		return false
 	}
-	var leaves *conn
-	if s.conns.count >= s.opts.MaxConns {
-		leaves = s.conns.leaver(c.host)
-		if leaves == nil {
-			s.mu.Unlock()
-			s.opts.Observer.Evicted(EvictedForConnections)
-			s.log.Warn("connection refused: all are in use", "client", c.remote.Addr(), "limit", s.opts.MaxConns)
-			return false
-		}
-		s.conns.remove(leaves)
-	}
-	s.conns.add(c)
+	c.place = s.places.Add(c.host, func() { c.evict(EvictedForConnections) })
 	c.client = s.clientOf(c.host)
+	s.conns[c] = struct{}{}
 	s.done.Add(1)
-	s.mu.Unlock()
-	if leaves != nil {
-		leaves.evict(EvictedForConnections)
-	}
 	return true
 }
 
@@ -253,7 +242,8 @@ func (s *Server) forget(c *conn) {
 	s.opts.Observer.Connections(-1)
 	s.workers.connections(-1)
 	s.mu.Lock()
-	s.conns.remove(c)
+	c.place.Remove()
+	delete(s.conns, c)
 	s.leave(c.host)
 	s.mu.Unlock()
 	s.done.Done()
@@ -269,7 +259,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for ln := range s.listeners {
 		_ = ln.Close()
 	}
-	for c := range s.conns.all() {
+	for c := range s.conns {
 		c.stop()
 	}
 	s.mu.Unlock()
@@ -286,7 +276,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.cancel()
 	s.mu.Lock()
-	for c := range s.conns.all() {
+	for c := range s.conns {
 		_ = c.nc.Close()
 	}
 	s.mu.Unlock()

@@ -66,27 +66,12 @@ func New(limit int64) *Budget {
 	return &Budget{limit: limit, hosts: map[netip.Prefix]*host{}, waiting: map[*host]struct{}{}}
 }
 
-// HostOf returns what counts as one client: an IPv4 address, or the 64-bit
-// prefix of an IPv6 address, for whoever has one address there has them all.
-func HostOf(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap()
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	p, err := addr.WithZone("").Prefix(bits)
-	if err != nil { // no address at all
-		return netip.Prefix{}
-	}
-	return p
-}
-
-// Open returns the account of a new connection of addr. evict must close the
-// connection, and not wait; it is called at most once.
-func (b *Budget) Open(addr netip.Addr, evict func()) *Account {
+// Open returns the account of a new connection of a host, as netlimit.ClientOf
+// tells them apart. evict must close the connection, and not wait; it is called
+// at most once.
+func (b *Budget) Open(key netip.Prefix, evict func()) *Account {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	key := HostOf(addr)
 	h := b.hosts[key]
 	if h == nil {
 		h = &host{key: key, accounts: map[*Account]struct{}{}}

@@ -17,8 +17,8 @@ import (
 const (
 	// maxRun bounds the bytes of one request to the content store.
 	maxRun = 4 << 20
-	// fetchMemory bounds the bytes of all flights; a single page may be
-	// larger.
+	// fetchMemory bounds the bytes of all flights, unless two readers ahead of
+	// whom as much is fetched as the options allow need more.
 	fetchMemory = 64 << 20
 	// cacheWriters bounds the flights that are being written to the cache.
 	cacheWriters = 2
@@ -72,9 +72,10 @@ type fetcher struct {
 
 func (f *fetcher) init(s *Store) {
 	f.store = s
-	f.memory = semaphore.NewWeighted(max(fetchMemory, 2*s.opts.PageSize))
+	memory := max(fetchMemory, 2*s.opts.ReadAhead, 2*s.opts.PageSize)
+	f.memory = semaphore.NewWeighted(memory)
 	f.places = semaphore.NewWeighted(maxRequests)
-	f.shares.total = fetchMemory
+	f.shares.total = memory
 	f.writers = make(chan struct{}, cacheWriters)
 	f.tables = map[SegmentID]*tableFlight{}
 }

@@ -19,9 +19,8 @@ const (
 	// connectionsAtMost bounds how much faster the best number of connections may be than the worst, from connectionsFrom on.
 	connectionsAtMost = 1.3
 	connectionsFrom   = 10
-	// sharedFiles are written to by all connections, however many.
-	sharedFiles    = 64
-	sharedFileSize = 1 << 20
+	// ownFileSize is of the file that each connection writes to.
+	ownFileSize = 1 << 20
 	// crowdBuffer is enough for the replies to short calls.
 	crowdBuffer = 64 << 10
 )
@@ -42,7 +41,7 @@ func connections(o *options, dir string) ([]*Result, error) {
 			call    func(b *bench, conn int) call
 		}{
 			{rowConnGetattr, (*bench).makeNames, func(b *bench, _ int) call { return getattr(b.files) }},
-			{rowConnWrite, (*bench).makeShared, func(b *bench, i int) call { return write(b.write[i%len(b.write)], sharedFileSize) }},
+			{rowConnWrite, (*bench).makeOwn, func(b *bench, i int) call { return write(b.write[i], ownFileSize) }},
 		} {
 			if !o.only.MatchString(row.name) {
 				continue
@@ -60,9 +59,10 @@ func connections(o *options, dir string) ([]*Result, error) {
 	})
 }
 
-func (b *bench) makeShared() error {
-	for i := range sharedFiles {
-		h, err := b.filled(fmt.Sprint("shared", i), sharedFileSize)
+// makeOwn makes a file for each connection.
+func (b *bench) makeOwn() error {
+	for i := range b.o.clients {
+		h, err := b.filled(fmt.Sprint("own", i), ownFileSize)
 		if err != nil {
 			return err
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dittofs/dittofs/internal/logging"
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 	"github.com/dittofs/dittofs/internal/server"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 func newBackupCommand(environ []string) *cobra.Command {
@@ -42,7 +42,7 @@ With --output json each line is progress, the last one the backup.` + controlHel
 
   # how many bytes did it add?
   dittofs backup --output json | tail -n 1 | jq .backup.written_bytes`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -57,14 +57,14 @@ With --output json each line is progress, the last one the backup.` + controlHel
 
 func runBackup(ctx context.Context, server *target, environ []string, output format, stdout, stderr io.Writer) error {
 	last, err := follow(ctx, server, environ, "backup", struct{}{}, output, stdout, stderr, func(now report.BackupLine) string {
-		return fmt.Sprintf("%d keys, %s written", now.Keys, bytesText(now.Written))
+		return fmt.Sprintf("%s, %s written", printable.Count(now.Keys, "key"), bytesText(now.Written))
 	})
 	if err != nil || output == asJSON || last.Backup == nil {
 		return err
 	}
 	b := last.Backup
-	_, err = fmt.Fprintf(stdout, "backup %s: %d keys, %s, of which %s are new; recovery point %s\n",
-		b.Name, b.Keys, bytesText(b.Bytes), bytesText(b.Written), pointText(b.RecoveryPoint))
+	_, err = fmt.Fprintf(stdout, "backup %s: %s, %s, of which %s are new; recovery point %s\n",
+		printable.Line(b.Name), printable.Count(b.Keys, "key"), bytesText(b.Bytes), bytesText(b.Written), pointText(b.RecoveryPoint))
 	return outputFailure(err)
 }
 
@@ -87,11 +87,11 @@ With --output json it is one array of objects.
 Exit codes: 0 done; 1 the content store cannot be read; 2 the command line or the
 configuration is wrong.`,
 		Example: `  dittofs backup list --config config.yaml`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := config.Load(file, environ)
+			cfg, _, err := loadConfig(file, environ)
 			if err != nil {
-				return configFailure(err)
+				return err
 			}
 			list, err := server.ListBackups(cmd.Context(), cfg, quietLogger(cmd.ErrOrStderr()))
 			if err != nil {

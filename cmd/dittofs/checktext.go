@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // barWidth is that of the bar in characters.
@@ -39,25 +40,28 @@ func summaryText(s *fsck.Summary, shown map[string]int64, repaired int64, scrub 
 		}
 	}
 	if more := s.Repaired - repaired; more > 0 {
-		fmt.Fprintf(&out, "and %d more were repaired (--limit 0 shows all)\n", more)
+		fmt.Fprintf(&out, "and %d more %s repaired (--limit 0 shows all)\n", more, printable.Number(more, "was", "were"))
 	}
 	if scrub {
-		fmt.Fprintf(&out, "read %s in %d segments, %d extents, in %.1f s\n", bytesText(s.Bytes), s.Segments, s.Extents, s.Seconds)
+		fmt.Fprintf(&out, "read %s in %s, %s, in %.1f s\n", bytesText(s.Bytes),
+			printable.Count(s.Segments, "segment"), printable.Count(s.Extents, "extent"), s.Seconds)
 	} else {
-		fmt.Fprintf(&out, "checked %d inodes, %d names, %d extents, %d segments and %d objects in %.1f s\n",
-			s.Inodes, s.Names, s.Extents, s.Segments, s.Objects, s.Seconds)
+		fmt.Fprintf(&out, "checked %s, %s, %s, %s and %s in %.1f s\n",
+			printable.Count(s.Inodes, "inode"), printable.Count(s.Names, "name"), printable.Count(s.Extents, "extent"),
+			printable.Count(s.Segments, "segment"), printable.Count(s.Objects, "object"), s.Seconds)
 	}
 	if s.LostBytes > 0 {
-		fmt.Fprintf(&out, "%d files lose %s: reading those bytes is an error until the files are removed or written again, and no other file is concerned\n",
-			s.LostFiles, bytesText(s.LostBytes))
+		fmt.Fprintf(&out, "%s %s %s: reading those bytes is an error until the %s removed or written again, and no other file is concerned\n",
+			printable.Count(s.LostFiles, "file"), printable.Number(s.LostFiles, "loses", "lose"), bytesText(s.LostBytes),
+			printable.Number(s.LostFiles, "file is", "files are"))
 	}
 	switch {
 	case s.Faults > 0 && s.Repaired > 0:
-		fmt.Fprintf(&out, "%d faults repaired, %d left\n", s.Repaired, s.Faults)
+		fmt.Fprintf(&out, "%s repaired, %d left\n", printable.Count(s.Repaired, "fault"), s.Faults)
 	case s.Faults > 0:
-		fmt.Fprintf(&out, "%d faults\n", s.Faults)
+		fmt.Fprintf(&out, "%s\n", printable.Count(s.Faults, "fault"))
 	case s.Repaired > 0:
-		fmt.Fprintf(&out, "%d faults repaired, none left\n", s.Repaired)
+		fmt.Fprintf(&out, "%s repaired, none left\n", printable.Count(s.Repaired, "fault"))
 	default:
 		out.WriteString("no faults\n")
 	}

@@ -31,7 +31,7 @@ With --output json it is one array of objects, with each connection.` + controlH
 
   # the addresses that are connected now
   dittofs clients --output json | jq -r '.[] | select(.connections != []) | .address'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list := []report.Client{}
 			err := server.call(cmd.Context(), environ, "clients", struct{}{}, func(line json.RawMessage) error {

@@ -34,7 +34,7 @@ compinit" in ~/.zshrc.`,
   # fish
   dittofs completion fish > ~/.config/fish/completions/dittofs.fish`,
 		ValidArgs: []string{"bash", "zsh", "fish"},
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), knownShell),
+		Args:      cobra.MatchAll(oneArgument("bash, zsh or fish"), knownShell),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return outputFailure(shells[args[0]](cmd.Root(), cmd.OutOrStdout()))
 		},

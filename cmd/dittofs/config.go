@@ -17,6 +17,8 @@ func newConfigCommand(environ []string) *cobra.Command {
 
 Every key can be overridden by an environment variable: cache.path by
 DITTOFS_CACHE_PATH, shares[0].read_only by DITTOFS_SHARES_0_READ_ONLY.`,
+		Example: `  dittofs config default > config.yaml
+  dittofs config validate --config config.yaml`,
 	}
 	makeGroup(cmd)
 	cmd.AddCommand(newValidateCommand(environ), newDefaultCommand(), newSchemaCommand())
@@ -34,11 +36,11 @@ The exit code is 0 for a valid configuration (warnings go to standard error),
 and 2 for another: then standard error has one line for each fault, which names
 the key, the line and the fix.`,
 		Example: `  dittofs config validate --config config.yaml`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, warnings, err := config.Load(file, environ)
+			_, warnings, err := loadConfig(file, environ)
 			if err != nil {
-				return configFailure(err)
+				return err
 			}
 			for _, w := range warnings {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", printable.Line(w.String()))
@@ -56,7 +58,7 @@ func newDefaultCommand() *cobra.Command {
 		Use:     "default",
 		Short:   "Print a complete configuration of one share, with every default",
 		Example: `  dittofs config default > config.yaml`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := config.Marshal(config.Default())
 			if err != nil {
@@ -76,7 +78,7 @@ func newSchemaCommand() *cobra.Command {
   dittofs config schema > config.schema.json
   # then, as the first line of config.yaml:
   # yaml-language-server: $schema=config.schema.json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := cmd.OutOrStdout().Write(config.Schema())
 			return outputFailure(err)

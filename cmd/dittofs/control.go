@@ -65,7 +65,7 @@ func (t *target) client(environ []string) (*control.Client, error) {
 	case t.socket != "":
 		return control.Unix(t.socket), nil
 	}
-	cfg, _, err := config.Load(t.file, environ)
+	cfg, _, err := loadConfig(t.file, environ)
 	if err != nil {
 		return nil, configFailure(fmt.Errorf("%w\nthe socket of the server is found by its configuration: give that with --config, or a socket with --socket", err))
 	}

@@ -178,7 +178,7 @@ func TestStatusShowsWhatAServerDoes(t *testing.T) {
 		t.Errorf("its data: %+v", d)
 	}
 	for _, want := range []string{
-		"server      dittofs ", ", serving for ", "NFS at " + c.nfs, "metadata    memory, ok\n", "content     memory, ok\n", "clients     1, with 1 connections\n",
+		"server      dittofs ", ", serving for ", "NFS at " + c.nfs, "metadata    memory, ok\n", "content     memory, ok\n", "clients     1, with 1 connection\n",
 		"operations  ", " wait for the content store, the oldest for ", "SHARE ", "export  /export  all rw", "nfs WRITE", "nfs CREATE",
 	} {
 		if !strings.Contains(text, want) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ command line or the configuration is wrong; 3 it could not be checked to the end
 
   # mend what can be mended
   dittofs fsck --repair --config config.yaml`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.run,
 	}
 	c.flags(cmd)
@@ -94,11 +95,11 @@ Exit codes: 0 no fault; 1 faults were found; 2 the command line or the
 configuration is wrong; 3 it could not be checked to the end.`,
 		Example: `  # in the background of a running server
   dittofs scrub --rate 50MiB --config config.yaml`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.run,
 	}
 	c.flags(cmd)
-	cmd.Flags().TextVar(&c.rate, "rate", config.Size(0), "bytes each second that are read at most, such as 50MiB; 0 for no bound")
+	cmd.Flags().Var(&c.rate, "rate", "read at most `SIZE` a second: 50MiB for 50 MiB/s, a number alone for bytes/s; 0 for no bound")
 	return cmd
 }
 
@@ -110,8 +111,22 @@ type checkCommand struct {
 	server    target
 	output    format
 	limit     int
-	rate      config.Size
+	rate      rate
 	repair    bool
+}
+
+// rate is a size in each second, written as sizes are: 50MiB, or 50MiB/s.
+type rate config.Size
+
+// String implements pflag.Value.
+func (r *rate) String() string { return config.Size(*r).String() }
+
+// Type implements pflag.Value.
+func (r *rate) Type() string { return "SIZE" }
+
+// Set implements pflag.Value.
+func (r *rate) Set(text string) error {
+	return (*config.Size)(r).UnmarshalText([]byte(strings.TrimSuffix(text, "/s")))
 }
 
 func (c *checkCommand) flags(cmd *cobra.Command) {
@@ -156,9 +171,9 @@ func (c *checkCommand) online(ctx context.Context, p *checkPrinter) error {
 
 // offline reads the stores of a server that does not run.
 func (c *checkCommand) offline(ctx context.Context, p *checkPrinter) (err error) {
-	cfg, _, err := config.Load(c.server.file, c.environ)
+	cfg, _, err := loadConfig(c.server.file, c.environ)
 	if err != nil {
-		return configFailure(err)
+		return err
 	}
 	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: logging.PlainErrors}))
 	stores, err := server.OpenOffline(ctx, cfg, logger, c.repair)

@@ -74,7 +74,7 @@ func TestFsckChecksARunningServerAndAStoppedOne(t *testing.T) {
 	stopServe(t, s)
 	before := files(t, filepath.Dir(file))
 	checked(t, 0, "checked 4 inodes, 3 names, 2 extents", "fsck", "--config", file)
-	checked(t, 0, "read 58.7 KiB in 1 segments", "scrub", "--rate", "10MiB", "--config", file)
+	checked(t, 0, "read 58.7 KiB in 1 segment,", "scrub", "--rate", "10MiB", "--config", file)
 	if after := files(t, filepath.Dir(file)); after != before {
 		t.Errorf("files were changed:\n%s\n%s", before, after)
 	}
@@ -129,7 +129,7 @@ func TestFsckNamesDamageAndRepairsCounts(t *testing.T) {
 	if sum := summaryOf(t, got.stdout); sum.Clean || sum.Faults != 1 || sum.Kinds["usage"] != 1 {
 		t.Errorf("%+v", sum)
 	}
-	checked(t, 4, "1 faults repaired, none left", "fsck", "--repair", "--config", file)
+	checked(t, 4, "1 fault repaired, none left", "fsck", "--repair", "--config", file)
 	checked(t, 0, "no faults", "fsck", "--repair", "--config", file)
 
 	flipByte(t, objects[0], 5000)

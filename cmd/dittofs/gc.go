@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 )
 
@@ -39,7 +40,7 @@ result.` + controlHelp,
 
   # how much came back?
   dittofs gc --output json | tail -n 1 | jq .freed_bytes`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -58,7 +59,7 @@ result.` + controlHelp,
 
 func runGC(ctx context.Context, server *target, environ []string, want report.GCRequest, output format, stdout, stderr io.Writer) error {
 	now, err := follow(ctx, server, environ, "gc", want, output, stdout, stderr, func(now report.GC) string {
-		return fmt.Sprintf("%s; %d are left to delete", gcText(now), now.Dead)
+		return fmt.Sprintf("%s; %d %s left to delete", gcText(now), now.Dead, printable.Number(now.Dead, "is", "are"))
 	})
 	switch {
 	case err != nil:
@@ -73,7 +74,7 @@ func runGC(ctx context.Context, server *target, environ []string, want report.GC
 }
 
 func gcText(now report.GC) string {
-	text := fmt.Sprintf("deleted %d segments, %s", now.Deleted, bytesText(now.Freed))
+	text := fmt.Sprintf("deleted %s, %s", printable.Count(now.Deleted, "segment"), bytesText(now.Freed))
 	if now.Compacted > 0 {
 		text += fmt.Sprintf("; rewrote %s that lived in %d", bytesText(now.Rewritten), now.Compacted)
 	}

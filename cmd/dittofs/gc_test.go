@@ -107,7 +107,7 @@ shares: [{name: export, squash: none}]
 	if st.ExpectedSegments != 1 || st.DeadSegments != 0 {
 		t.Errorf("%+v", st)
 	}
-	if text := c.run(t, "status", "--interval", "100ms"); !strings.Contains(text, " are dead and wait to be deleted; 1 are empty, and an object may still come\n") {
+	if text := c.run(t, "status", "--interval", "100ms"); !strings.Contains(text, " to be deleted; 1 is empty, and an object may still come\n") {
 		t.Errorf("got %s", text)
 	}
 	if got := c.run(t, "gc"); got != "deleted 0 segments, 0 B; 1 are empty, and an object may still come\n" {

@@ -21,7 +21,7 @@ func newManCommand() *cobra.Command {
 not there: dittofs.1, dittofs-serve.1 and so on, from the same text as --help.`,
 		Example: `  dittofs man /usr/local/share/man/man1
   man dittofs-status`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return outputFailure(writeManual(cmd.Root(), args[0]))
 		},

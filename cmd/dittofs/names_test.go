@@ -190,3 +190,16 @@ func TestWhatAnotherServerSaysForgesNothing(t *testing.T) {
 	}
 	shows(t, "JSON", out.String())
 }
+
+func TestARefusedMountSaysWhatTheClientMayMount(t *testing.T) {
+	c := startControlled(t)
+	client, err := nfsclient.Dial(c.nfs, nfsclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Mount("/exprt"); err == nil {
+		t.Fatal("mounted")
+	}
+	c.waitLog("mount refused", "path=/exprt", "status=NOENT", `may_mount="/export /other"`)
+}

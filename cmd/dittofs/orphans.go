@@ -36,7 +36,7 @@ With --output json there is a line {"orphan":...} for each, and at the end
 {"summary":...}.` + controlHelp,
 		Example: `  dittofs gc orphans
   dittofs gc orphans --delete`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -73,12 +73,12 @@ func orphansText(sum report.Orphans) string {
 	text := "no orphans"
 	switch {
 	case sum.Deleted:
-		text = fmt.Sprintf("deleted %d orphans, %s", sum.Orphans, bytesText(sum.Bytes))
+		text = fmt.Sprintf("deleted %s, %s", printable.Count(sum.Orphans, "orphan"), bytesText(sum.Bytes))
 	case sum.Orphans > 0:
-		text = fmt.Sprintf("%d orphans, %s; --delete gives that back", sum.Orphans, bytesText(sum.Bytes))
+		text = fmt.Sprintf("%s, %s; --delete gives that back", printable.Count(sum.Orphans, "orphan"), bytesText(sum.Bytes))
 	}
 	if sum.Kept > 0 {
-		text += fmt.Sprintf("; %d more are kept for backups", sum.Kept)
+		text += fmt.Sprintf("; %d more %s kept for backups", sum.Kept, printable.Number(sum.Kept, "is", "are"))
 	}
 	return text
 }

@@ -17,7 +17,7 @@ metadata: {path: DIR/metadata}
 content: {path: DIR/content}
 nfs: {listen: "127.0.0.1:0"}
 admin: {listen: ""}
-shares: [{name: a}]
+shares: [{name: a, root: {mode: "0777"}}]
 `, "DIR", dir))
 	return file
 }

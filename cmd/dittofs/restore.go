@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/report"
 	"github.com/dittofs/dittofs/internal/server"
 	"github.com/dittofs/dittofs/pkg/config"
@@ -45,11 +46,11 @@ or the configuration is wrong; 3 refused, and nothing was changed.`,
   # an older one
   dittofs backup list --config config.yaml
   dittofs restore --config config.yaml --from 00000042-20261124t190000z`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := config.Load(file, environ)
+			cfg, _, err := loadConfig(file, environ)
 			if err != nil {
-				return configFailure(err)
+				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -69,7 +70,7 @@ or the configuration is wrong; 3 refused, and nothing was changed.`,
 func runRestore(ctx context.Context, cfg *config.Config, o server.RestoreOptions, output format, stdout, stderr io.Writer) error {
 	o.Logger = quietLogger(stderr)
 	progress := newProgressLine(stderr, output)
-	o.Progress = func(done, total int64) { progress.show(fmt.Sprintf("%d of %d keys", done, total)) }
+	o.Progress = func(done, total int64) { progress.show(fmt.Sprintf("%d of %s", done, printable.Count(total, "key"))) }
 	done, err := server.Restore(ctx, cfg, o)
 	progress.clear()
 	if err != nil {
@@ -83,9 +84,10 @@ func runRestore(ctx context.Context, cfg *config.Config, o server.RestoreOptions
 }
 
 func restoredText(r *report.Restored) string {
-	text := fmt.Sprintf("restored %d keys from backup %s; recovery point %s\n", r.Keys, r.Name, pointText(r.RecoveryPoint))
+	text := fmt.Sprintf("restored %s from backup %s; recovery point %s\n", printable.Count(r.Keys, "key"), printable.Line(r.Name), pointText(r.RecoveryPoint))
 	if r.Missing > 0 {
-		text += fmt.Sprintf("%d segments are missing: reads of their bytes fail; \"dittofs fsck\" says which files have them\n", r.Missing)
+		text += fmt.Sprintf("%s missing: reads of their bytes fail; \"dittofs fsck\" says which files have them\n",
+			printable.Number(r.Missing, "1 segment is", fmt.Sprint(r.Missing, " segments are")))
 	}
 	return text
 }

@@ -17,7 +17,7 @@ func newRootCommand(environ []string) *cobra.Command {
 
 Everything is in one file: no command is needed after the start. Those that look
 at a running server, such as status, find it by the same file.`,
-		Example: `  # write a configuration, check it, serve
+		Example: `  # write a configuration, say in it who may write (shares[].root), check it, serve
   dittofs config default > config.yaml
   dittofs config validate --config config.yaml
   dittofs serve --config config.yaml
@@ -28,6 +28,11 @@ at a running server, such as status, find it by the same file.`,
 		SilenceUsage:  true,
 	}
 	makeGroup(root)
+	root.Version = versionText()
+	root.SetVersionTemplate("{{.Version}}")
+	root.Flags().Bool("version", false, "print version, Go version and platform")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newServeCommand(environ), newConfigCommand(environ), newVersionCommand(),
 		newStatusCommand(environ), newSharesCommand(environ), newClientsCommand(environ), newGCCommand(environ),
 		newBackupCommand(environ), newRestoreCommand(environ), newFsckCommand(environ), newScrubCommand(environ),
@@ -39,27 +44,23 @@ at a running server, such as status, find it by the same file.`,
 // unknown command is an error that names the nearest.
 func makeGroup(cmd *cobra.Command) {
 	cmd.DisableFlagsInUseLine = true
-	cmd.SuggestionsMinimumDistance = 2
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			return fmt.Errorf("unknown command %q (did you mean %s?)", args[0], near[0])
-		}
-		return fmt.Errorf("unknown command %q", args[0])
-	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return outputFailure(cmd.Help()) }
+	cmd.Args = noArguments
+}
+
+// versionText is what --version and the command print.
+func versionText() string {
+	return fmt.Sprintf("dittofs %s %s %s/%s\n", version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print version, Go version and platform",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print version, Go version and platform",
+		Example: `  dittofs version`,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "dittofs %s %s %s/%s\n",
-				version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(cmd.OutOrStdout(), versionText())
 			return outputFailure(err)
 		},
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/server"
 	"github.com/dittofs/dittofs/internal/version"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 func newServeCommand(environ []string) *cobra.Command {
@@ -48,7 +47,7 @@ configuration is wrong, and nothing was touched.`,
 
   # apply a change of the file now
   kill -HUP $(pidof dittofs)`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(file, wait, environ, cmd.ErrOrStderr())
 		},
@@ -65,9 +64,9 @@ const flushTimeout = 500 * time.Millisecond
 // serve loads the configuration and runs the server until a signal.
 func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 	seen := checksum(file)
-	cfg, warnings, err := config.Load(file, environ)
+	cfg, warnings, err := loadConfig(file, environ)
 	if err != nil {
-		return configFailure(err)
+		return err
 	}
 	// Without it a write to a log whose reader has died ends the process, with
 	// a status that supervisors take for a wanted end.

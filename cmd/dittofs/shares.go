@@ -83,7 +83,7 @@ func named(list []report.Share, names []string) ([]report.Share, error) {
 
 // shareNames completes with the configuration: no server needs to run for it.
 func shareNames(file string, environ, before []string) (names []string) {
-	cfg, _, err := config.Load(file, environ)
+	cfg, _, err := loadConfig(file, environ)
 	if err != nil {
 		return nil
 	}

@@ -46,7 +46,7 @@ that is one line for each time; without --watch it is one object.` + controlHelp
 
   # a server on another machine
   dittofs status --admin http://10.0.0.7:8080 --token-file token`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if interval < 100*time.Millisecond || interval > time.Hour {
 				return configFailure(fmt.Errorf("--interval: %v is not between 100ms and 1h", interval))
@@ -134,19 +134,21 @@ func statusText(st *report.Status) string {
 	if b := st.Health.Backup; b != nil {
 		line("backup", "%s", backupText(b, st.Time))
 	}
-	line("clients", "%d, with %d connections", st.Clients.Addresses, st.Clients.Connections)
+	line("clients", "%d, with %s", st.Clients.Addresses, printable.Count(st.Clients.Connections, "connection"))
 	o := &st.Operations
 	line("operations", "%s/s, in %s/s, out %s/s; %d since the start", rateText(o.PerSecond), bytesText(o.InRate), bytesText(o.OutRate), o.Total)
 	d := &st.Data
-	line("dirty", "%s in %d files, written and not committed", bytesText(d.DirtyBytes), d.DirtyFiles)
+	line("dirty", "%s in %s, written and not committed", bytesText(d.DirtyBytes), printable.Count(d.DirtyFiles, "file"))
 	if d.Upload.Segments == 0 {
 		line("upload", "nothing waits for the content store")
 	} else {
-		line("upload", "%s in %d segments wait for the content store, the oldest for %s", bytesText(d.Upload.Bytes), d.Upload.Segments, ageText(d.Upload.Lag))
+		line("upload", "%s in %s %s for the content store, the oldest for %s", bytesText(d.Upload.Bytes),
+			printable.Count(d.Upload.Segments, "segment"), printable.Number(d.Upload.Segments, "waits", "wait"), ageText(d.Upload.Lag))
 	}
 	line("cache", "%s of %s: journal %s, pages %s; %s", bytesText(d.Cache.Journal+d.Cache.Pages), bytesText(d.Cache.Limit),
 		bytesText(d.Cache.Journal), bytesText(d.Cache.Pages), hitsText(d.Cache))
-	line("segments", "%d, of which %d are dead and wait to be deleted%s", d.Segments, d.DeadSegments, expectedText(d.ExpectedSegments))
+	line("segments", "%d, of which %d %s to be deleted%s", d.Segments, d.DeadSegments,
+		printable.Number(d.DeadSegments, "is dead and waits", "are dead and wait"), expectedText(d.ExpectedSegments))
 	out.WriteString("\n" + sharesTable(st.Shares).String())
 	busy := newTable("OPERATION", ">/S", ">TOTAL")
 	for i, p := range o.Procedures {
@@ -177,7 +179,7 @@ func expectedText(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %d are empty, and an object may still come", n)
+	return fmt.Sprintf("; %d %s empty, and an object may still come", n, printable.Number(n, "is", "are"))
 }
 
 func hitsText(c report.Cache) string {

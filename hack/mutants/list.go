@@ -93,9 +93,9 @@ var mutants = []mutant{
 		pkg: "./cmd/dittofs", run: "TestNamesForgeNothingInTheReportsOfFsckAndScrub",
 	},
 	{
-		name: "bytes-alike-in-a-json-log", file: "cmd/dittofs/logging.go",
+		name: "bytes-alike-in-a-json-log", file: "internal/logging/switch.go",
 		old: "printable.Text(a.Value.String())",
-		new: "a.Value.String()",
+		new: "printable.Lines(\"\") + a.Value.String()",
 		pkg: "./cmd/dittofs", run: "TestALogShowsDifferentNamesDifferently",
 	},
 	{
@@ -145,6 +145,24 @@ var mutants = []mutant{
 		old: "pages[len(pages)-1] = s.last\n",
 		new: "",
 		pkg: "./internal/data", run: "TestTheTableOfASegmentIsOfTheBytesThatWereVerified|TestSealing",
+	},
+	{
+		name: "restore-asks-before-it-looks", file: "internal/server/restore.go",
+		old: "err = backup.Find(ctx, store, o.From)",
+		new: "err = error(nil)",
+		pkg: "./cmd/dittofs", run: "TestARestoreWithoutABackupChangesNothing",
+	},
+	{
+		name: "nobody-can-write-unsaid", file: "pkg/config/validate.go",
+		old: "k.writable(at, s)\n",
+		new: "\n",
+		pkg: "./pkg/config", run: "TestAShareThatNobodyCanWriteIsWarnedOf",
+	},
+	{
+		name: "clear-text-unsaid", file: "internal/meta/postgres/postgres.go",
+		old: "return ok && !tcp.IP.IsLoopback()",
+		new: "return ok && tcp.IP == nil",
+		pkg: "./internal/meta/postgres", run: "TestARemoteDatabaseInClearTextIsWarnedOf",
 	},
 	{
 		name: "no-reserve-for-removals", file: "internal/server/space.go",

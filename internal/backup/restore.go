@@ -92,6 +92,13 @@ func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 	return &Restored{m, r.missing}, nil
 }
 
+// Find returns nil if the content store has the backup of a name, "" for the newest.
+// It changes nothing.
+func Find(ctx context.Context, store content.Store, from string) error {
+	_, err := choose(ctx, store, from)
+	return err
+}
+
 // choose returns the manifest of a backup of the content store's own instance.
 func choose(ctx context.Context, store content.Store, from string) (*Manifest, error) {
 	owner, err := store.Owner(ctx)

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/dittofs/dittofs/internal/fault"
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // look is one look into a segment.
@@ -267,7 +268,7 @@ func (l *look) report() {
 	}
 	for _, f := range l.faults {
 		if f.kind != FaultPage && f.kind != FaultUnusedPage && lost > 0 {
-			f.what = fmt.Sprintf("%s; %d bytes of files are lost", f.what, lost)
+			f.what = fmt.Sprintf("%s; %s of files %s lost", f.what, printable.Count(lost, "byte"), printable.Number(lost, "is", "are"))
 		}
 		unused := l.g.found == 0
 		if unused {
@@ -285,7 +286,7 @@ func (l *look) report() {
 			bytes += uint64(l.wrong[n].len)
 		}
 		last := l.wrong[n-1]
-		what := fmt.Sprintf("%d bytes from offset %d on cannot be read: %s", bytes, first.off, first.why)
+		what := fmt.Sprintf("%s from offset %d on cannot be read: %s", printable.Count(bytes, "byte"), first.off, first.why)
 		if n > 1 {
 			what = fmt.Sprintf("%d bytes between the offsets %d and %d cannot be read, in %d pieces: %s", bytes, first.off, last.off+uint64(last.len), n, first.why)
 		}

@@ -133,6 +133,12 @@ func (t *Table) Authorize(ctx context.Context, share uint32, addr netip.Addr, cr
 	return s.Authorize(ctx, addr, cred)
 }
 
+// Allows says whether a client at addr may use the share at all.
+func (s *Share) Allows(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	return slices.ContainsFunc(s.clients, func(c client) bool { return c.prefix.Contains(addr) })
+}
+
 // Authorize is Table.Authorize for a share at hand.
 func (s *Share) Authorize(ctx context.Context, addr netip.Addr, cred vfs.Cred) (vfs.Request, error) {
 	addr = addr.Unmap()

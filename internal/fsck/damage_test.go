@@ -169,7 +169,7 @@ var damages = map[string]damage{
 	},
 	"a lost directory": {
 		plant: func(m *image) { m.del(key('i', be(m.inode["/a/c"]))) },
-		kind:  "directory-missing", word: "is a directory with 1 names, and is missing", mended: true,
+		kind:  "directory-missing", word: "is a directory with 1 name, and is missing", mended: true,
 	},
 	"a ring of directories": {
 		plant: func(m *image) { m.ring() },

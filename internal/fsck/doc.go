@@ -5,7 +5,7 @@
 // and knows no server: both the command of a stopped one and the operation of a
 // running one call it.
 //
-// It imports the contracts of meta and the packages vfs and data.
+// It imports the contracts of meta and the packages printable, vfs and data.
 //
 //	report, err := fsck.Check(ctx, fsck.Options{Meta: store, Source: source}, emit)
 package fsck

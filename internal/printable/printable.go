@@ -1,4 +1,4 @@
-// Package printable makes text from outside safe to read: names of files, paths
+// Package printable makes text fit to read. Most of it is for text from outside: names of files, paths
 // that a client asked for, keys of a bucket, messages of another server. A name may
 // hold any byte but "/" and NUL. Printed as it is, a line feed in it forges a line of
 // a report, an escape sequence rewrites the terminal, a bidirectional control shows
@@ -86,4 +86,17 @@ func plain(s string) bool {
 		}
 	}
 	return true
+}
+
+// Count is a number of things: 1 file, 2 files. what is one of them, and takes an s.
+func Count[T int | int64 | uint32 | uint64](n T, what string) string {
+	return fmt.Sprintf("%d %s", n, Number(n, what, what+"s"))
+}
+
+// Number is the word that goes with n: that for one, or that for several.
+func Number[T int | int64 | uint32 | uint64](n T, one, several string) string {
+	if n == 1 {
+		return one
+	}
+	return several
 }

@@ -119,7 +119,7 @@ func (o *Offline) openContent(ctx context.Context, logger *slog.Logger) error {
 	if o.cfg.Content.Type == config.ContentFilesystem { // Open would make one
 		owner, err = filesystem.Inspect(o.cfg.Content.Path)
 		if err == nil && owner == "" {
-			err = errors.New("it holds no content store; is it mounted?")
+			err = errNoContent
 		}
 		if err := checkOwner(field, o.cfg.Content.Path, owner, o.Instance, err); err != nil {
 			return err

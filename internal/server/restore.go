@@ -10,6 +10,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/backup"
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/report"
@@ -19,7 +20,7 @@ import (
 // ListBackups lists the backups in the content store of a configuration, oldest
 // first. No server need run.
 func ListBackups(ctx context.Context, cfg *config.Config, logger *slog.Logger) ([]report.Backup, error) {
-	store, err := openContent(cfg, logger)
+	store, err := openStored(cfg, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +34,23 @@ func ListBackups(ctx context.Context, cfg *config.Config, logger *slog.Logger) (
 	}
 	return list, nil
 }
+
+// openStored opens a content store that exists: what only reads makes none.
+func openStored(cfg *config.Config, logger *slog.Logger) (content.Store, error) {
+	if cfg.Content.Type == config.ContentFilesystem {
+		owner, err := filesystem.Inspect(cfg.Content.Path)
+		if err == nil && owner == "" {
+			err = errNoContent
+		}
+		if err != nil {
+			return nil, atField("content.path", fmt.Errorf("cannot use %s: %w", cfg.Content.Path, err))
+		}
+	}
+	return openContent(cfg, logger)
+}
+
+// errNoContent is of a directory in which there is nothing to read.
+var errNoContent = errors.New("it holds no content store; is it mounted?")
 
 // RestoreOptions are what the command line says of a restore.
 type RestoreOptions struct {
@@ -63,7 +81,7 @@ func Restore(ctx context.Context, cfg *config.Config, o RestoreOptions) (*report
 	if err := refuseRunning(cfg); err != nil {
 		return nil, &Refusal{err}
 	}
-	store, err := openContent(cfg, o.Logger)
+	store, err := openStored(cfg, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +106,9 @@ func restore(ctx context.Context, cfg *config.Config, store content.Store, o Res
 	opened := false
 	var done *backup.Restored
 	err := checkCache(ctx, cfg, store)
+	if err == nil { // before the owner is asked, which writes a question into the store
+		err = backup.Find(ctx, store, o.From)
+	}
 	if err == nil {
 		err = backup.AskOwner(ctx, store, backup.AskFor)
 	}

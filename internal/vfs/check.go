@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/printable"
 )
 
 // Fault is one inconsistency of the metadata.
@@ -345,7 +346,7 @@ func (c *checker) entryOfLost(dir uint64, e dirent, n *checked) {
 // and then what leads to it does not lead nowhere.
 func (c *checker) checkLost() error {
 	for dir, l := range c.lost {
-		c.fault(FaultDirectory, dir, makeAgain(dir, l), "is a directory with %d names, and is missing", l.names)
+		c.fault(FaultDirectory, dir, makeAgain(dir, l), "is a directory with %s, and is missing", printable.Count(l.names, "name"))
 	}
 	for _, d := range c.dangling {
 		switch {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,10 +25,16 @@ func lines(t *testing.T, text string, environ ...string) []string {
 	return strings.Split(err.Error(), "\n")
 }
 
+// others are the warnings but the one of a top directory that nobody can write, which
+// the smallest file has.
+func others(warnings config.Warnings) string {
+	return slices.DeleteFunc(slices.Clone(warnings), func(f config.Fault) bool { return strings.Contains(f.Message, "nobody can write") }).String()
+}
+
 func parse(t *testing.T, text string, environ ...string) *config.Config {
 	t.Helper()
 	c, warnings, err := config.Parse([]byte(text), environ)
-	if err != nil || len(warnings) != 0 {
+	if err != nil || others(warnings) != "" {
 		t.Fatalf("Parse: %v, warnings %v", err, warnings)
 	}
 	return c
@@ -272,7 +279,7 @@ shares:
 	want := `metadata.path: is not used, because metadata.type is memory (line 2)
 nfs.versions[1]: "4.1" is not served by this version; it serves "3" (line 3)
 shares[0].clients[1].cidr: 10.0.0.0/8 is never reached, because 0.0.0.0/0 comes before it (line 6)`
-	if warnings.String() != want {
+	if others(warnings) != want {
 		t.Errorf("got\n%s\nwant\n%s", warnings, want)
 	}
 	if c.Metadata.Path != "" {

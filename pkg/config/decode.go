@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dittofs/dittofs/internal/nearest"
 )
 
 // place is where a value came from.
@@ -119,7 +121,7 @@ func suggestKey(name string, keys []key, section string) string {
 	for i, k := range keys {
 		names[i] = k.name
 	}
-	if n := nearest(name, names); n != "" {
+	if n := nearest.Name(name, names); n != "" {
 		return "did you mean " + joinPath(section, n) + "?"
 	}
 	elsewhere := ""

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dittofs/dittofs/internal/nearest"
 )
 
 // EnvPrefix begins the name of every environment variable that overrides a
@@ -225,7 +227,7 @@ func nearestEnv(name string) string {
 		return "_N" + strings.TrimLeft(m[1:], "0123456789")
 	})
 	names := EnvNames()
-	best := nearest(pattern, names)
+	best := nearest.Name(pattern, names)
 	for _, n := range names {
 		if best == "" && pattern != EnvPrefix && strings.HasPrefix(n, pattern+"_") {
 			best = n

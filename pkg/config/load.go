@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 	"regexp"
@@ -25,12 +26,12 @@ const MaxFileSize = 1 << 20
 func Load(path string, environ []string) (*Config, Warnings, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("configuration file: %w", err)
+		return nil, nil, fmt.Errorf("configuration file %s: %w", printable(path), cause(err))
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("configuration file: %w", err)
+		return nil, nil, fmt.Errorf("configuration file %s: %w", printable(path), cause(err))
 	}
 	c, warnings, err := Parse(data, environ)
 	if err == nil {
@@ -44,6 +45,15 @@ func Load(path string, environ []string) (*Config, Warnings, error) {
 func FileHash(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
+}
+
+// cause is err without the path, which stands before it.
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 // Parse is Load for the contents of a file. The result is complete: every

@@ -106,7 +106,11 @@ type Metadata struct {
 	// file with a connection string (a postgres:// URI or key=value pairs), or a
 	// directory with one file for each key of a Secret: uri; or host, port, user
 	// or username, password, dbname; and ca.crt. It is read again for each new
-	// connection.
+	// connection. With sslmode=verify-full, the default where there is a ca.crt,
+	// the connection is encrypted and the server must prove its name. Else the
+	// default is that of libpq, prefer: encrypted if the server can, in clear text
+	// if it cannot or somebody on the way says so, and nothing is proven; a server
+	// on another machine that is reached in clear text is warned of in the log.
 	DSNFile string `yaml:"dsn_file,omitempty" json:"dsn_file,omitempty"`
 	// MaxConnections bounds the connections to PostgreSQL, 2 to 100. Default 8.
 	MaxConnections uint32 `yaml:"max_connections,omitempty" json:"max_connections,omitempty"`

@@ -252,6 +252,7 @@ func (k *checker) share(at string, s Share) {
 	if s.Quota.Inodes > math.MaxInt64 {
 		k.fault(at+".quota.inodes", "%d is more than %d", s.Quota.Inodes, int64(math.MaxInt64))
 	}
+	k.writable(at, s)
 	if s.Quota.Bytes < 0 {
 		k.fault(at+".quota.bytes", "%s is negative", s.Quota.Bytes)
 	}

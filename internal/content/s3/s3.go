@@ -8,7 +8,7 @@
 // (put.go, claim.go). Nothing is buffered: bodies are sections of the caller's reader,
 // and reads go to the caller's memory.
 //
-// It imports the contract (content), fault and the SDK.
+// It imports the contract (content), fault, printable and the SDK.
 //
 //	store, err := s3.Open(s3.Options{Bucket: "nas", Endpoint: "http://127.0.0.1:9000", CredentialsFile: "/run/secrets/s3"})
 package s3

@@ -8,13 +8,15 @@
 // an outage as a slow commit. docs/decisions/0013 says why no two owners can
 // commit, and no batch can come back late.
 //
-// The package imports meta, fault and pgx only.
+// The package imports meta, fault, printable and pgx only.
 package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -163,6 +165,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.warnOfLoss(ctx, conn)
+	s.warnOfClearText(conn.PgConn().Conn())
 	go s.heartbeat(conn)
 	return nil
 }
@@ -176,6 +179,24 @@ func (s *Store) warnOfLoss(ctx context.Context, q querier) {
 		s.log.Warn("the metadata database can lose acknowledged changes in a power cut: set fsync and full_page_writes to on",
 			"fsync", fsync, "full_page_writes", pages)
 	}
+}
+
+// warnOfClearText says so if the connection leaves this machine unencrypted, which
+// sslmode prefer, the default of libpq, does without a word if the server has no TLS.
+func (s *Store) warnOfClearText(conn net.Conn) {
+	if leavesInClearText(conn) {
+		s.log.Warn("the metadata database is reached in clear text: the password and all metadata can be read and changed on the way; "+
+			"set sslmode to verify-full in metadata.dsn_file, with the authority's certificate in ca.crt or sslrootcert", "address", conn.RemoteAddr().String())
+	}
+}
+
+// leavesInClearText: a unix socket and a loopback address stay on this machine.
+func leavesInClearText(conn net.Conn) bool {
+	if _, encrypted := conn.(*tls.Conn); encrypted {
+		return false
+	}
+	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
+	return ok && !tcp.IP.IsLoopback()
 }
 
 func (s *Store) where() target {

@@ -2,17 +2,20 @@
 // gives clients the file handle of a share, or of a directory below it. The
 // handle is no permission: every NFS call is checked again.
 //
-// It imports sunrpc, xdr, export and vfs.
+// It imports sunrpc, xdr, export, printable and vfs.
 package mount3
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/netip"
 	"path"
 	"strings"
 
 	"github.com/dittofs/dittofs/internal/export"
+	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/sunrpc"
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -98,7 +101,8 @@ func (s *service) mnt(c *sunrpc.Call) sunrpc.AcceptStat {
 	}
 	id, err := s.resolve(c, dir)
 	if c.Status = statusOf(err); c.Status != mnt3OK {
-		s.Logger.Info("mount refused", "client", c.Remote.Addr(), "path", dir, "status", StatusName(c.Status), "error", err)
+		s.Logger.Info("mount refused", "client", c.Remote.Addr(), "path", dir, "status", StatusName(c.Status), "error", err,
+			"may_mount", s.usable(c.Remote.Addr()))
 		c.Reply.Uint32(c.Status)
 		return sunrpc.Success
 	}
@@ -111,6 +115,32 @@ func (s *service) mnt(c *sunrpc.Call) sunrpc.AcceptStat {
 		c.Reply.Uint32(flavor)
 	}
 	return sunrpc.Success
+}
+
+// shownShares is how many paths of shares the line about a refused mount has.
+const shownShares = 16
+
+// usable lists the paths that a client at addr may mount, for whoever looks for the
+// reason of a refusal in the log.
+func (s *service) usable(addr netip.Addr) string {
+	var paths []string
+	more := 0
+	for _, share := range s.Exports.List() {
+		switch {
+		case !share.Allows(addr):
+		case len(paths) == shownShares:
+			more++
+		default:
+			paths = append(paths, printable.Word(printable.Text(share.Path)))
+		}
+	}
+	switch {
+	case len(paths) == 0:
+		return "nothing: no share has this client's address in its clients"
+	case more > 0:
+		paths = append(paths, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(paths, " ")
 }
 
 // resolve finds the directory that a client wants to mount: a share's path, or

@@ -51,6 +51,25 @@ func TestReferenceExplainsEveryField(t *testing.T) {
 	}
 }
 
+func TestReferenceHasEveryRuleAndNoEmptyItem(t *testing.T) {
+	text, err := Reference(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rules, _ := strings.Cut(string(text), "## Rules")
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "-" || strings.HasPrefix(line, "- '") {
+			t.Errorf("an item is empty, or is an expression: %q", line)
+		}
+	}
+	for _, field := range []string{"metadata.volume", "metadata.postgres", "content.volume", "content.s3"} {
+		section, _, _ := strings.Cut(field, ".")
+		if want := "- " + field + " is of no use with " + section + ".type (the value of type)\n"; !strings.Contains(rules, want) {
+			t.Errorf("no item %q", want)
+		}
+	}
+}
+
 func TestOperatorMayDoNothingMoreThanItNeeds(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "config/rbac/role.yaml"))
 	if err != nil {

@@ -97,6 +97,23 @@ func defaultOf(p apiextensionsv1.JSONSchemaProps) string {
 	return "`" + compact.String() + "`"
 }
 
+// message is what the API server says of an object that breaks the rule. Of one that
+// is computed, as in 'no use with type ' + self.type, a field stands for its value.
+func message(rule apiextensionsv1.ValidationRule) string {
+	if rule.MessageExpression == "" {
+		return rule.Message
+	}
+	var text strings.Builder
+	for part := range strings.SplitSeq(rule.MessageExpression, " + ") {
+		if literal := strings.Trim(part, "'"); literal != part {
+			text.WriteString(literal)
+		} else {
+			text.WriteString("(the value of " + strings.TrimPrefix(part, "self.") + ")")
+		}
+	}
+	return text.String()
+}
+
 // rules lists what the API server refuses beyond types and bounds.
 func rules(out *bytes.Buffer, schema *apiextensionsv1.JSONSchemaProps) {
 	fmt.Fprintf(out, "\n## Rules\n\nThe API server refuses an object that breaks one of these, with this message:\n\n")
@@ -104,9 +121,10 @@ func rules(out *bytes.Buffer, schema *apiextensionsv1.JSONSchemaProps) {
 	var walk func(p apiextensionsv1.JSONSchemaProps)
 	walk = func(p apiextensionsv1.JSONSchemaProps) {
 		for _, rule := range p.XValidations {
-			if !seen[rule.Message] {
-				seen[rule.Message] = true
-				fmt.Fprintf(out, "- %s\n", paragraph(rule.Message))
+			text := message(rule)
+			if !seen[text] {
+				seen[text] = true
+				fmt.Fprintf(out, "- %s\n", paragraph(text))
 			}
 		}
 		for _, name := range sortedKeys(p.Properties) {

@@ -19,6 +19,9 @@ import (
 func load(t *testing.T, change func(*v1alpha1.DittoServerSpec)) *config.Config {
 	t.Helper()
 	ds := dittoServer()
+	for i := range ds.Spec.Shares {
+		ds.Spec.Shares[i].Root.Mode = "1777" // the default of the API server
+	}
 	change(&ds.Spec)
 	rendered, err := Config(ds, volumes.For(ds), "")
 	if err != nil {

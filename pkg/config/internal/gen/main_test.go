@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -74,5 +77,97 @@ func TestSchemaClosesEverySectionAndRequiresCachePath(t *testing.T) {
 	}
 	if required, _ := schema.Defs["Cache"]["required"].([]any); len(required) != 1 || required[0] != "path" {
 		t.Errorf("the schema does not require cache.path: %v", required)
+	}
+}
+
+// fieldNames are the names of all fields below a section.
+func fieldNames(t reflect.Type, visit func(name string)) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		visit(f.Name)
+		switch e := f.Type; {
+		case e.Kind() == reflect.Struct:
+			fieldNames(e, visit)
+		case e.Kind() == reflect.Slice && e.Elem().Kind() == reflect.Struct:
+			fieldNames(e.Elem(), visit)
+		}
+	}
+}
+
+func TestReadersSeeTheNamesOfKeysAndNoneOfGo(t *testing.T) {
+	c, err := readComments("../../types.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prose := c["Config.Cache"]
+	for name, text := range c {
+		if _, field, ok := strings.Cut(name, "."); ok {
+			prose += "\n" + text
+			if strings.HasPrefix(text, field+" ") {
+				t.Errorf("%s begins with the name of Go: %s", name, text)
+			}
+		}
+	}
+	compounds := 0
+	fieldNames(reflect.TypeFor[config.Config](), func(name string) {
+		if !compound.MatchString(name) {
+			return
+		}
+		compounds++
+		if at := regexp.MustCompile(`\b` + name + `\b`).FindString(prose); at != "" {
+			t.Errorf("the name %s of Go stands in the prose", at)
+		}
+	})
+	if compounds < 15 {
+		t.Fatalf("only %d names were looked for", compounds)
+	}
+	for _, words := range []string{"everything under `path`", "lets commands use `listen` too", "the time of `shutdown_timeout` begins", "Default: the environment"} {
+		if !strings.Contains(prose, words) {
+			t.Errorf("no %q in the prose", words)
+		}
+	}
+}
+
+func TestTheColumnOfDefaultsIsWhatTheLoaderFillsIn(t *testing.T) {
+	comments, err := readComments("../../types.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"cache: {path: /c}\nshares: [{name: a}]\n",
+		"cache: {path: /c}\nshares: [{name: a}]\nmetadata: {type: postgres, dsn_file: /f}\ncontent: {type: s3, bucket: abc}\n",
+	} {
+		loaded, _, err := config.Parse([]byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]*) \\|").FindAllStringSubmatch(string(renderReference(comments)), -1)
+		if len(rows) < 50 {
+			t.Fatalf("only %d rows", len(rows))
+		}
+		for _, row := range rows {
+			key, shown := row[1], row[2]
+			if strings.HasPrefix(key, "DITTOFS_") {
+				continue
+			}
+			v := valueAt(loaded, key)
+			other := v.IsZero() && key != "metadata.type" && (strings.HasPrefix(key, "metadata.") || strings.HasPrefix(key, "content.")) // a key of the other store
+			if _, ok := spoken[key]; ok || v.Kind() == reflect.Struct || other {
+				if shown == "`0`" || shown == "`\"\"`" {
+					t.Errorf("the default of %s is shown as %s", key, shown)
+				}
+				continue
+			}
+			if v.Kind() == reflect.String && v.String() == "" {
+				if shown != "none" {
+					t.Errorf("%s has no default, and %s is shown", key, shown)
+				}
+				continue
+			}
+			got := strings.Trim(fmt.Sprint(v), "[]")
+			if want := strings.Trim(shown, "`[]"); got != strings.Trim(want, `"`) && key != "metadata.type" && key != "content.type" {
+				t.Errorf("the default of %s is shown as %s, the loader fills in %s", key, shown, got)
+			}
+		}
 	}
 }

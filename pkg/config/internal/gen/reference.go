@@ -100,21 +100,61 @@ func rows(b *strings.Builder, c comments, section reflect.Value, prefix string) 
 	}
 }
 
-// defaultOf is the default of a key that has one.
+// others is a configuration with the stores that the default does not use, for the
+// defaults of their keys.
+var others = func() *config.Config {
+	c := config.Default()
+	c.Metadata, c.Content = config.Metadata{Type: config.MetadataPostgres}, config.Content{Type: config.ContentS3}
+	c.Defaults()
+	return c
+}()
+
+// valueAt is the value of a key, such as metadata.cache, in a configuration.
+func valueAt(c *config.Config, path string) reflect.Value {
+	v := reflect.ValueOf(*c)
+	for name := range strings.SplitSeq(path, ".") {
+		name, list := strings.CutSuffix(name, "[]")
+		v = v.FieldByIndex(fieldOf(v.Type(), name).Index)
+		if list {
+			v = v.Index(0)
+		}
+	}
+	return v
+}
+
+func fieldOf(t reflect.Type, key string) reflect.StructField {
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); name == key {
+			return t.Field(i)
+		}
+	}
+	panic("no key " + key)
+}
+
+// spoken are the defaults that are no value.
+var spoken = map[string]string{
+	"cache.path": "required", "shares": "required", "shares[].name": "required", "shares[].clients[].cidr": "required",
+	"shares[].path": "`/` + name", "shares[].clients": "everyone, rw",
+	"shares[].quota.bytes": "unlimited", "shares[].quota.inodes": "unlimited",
+	"metadata.dsn_file": "required by `postgres`", "content.bucket": "required by `s3`",
+	"metadata.expected_instance": "any", "content.endpoint": "that of AWS", "content.credentials_file": "the environment",
+	"admin.socket": "`control.sock` in `cache.path`",
+}
+
+// defaultOf is the default of a key that has one: that of Default, or of a
+// configuration with the store that has the key.
 func defaultOf(path string, v reflect.Value) string {
-	switch path {
-	case "cache.path", "shares", "shares[].name", "shares[].clients[].cidr":
-		return "required"
-	case "shares[].path":
-		return "`/` + name"
-	case "shares[].clients":
-		return "everyone, rw"
+	if text, ok := spoken[path]; ok {
+		return text
+	}
+	if v.IsZero() && (strings.HasPrefix(path, "metadata.") || strings.HasPrefix(path, "content.")) {
+		v = valueAt(others, path)
 	}
 	if v.Kind() == reflect.Struct {
 		return ""
 	}
-	if strings.HasPrefix(path, "shares[].quota.") {
-		return "unlimited"
+	if v.Kind() == reflect.String && v.String() == "" {
+		return "none"
 	}
 	text, err := yaml.Marshal(v.Interface())
 	if err != nil {

@@ -121,6 +121,7 @@ func (r *result) fight(a *attack, at *arena, during time.Duration) {
 	go func() { attacked <- a.run(ctx, at) }()
 	v.work(working)
 	r.fail(served(server, "at the end of the attack"))
+	r.Unsent = server.unsent()
 	cancel()
 	r.fail(<-attacked)
 	guarded()

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -180,6 +182,27 @@ func (t *target) settled(before float64) error {
 		return errors.New("/metrics does not answer " + patience.String() + " after the attack")
 	}
 	return fmt.Errorf("%.0f goroutines %v after the attack, %.0f before it", now, patience, before)
+}
+
+// unsent is how many bytes the kernel holds for clients that do not take them. They are not the process's memory, but a cgroup
+// counts them.
+func (t *target) unsent() (sum int64) {
+	_, port, _ := net.SplitHostPort(t.NFS)
+	n, err := strconv.Atoi(port)
+	table, rerr := os.ReadFile("/proc/net/tcp")
+	if err != nil || rerr != nil {
+		return 0
+	}
+	local := fmt.Sprintf(":%04X", n)
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && strings.HasSuffix(f[1], local) {
+			queued, _, _ := strings.Cut(f[4], ":")
+			if n, err := strconv.ParseInt(queued, 16, 64); err == nil {
+				sum += n
+			}
+		}
+	}
+	return sum
 }
 
 // resetPeak makes PeakRSS begin again.

@@ -12,21 +12,19 @@ const maxClientCalls = 1024
 // client is what the connections of one address share, so that no number of
 // them takes the processors, or the place in a queue, from other addresses.
 type client struct {
-	conns int // guarded by the server's mutex
-	// turns has an element for each reader that serves calls itself at the moment.
-	turns chan struct{}
-	// listings has one for each call that is all computation and memory.
-	listings chan struct{}
-	// calls has one for each call on a goroutine.
-	calls chan struct{}
+	conns int     // guarded by the server's mutex
+	turns *places // of readers that serve calls themselves
+	// listings are of calls that are all computation and memory.
+	listings *places
+	calls    *places // of calls on goroutines
 }
 
 func newClient() *client {
 	side := max(4, 2*runtime.GOMAXPROCS(0))
 	return &client{
-		turns:    make(chan struct{}, side),
-		listings: make(chan struct{}, side),
-		calls:    make(chan struct{}, maxClientCalls),
+		turns:    newPlaces(side),
+		listings: newPlaces(side),
+		calls:    newPlaces(maxClientCalls),
 	}
 }
 
@@ -53,7 +51,7 @@ func (s *Server) leave(host netip.Prefix) {
 // do. It keeps its turn until it waits for anything else.
 func (c *conn) takeTurn() {
 	if !c.onTurn {
-		c.client.turns <- struct{}{}
+		c.client.turns.take()
 		c.onTurn = true
 	}
 }
@@ -61,6 +59,6 @@ func (c *conn) takeTurn() {
 func (c *conn) endTurn() {
 	if c.onTurn {
 		c.onTurn = false
-		<-c.client.turns
+		c.client.turns.free()
 	}
 }

@@ -42,7 +42,7 @@ type conn struct {
 	onTurn   bool      // the reader has a turn of its client
 	looked   int       // calls to come that need no lookAhead
 	arrived  *[maxAhead]Arrived
-	inFlight chan struct{} // one element for each call on a goroutine
+	inFlight *places // of calls on goroutines
 	calls    sync.WaitGroup
 
 	unanswered atomic.Int64  // calls that are being served, apart from inline ones
@@ -52,7 +52,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, since: time.Now(), inFlight: make(chan struct{}, s.opts.MaxInFlight)}
+	c := &conn{srv: s, nc: nc, since: time.Now(), inFlight: newPlaces(s.opts.MaxInFlight)}
 	if addr, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}

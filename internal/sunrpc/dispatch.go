@@ -12,10 +12,6 @@ import (
 // and reply.
 const callOverhead = 16 << 10
 
-// stale is after what time it is asked whether the client of a call is still
-// there before the call is served.
-const stale = 100 * time.Millisecond
-
 // maxWeight bounds what a procedure says that a reply may take.
 const maxWeight = 1<<20 + 64<<10
 
@@ -46,7 +42,7 @@ func (c *conn) handle(rec record) error {
 func (c *conn) dispatch(call *Call, h *header, rec record) error {
 	call.Context, call.Remote, call.XID = c.srv.ctx, c.remote, h.xid
 	call.program, call.version, call.number = h.program, h.version, h.proc
-	call.size, call.Status, call.MayBlock = len(rec.b), 0, false
+	call.size, call.Status, call.MayBlock, call.waited = len(rec.b), 0, false, false
 	if !c.admit(call, h) || call.proc.Class == Inline && c.serveInline(call) {
 		c.release(rec.own)
 		return nil
@@ -266,21 +262,15 @@ func (c *conn) first(call *Call) bool {
 // reserve takes a place among the calls in flight and the bytes that the call
 // will hold. It sends what is ready before it waits.
 func (c *conn) reserve(call *Call) error {
-	for _, places := range [...]chan struct{}{c.inFlight, c.client.calls} {
-		select {
-		case places <- struct{}{}:
-		default:
-			if err := c.flush(); err != nil {
-				return err
-			}
-			places <- struct{}{}
-		}
+	if err := c.takePlaces(call); err != nil {
+		return err
 	}
 	n := callOverhead + call.weight()
 	if call.held > 0 {
 		// Who holds a large record does not wait, or all could wait for each other.
 		c.account.Exchange(0, n)
 	} else if n += int64(cap(call.record.b)); !c.account.Try(n) {
+		call.waited = true
 		err := c.flush()
 		if err == nil {
 			err = c.account.Acquire(c.srv.ctx, n)
@@ -294,9 +284,27 @@ func (c *conn) reserve(call *Call) error {
 	return nil
 }
 
+// takePlaces takes one of the connection's places for calls in flight, and one of
+// the client's.
+func (c *conn) takePlaces(call *Call) error {
+	if c.inFlight.try() {
+		if c.client.calls.try() {
+			return nil
+		}
+		c.inFlight.free()
+	}
+	call.waited = true
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.inFlight.take()
+	c.client.calls.take()
+	return nil
+}
+
 func (c *conn) giveUpPlaces() {
-	<-c.client.calls
-	<-c.inFlight
+	c.client.calls.free()
+	c.inFlight.free()
 }
 
 // weight is how many bytes the reply may take.
@@ -311,10 +319,11 @@ func (c *Call) weight() int64 {
 func (c *conn) serveCall(call *Call, arrived time.Time) {
 	defer c.calls.Done()
 	if call.proc.Listing {
-		c.client.listings <- struct{}{}
-		defer func() { <-c.client.listings }()
+		c.client.listings.take()
+		defer c.client.listings.free()
+		call.waited = true
 	}
-	if c.out.failed.Load() || time.Since(arrived) > stale && c.sock.reset() { // nobody is there to be answered
+	if c.out.failed.Load() || call.waited && c.sock.reset() { // nobody is there to be answered
 		c.drop(call)
 		return
 	}
@@ -328,7 +337,7 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 	c.account.Exchange(call.held, int64(b.size()))
 	c.recycle(call)
 	c.unanswered.Add(-1)
-	more := len(c.inFlight) > 1
+	more := c.inFlight.taken.Load() > 1
 	c.giveUpPlaces()
 	_ = c.out.send(b, more) // a failure ends the connection, which its reader notices
 }

@@ -186,7 +186,7 @@ func TestCallsOfAClientThatHasResetItsConnectionAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	nc.Close()
-	time.Sleep(200 * time.Millisecond) // for the reset to arrive, and the calls to become stale
+	time.Sleep(200 * time.Millisecond) // for the reset to arrive
 	for range 50 {
 		f.release <- struct{}{}
 	}

@@ -130,6 +130,7 @@ type Call struct {
 	record                   *buffer // owns Args, for calls on a goroutine
 	held                     int64   // bytes of the server's budget
 	entry                    *drcEntry
+	waited                   bool // for its turn: the client may be gone
 }
 
 // Buffer is data with an owner that wants it back. Release is called once,

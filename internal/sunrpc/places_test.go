@@ -1,0 +1,35 @@
+package sunrpc
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func TestPlacesAreTakenByNoMoreThanThereAreAndByAllInTheEnd(t *testing.T) {
+	const most, takers, times = 3, 20, 500
+	p := newPlaces(most)
+	var inside, over atomic.Int64
+	var done sync.WaitGroup
+	for range takers {
+		done.Go(func() {
+			for range times {
+				p.take()
+				if inside.Add(1) > most {
+					over.Add(1)
+				}
+				runtime.Gosched()
+				inside.Add(-1)
+				p.free()
+			}
+		})
+	}
+	done.Wait() // for ever if a wake-up is lost
+	if over.Load() > 0 {
+		t.Errorf("more than %d had a place %d times", most, over.Load())
+	}
+	if p.taken.Load() != 0 || p.waiting.Load() != 0 {
+		t.Errorf("%d taken and %d waiting at the end", p.taken.Load(), p.waiting.Load())
+	}
+}

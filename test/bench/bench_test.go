@@ -118,15 +118,16 @@ func TestPausesAreCounted(t *testing.T) {
 	}
 }
 
-func TestTheSlowestCallsAreCountedBeyondTheLastBucketToo(t *testing.T) {
+func TestSlowCallsAreCountedByTheMillisecondAndTheSlowestAsTheyWere(t *testing.T) {
 	h, other := &histogram{}, &histogram{}
-	for range 998 {
+	for range 997 {
 		h.record(10 * time.Microsecond)
 	}
 	other.record(20 * time.Millisecond)
-	other.record(3 * time.Second)
+	other.record(2500 * time.Millisecond)
+	other.record(time.Minute)
 	h.add(other)
-	for q, want := range map[float64]time.Duration{0.5: 11 * time.Microsecond, 0.998: 20*time.Millisecond + time.Microsecond, 0.999: 3 * time.Second} {
+	for q, want := range map[float64]time.Duration{0.5: 11 * time.Microsecond, 0.9975: 20*time.Millisecond + time.Microsecond, 0.9985: 2501 * time.Millisecond, 0.9995: time.Minute} {
 		if got := h.quantile(q); got != want {
 			t.Errorf("quantile %v is %v, want %v", q, got, want)
 		}

@@ -126,33 +126,51 @@ func (b *bench) paced(rate float64, during time.Duration, of func(conn int) call
 	return s, seen, err
 }
 
-// histogram counts times by the microsecond, up to its last bucket.
+// histogram counts times by the microsecond, up to a tenth of a second, and by the millisecond above.
 type histogram struct {
-	buckets [100_000]uint32
-	n       int
-	most    time.Duration
+	fast [histogramFast / time.Microsecond]uint32
+	slow [histogramSlow / time.Millisecond]uint32 // the last one has all that are slower
+	n    int
+	most time.Duration
 }
+
+const (
+	histogramFast = 100 * time.Millisecond
+	histogramSlow = 10 * time.Second
+)
 
 func (h *histogram) record(d time.Duration) {
 	h.n++
 	h.most = max(h.most, d)
-	h.buckets[min(int(d/time.Microsecond), len(h.buckets)-1)]++
+	if d < histogramFast {
+		h.fast[max(d, 0)/time.Microsecond]++
+	} else {
+		h.slow[min(int(d/time.Millisecond), len(h.slow)-1)]++
+	}
 }
 
 func (h *histogram) add(other *histogram) {
 	h.n += other.n
 	h.most = max(h.most, other.most)
-	for i, n := range other.buckets {
-		h.buckets[i] += n
+	for i, n := range other.fast {
+		h.fast[i] += n
+	}
+	for i, n := range other.slow {
+		h.slow[i] += n
 	}
 }
 
 // quantile is the time that a part q of the calls did not exceed.
 func (h *histogram) quantile(q float64) time.Duration {
 	left := int(q * float64(h.n))
-	for i, n := range h.buckets[:len(h.buckets)-1] {
+	for i, n := range h.fast {
 		if left -= int(n); left < 0 {
 			return time.Duration(i+1) * time.Microsecond
+		}
+	}
+	for i, n := range h.slow[:len(h.slow)-1] {
+		if left -= int(n); left < 0 {
+			return min(time.Duration(i+1)*time.Millisecond, h.most)
 		}
 	}
 	return h.most

@@ -178,7 +178,7 @@ func (c *checkCommand) offline(ctx context.Context, p *checkPrinter) (err error)
 	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: logging.PlainErrors}))
 	stores, err := server.OpenOffline(ctx, cfg, logger, c.repair)
 	if err != nil {
-		return c.explain(cfg, err)
+		return c.explain(ctx, cfg, err)
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
 	o := stores.Check()
@@ -192,11 +192,16 @@ func (c *checkCommand) offline(ctx context.Context, p *checkPrinter) (err error)
 }
 
 // explain says what to do about stores that cannot be opened.
-func (c *checkCommand) explain(cfg *config.Config, err error) error {
+func (c *checkCommand) explain(ctx context.Context, cfg *config.Config, err error) error {
 	switch {
 	case errors.Is(err, server.ErrRunning) && c.repair:
 		return fmt.Errorf("dittofs: a server is running, and nothing is repaired under it: stop it first, or check it without --repair (%w)", err)
 	case errors.Is(err, server.ErrRunning):
+		for _, a := range server.Connect(ctx, cfg, slog.New(slog.DiscardHandler)) {
+			if a.Err != nil { // a server that starts waits for it, and has no socket yet
+				return fmt.Errorf("dittofs: the %s store cannot be used (%s): %w; a server has the other store open and waits for it", a.Store, a.Place, a.Err)
+			}
+		}
 		return fmt.Errorf("dittofs: a server is running with these stores, and does not answer at %s: start this command where it runs, with its configuration and as its user, or give --socket, or --admin and --token-file (%w)", cfg.ControlSocket(), err)
 	case fault.Of(err) != nil:
 		return fmt.Errorf("dittofs: %w", err)

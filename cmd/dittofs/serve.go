@@ -16,6 +16,7 @@ import (
 	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/server"
 	"github.com/dittofs/dittofs/internal/version"
+	"github.com/dittofs/dittofs/pkg/config"
 )
 
 func newServeCommand(environ []string) *cobra.Command {
@@ -75,6 +76,9 @@ func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 	defer log.Close(flushTimeout)
 	for _, w := range warnings {
 		log.Warn("configuration", "file", file, "warning", w.String())
+	}
+	for _, f := range config.CheckFiles(cfg) { // it may still come
+		log.Warn("configuration", "file", file, "warning", f.String())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/fault"
@@ -69,7 +71,7 @@ func TestAStartWaitsForAStoreThatCannotBeReached(t *testing.T) {
 	for _, lasting := range []bool{false, true} {
 		s, tries := newState("v1"), 0
 		o := &opener{state: s, logger: slog.New(slog.DiscardHandler), patient: lasting}
-		err := o.open(t.Context(), func() error {
+		err := o.open(t.Context(), "a store", func() error {
 			if tries++; tries == 1 {
 				return &fault.Error{Store: "metadata", Reason: fault.Unreachable, Message: "gone", Lasting: lasting}
 			}
@@ -86,7 +88,7 @@ func TestAStartWaitsForAStoreThatCannotBeReached(t *testing.T) {
 
 func TestAStartFailsAtOnceWhenAStoreRefusesTheServer(t *testing.T) {
 	o := &opener{state: newState("v1"), logger: slog.New(slog.DiscardHandler)}
-	err := o.open(t.Context(), func() error {
+	err := o.open(t.Context(), "a store", func() error {
 		return &fault.Error{Store: "content", Reason: fault.InvalidCredentials, Message: "content.credentials_file: wrong", Lasting: true}
 	})
 	var field interface{ ConfigField() string }
@@ -98,7 +100,7 @@ func TestAStartFailsAtOnceWhenAStoreRefusesTheServer(t *testing.T) {
 func TestAStartWaitsForAPredecessorUntilItsDeadline(t *testing.T) {
 	o := &opener{state: newState("v1"), logger: slog.New(slog.DiscardHandler), deadline: time.Now().Add(250 * time.Millisecond)}
 	tries := 0
-	err := o.open(t.Context(), func() error { tries++; return meta.ErrLocked })
+	err := o.open(t.Context(), "a store", func() error { tries++; return meta.ErrLocked })
 	if !errors.Is(err, meta.ErrLocked) || tries < 2 {
 		t.Errorf("%d tries, %v", tries, err)
 	}
@@ -131,4 +133,24 @@ func TestAFaultOfAStoreIsSeenAndCleared(t *testing.T) {
 	eventually(t, "the fault is seen", func() bool { return !s.report(nil).Ready })
 	store.answer <- nil
 	eventually(t, "the fault is cleared", func() bool { return s.report(nil).Ready })
+}
+
+func TestAStartThatWaitsSaysForWhatAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		o := &opener{state: newState("v1"), logger: slog.New(slog.NewTextHandler(&out, nil))}
+		if err := o.open(t.Context(), "content: s3 bucket b", func() error { time.Sleep(25 * time.Second); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for _, want := range []string{`store="content: s3 bucket b" for=1s`, `for=11s`, `for=21s`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no line with %s:\n%s", want, out.String())
+			}
+		}
+		time.Sleep(time.Minute)
+		if n := strings.Count(out.String(), "\n"); n != 3 {
+			t.Errorf("%d lines:\n%s", n, out.String())
+		}
+	})
 }

@@ -57,7 +57,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err = o.open(ctx, func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, true, logger); return err }); err != nil {
+	if err = o.open(ctx, "metadata: "+metadataPlace(cfg), func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, true, logger); return err }); err != nil {
 		return s, err
 	}
 	var cache *paircache.Cache
@@ -85,11 +85,11 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	}
 	o.state.set(health.Metadata, nil)
 	s.reserve = newReserve(cfg, logger)
-	if err = o.open(ctx, func() (err error) { s.content, err = openContent(cfg, logger); return err }); err != nil {
+	if err = o.open(ctx, "content: "+contentPlace(cfg), func() (err error) { s.content, err = openContent(cfg, logger); return err }); err != nil {
 		return s, err
 	}
 	s.backup = newMaker(cfg, s, instance, logger)
-	if err = o.open(ctx, func() error { return s.openData(ctx, cfg, instance, logger, fail) }); err != nil {
+	if err = o.open(ctx, "content: "+contentPlace(cfg), func() error { return s.openData(ctx, cfg, instance, logger, fail) }); err != nil {
 		return s, err
 	}
 	o.state.set(health.Content, nil)

@@ -23,6 +23,10 @@ const (
 	lockPause  = 100 * time.Millisecond
 	ownedPause = 250 * time.Millisecond
 	faultPause = time.Second
+	// slowAfter is when a start says what it waits for, and againAfter when it
+	// says so again.
+	slowAfter  = time.Second
+	againAfter = 10 * time.Second
 )
 
 // refusal is a lasting fault of a store at the start: one of the configuration
@@ -50,7 +54,8 @@ type opener struct {
 // process has the store, until the deadline, since a predecessor that stops
 // needs some seconds, and to fail meanwhile would make a supervisor back off
 // for longer; while a store outside of this process has a fault, for ever.
-func (o *opener) open(ctx context.Context, f func() error) error {
+func (o *opener) open(ctx context.Context, what string, f func() error) error {
+	defer o.progress(what)()
 	for {
 		err := f()
 		pause := faultPause
@@ -80,6 +85,24 @@ func (o *opener) open(ctx context.Context, f func() error) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// progress logs again and again that a start waits, until it is stopped: a store
+// that does not answer, or that somebody has to mend, looks like a server that
+// hangs.
+func (o *opener) progress(what string) (stop func()) {
+	start, done := time.Now(), make(chan struct{})
+	go func() {
+		for pause := slowAfter; ; pause = againAfter {
+			select {
+			case <-done:
+				return
+			case <-time.After(pause):
+			}
+			o.logger.Info("the start waits for a store", "store", what, "for", time.Since(start).Round(time.Second))
+		}
+	}()
+	return func() { close(done) }
 }
 
 // tell logs each cause once.

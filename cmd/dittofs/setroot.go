@@ -27,7 +27,7 @@ that are made later. What no flag names stays as it is.` + controlHelp,
   dittofs shares set-root export --mode 1777
 
   dittofs shares set-root export --uid 1000 --gid 1000 --mode 0770`,
-		Args: oneArgument("NAME"),
+		Args: oneArgument("SHARE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want := report.RootRequest{Share: args[0]}
 			if cmd.Flags().Changed("uid") {

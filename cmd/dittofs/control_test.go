@@ -179,7 +179,7 @@ func TestStatusShowsWhatAServerDoes(t *testing.T) {
 	}
 	for _, want := range []string{
 		"server      dittofs ", ", serving for ", "NFS at " + c.nfs, "metadata    memory, ok\n", "content     memory, ok\n", "clients     1, with 1 connection\n",
-		"operations  ", " wait for the content store, the oldest for ", "SHARE ", "export  /export  all rw", "nfs WRITE", "nfs CREATE",
+		"operations  ", " for the content store, the oldest for ", "SHARE ", "export  /export  all rw", "nfs WRITE", "nfs CREATE",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text has no %q:\n%s", want, text)

@@ -8,6 +8,7 @@
 #   crash     power cuts at the operations of a simulated disk; kill -9 under load, with verifying writers; one order of what concurrent clients saw; two servers on one database
 #             and bucket; syncs before replies, by strace
 #   chaos     verifying writers while the server and everything below it fail at random, for a minute; MINUTES= for more
+#   attack    hostile clients of each kind, one after another, and a victim that must be served; a minute. make attack for all of them
 #   mutants   deliberate faults in the source, each of which a test must notice
 #   stores    a server over PostgreSQL and S3 on a real cluster, both taken away and given back
 #   e2e       the demo on a real cluster, every step checked
@@ -73,6 +74,9 @@ crash() {
 chaos() { # without the jumping clock, for which everything would be compiled once more
 	check "chaos" hack/chaos.sh -minutes "${MINUTES:-1.2}" -clock=false -stores pebble+s3,postgres+s3+remote
 }
+attack() {
+	check "attack" go run ./test/attack -scale small
+}
 mutants() { # the quick ones; make mutants runs all
 	"$REPO/hack/apt.sh" postgresql
 	hack/stores.sh s3 >/dev/null || return 1
@@ -94,7 +98,7 @@ kept() {
 }
 
 phases=$*
-[ "$phases" != all ] || phases="static unit crash chaos mutants envtest kclient stores e2e kept"
+[ "$phases" != all ] || phases="static unit crash chaos attack mutants envtest kclient stores e2e kept"
 failed=() began=$SECONDS
 for phase in $phases; do
 	t=$SECONDS

@@ -13,7 +13,7 @@ var mixture = []string{"unread-read-24", "unread-readdirplus-24", "unread-dump-2
 
 func mixedAttacks() []*attack {
 	return []*attack{{
-		name: "mixed", sends: "all at once: " + strings.Join(mixture, ", "), conns: [2]int{1500, 9000}, stays: true,
+		name: "mixed", sends: "all at once: " + strings.Join(mixture, ", "), conns: [2]int{0, 9000}, stays: true,
 		run: func(ctx context.Context, a *arena) error {
 			var parts []*attack
 			for _, part := range single() {

@@ -34,6 +34,16 @@ func replicas(t *testing.T, ds *v1alpha1.DittoServer) int32 {
 	return *get(t, ds.Namespace, ds.Name, &appsv1.StatefulSet{}).Spec.Replicas
 }
 
+func waitReplicas(t *testing.T, ds *v1alpha1.DittoServer, want int32) {
+	t.Helper()
+	eventually(t, func() error {
+		if n := replicas(t, ds); n != want {
+			return fmt.Errorf("replicas is %d, not %d", n, want)
+		}
+		return nil
+	})
+}
+
 // deleteClaim deletes a claim that a pod uses, as far as that goes.
 func deleteClaim(t *testing.T, namespace string) *corev1.PersistentVolumeClaim {
 	t.Helper()
@@ -60,8 +70,8 @@ func loseClaim(t *testing.T, ds *v1alpha1.DittoServer, pod *corev1.Pod) {
 	waitPhase(t, ds, v1alpha1.PhaseDegraded)
 	removePod(t, pod)
 	endClaim(t, pvc)
-	waitPhase(t, ds, v1alpha1.PhaseFailed)
-	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "VolumeGone", "nas-data")
+	waitReady(t, ds, "VolumeGone", "nas-data")
+	waitReplicas(t, ds, 0)
 }
 
 func wantWarning(t *testing.T, ds *v1alpha1.DittoServer, contains string) {
@@ -123,11 +133,11 @@ func TestNoServerStartsInThePlaceOfOneThatHadData(t *testing.T) {
 
 	removePod(t, pod)
 	endClaim(t, pvc)
-	waitPhase(t, ds, v1alpha1.PhaseFailed)
-	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "VolumeGone", "spec.acceptDataLoss: "+id)
-	if n := replicas(t, ds); n != 0 {
-		t.Errorf("a pod would be started: replicas is %d", n)
+	waitReady(t, ds, "VolumeGone", "spec.acceptDataLoss: "+id)
+	if ds.Status.Phase != v1alpha1.PhaseFailed {
+		t.Errorf("phase is %s", ds.Status.Phase)
 	}
+	waitReplicas(t, ds, 0) // no pod is started
 	settle(t)
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(pvc), &corev1.PersistentVolumeClaim{}); !apierrors.IsNotFound(err) {
 		t.Fatalf("a claim was made in the place of the one that had data (%v)", err)
@@ -147,12 +157,10 @@ func TestNoServerStartsInThePlaceOfOneThatHadData(t *testing.T) {
 		ds.Spec.AcceptVolumes = []v1alpha1.AcceptedUID{v1alpha1.AcceptedUID(other.UID)}
 	})
 	bindClaimTo(t, ds.Namespace, "nas-data", "pv-restored")
-	bringUp(t, ds)
+	waitReplicas(t, ds, 1)
+	bringUp(t, ds, "nas-data")
 	if f := ds.Status.Filesystem; f.ID != id || f.Volumes[0].ClaimUID != other.UID || f.Volumes[0].VolumeName != "pv-restored" || expected(t, ds.Namespace) != id {
 		t.Errorf("status.filesystem is %+v", f)
-	}
-	if n := replicas(t, ds); n != 1 {
-		t.Errorf("replicas is %d", n)
 	}
 }
 
@@ -165,6 +173,7 @@ func TestAClaimOverTheSameVolumeIsTheSameVolume(t *testing.T) {
 	if err := api.Create(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
+	waitReplicas(t, ds, 1)
 	bringUp(t, ds, "nas-data")
 	if f := ds.Status.Filesystem; f.Volumes[0].ClaimUID != again.UID {
 		t.Errorf("status.filesystem is %+v", f)
@@ -182,12 +191,10 @@ func TestALossThatTheSpecNamesIsAcceptedOnce(t *testing.T) {
 
 	update(t, ds, func(ds *v1alpha1.DittoServer) { ds.Spec.AcceptDataLoss = id })
 	get(t, ds.Namespace, "nas-data", &corev1.PersistentVolumeClaim{})
-	eventually(t, func() error {
-		if n, e := replicas(t, ds), expected(t, ds.Namespace); n != 1 || e != "" {
-			return fmt.Errorf("replicas is %d, and filesystem %q is expected", n, e)
-		}
-		return nil
-	})
+	waitReplicas(t, ds, 1)
+	if e := expected(t, ds.Namespace); e != "" {
+		t.Errorf("filesystem %q is expected", e)
+	}
 	// The same filesystem comes back, from a backup for example.
 	pod := bringUp(t, ds, "nas-data")
 	if f := ds.Status.Filesystem; f.ID != id || f.AcceptedLoss != id || expected(t, ds.Namespace) != id {

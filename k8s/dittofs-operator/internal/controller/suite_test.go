@@ -59,6 +59,8 @@ func run(m *testing.M) int {
 	env := &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd")},
 		ErrorIfCRDPathMissing: true,
+		// A busy machine takes longer than the 20 seconds of the default.
+		ControlPlaneStartTimeout: 3 * time.Minute,
 	}
 	defer func() { _ = env.Stop() }() // also after a start that failed half way
 	config, err := env.Start()

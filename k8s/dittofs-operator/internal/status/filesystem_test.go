@@ -95,6 +95,7 @@ func TestRunningIsSaidWhenTheServerHasSaidSo(t *testing.T) {
 		contain string
 	}{
 		{"it serves with the configuration", []func(*Observation){reports(filesystem, now)}, v1alpha1.PhaseRunning, now, ""},
+		{"it serves what nobody knew of", []func(*Observation){reports(filesystem, now), func(o *Observation) { o.Known.Filesystem = "" }}, v1alpha1.PhaseStarting, now, "no other is expected"},
 		{"it serves with an earlier one", []func(*Observation){reports(filesystem, before)}, v1alpha1.PhaseStarting, before, "has yet to take over"},
 		{"it refuses the configuration", []func(*Observation){reports(filesystem, before), func(o *Observation) { o.Report.ConfigFault = "no share x" }}, v1alpha1.PhaseStarting, before, "no share x"},
 		{"it had said so, and is silent now", []func(*Observation){starting, told(now)}, v1alpha1.PhaseRunning, now, ""},
@@ -105,6 +106,7 @@ func TestRunningIsSaidWhenTheServerHasSaidSo(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			o := healthy()
+			o.Known.Filesystem = filesystem
 			for _, change := range test.changes {
 				change(&o)
 			}
@@ -116,7 +118,7 @@ func TestRunningIsSaidWhenTheServerHasSaidSo(t *testing.T) {
 			if progressing := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionProgressing); (progressing.Reason == "Complete") != (test.phase == v1alpha1.PhaseRunning && test.applied == now) {
 				t.Errorf("Progressing is %+v", progressing)
 			}
-			if (Behind(o) != nil) != (test.phase == v1alpha1.PhaseStarting) {
+			if (Behind(o) != nil || Unrecorded(o)) != (test.phase == v1alpha1.PhaseStarting) {
 				t.Errorf("behind: %v", Behind(o) != nil)
 			}
 		})

@@ -228,8 +228,7 @@ func TestPodsWithTheLabelsOfOursAreLeftAlone(t *testing.T) {
 	// Nor is it counted when ours is gone.
 	setPod(t, foreign, true, running)
 	removePod(t, ours)
-	waitPhase(t, ds, v1alpha1.PhaseDegraded)
-	wantCondition(t, ds, v1alpha1.ConditionAvailable, metav1.ConditionFalse, "WaitingForPod", "")
+	waitCondition(t, ds, v1alpha1.ConditionAvailable, metav1.ConditionFalse, "WaitingForPod", "")
 }
 
 func TestTheStatusFollowsWhatTheServerHasApplied(t *testing.T) {

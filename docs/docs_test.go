@@ -159,7 +159,11 @@ func TestConfigurationsInPagesAreValid(t *testing.T) {
 		t.Fatalf("only %d blocks are marked", len(found))
 	}
 	for _, b := range found {
-		if _, warnings, err := config.Parse([]byte(b.text), nil); err != nil || len(warnings) > 0 {
+		_, warnings, err := config.Parse([]byte(b.text), nil)
+		if b.file == "docs/reference/config.md" { // shows the defaults, with which nobody can write
+			warnings = slices.DeleteFunc(warnings, func(f config.Fault) bool { return f.Path == "shares[0]" })
+		}
+		if err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v %s", b, err, warnings)
 		}
 	}

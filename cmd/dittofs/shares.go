@@ -118,6 +118,9 @@ func accessText(s report.Share) string {
 		if s.ReadOnly {
 			access = string(config.AccessReadOnly)
 		}
+		if c.Secure {
+			access += " secure"
+		}
 		words = append(words, c.CIDR+" "+access)
 	}
 	if len(words) == 2 && strings.HasPrefix(words[0], "0.0.0.0/0 ") && words[1] == "::/0"+strings.TrimPrefix(words[0], "0.0.0.0/0") {

@@ -33,7 +33,12 @@ type Share struct {
 type client struct {
 	prefix   netip.Prefix
 	readOnly bool
+	secure   bool // calls come from privileged ports
 }
+
+// unprivileged is the first port that every user of a client can use
+// (IPPORT_RESERVED).
+const unprivileged = 1024
 
 // Clients lists the allowed prefixes, in order, as MOUNT's EXPORT shows them.
 func (s *Share) Clients() []string {
@@ -52,7 +57,7 @@ func (s *Share) Rules() []config.Client {
 		if c.readOnly {
 			access = config.AccessReadOnly
 		}
-		out = append(out, config.Client{CIDR: c.prefix.String(), Access: access})
+		out = append(out, config.Client{CIDR: c.prefix.String(), Access: access, Secure: c.secure})
 	}
 	return out
 }
@@ -108,7 +113,7 @@ func resolve(c *config.Share, ids map[string]uint32) (*Share, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.clients = append(s.clients, client{prefix: p.Masked(), readOnly: cl.Access == config.AccessReadOnly})
+		s.clients = append(s.clients, client{prefix: p.Masked(), readOnly: cl.Access == config.AccessReadOnly, secure: cl.Secure})
 	}
 	return s, nil
 }
@@ -122,32 +127,43 @@ func (t *Table) ByPath(path string) (*Share, bool) {
 	return s, ok
 }
 
-// Authorize checks that the client at addr may use the share, and returns the
-// operation's environment with the squashed credential. An unknown share is
-// ESTALE (it was removed from the configuration), a refused address EACCES.
-func (t *Table) Authorize(ctx context.Context, share uint32, addr netip.Addr, cred vfs.Cred) (vfs.Request, error) {
+// Authorize checks that the client may use the share from where it calls, and
+// returns the operation's environment with the squashed credential. An unknown
+// share is ESTALE (it was removed from the configuration), a refused address
+// EACCES, and a port that is not privileged, where it must be, EPERM: what Linux
+// answers.
+func (t *Table) Authorize(ctx context.Context, share uint32, from netip.AddrPort, cred vfs.Cred) (vfs.Request, error) {
 	s, ok := t.current.Load().byID[share]
 	if !ok {
 		return vfs.Request{}, vfs.ESTALE
 	}
-	return s.Authorize(ctx, addr, cred)
-}
-
-// Allows says whether a client at addr may use the share at all.
-func (s *Share) Allows(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	return slices.ContainsFunc(s.clients, func(c client) bool { return c.prefix.Contains(addr) })
+	return s.Authorize(ctx, from, cred)
 }
 
 // Authorize is Table.Authorize for a share at hand.
-func (s *Share) Authorize(ctx context.Context, addr netip.Addr, cred vfs.Cred) (vfs.Request, error) {
+func (s *Share) Authorize(ctx context.Context, from netip.AddrPort, cred vfs.Cred) (vfs.Request, error) {
+	c := s.client(from.Addr())
+	switch {
+	case c == nil:
+		return vfs.Request{}, vfs.EACCES
+	case c.secure && from.Port() >= unprivileged:
+		return vfs.Request{}, vfs.EPERM
+	}
+	return vfs.Request{Context: ctx, Cred: s.squashed(cred), ReadOnly: s.ReadOnly || c.readOnly}, nil
+}
+
+// Allows tells whether a client at addr may use the share at all.
+func (s *Share) Allows(addr netip.Addr) bool { return s.client(addr) != nil }
+
+// client is the first entry that contains addr, nil if there is none.
+func (s *Share) client(addr netip.Addr) *client {
 	addr = addr.Unmap()
 	for i := range s.clients {
 		if s.clients[i].prefix.Contains(addr) {
-			return vfs.Request{Context: ctx, Cred: s.squashed(cred), ReadOnly: s.ReadOnly || s.clients[i].readOnly}, nil
+			return &s.clients[i]
 		}
 	}
-	return vfs.Request{}, vfs.EACCES
+	return nil
 }
 
 // squashed is who the caller is on this share. Ids that name nobody become

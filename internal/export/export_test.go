@@ -24,6 +24,9 @@ func table(t *testing.T, shares ...config.Share) *Table {
 	return table
 }
 
+// at is an unprivileged port of an address.
+func at(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), 40000) }
+
 func TestSquashDecidesWhoACallerIs(t *testing.T) {
 	anonymous := config.Identity{UID: 1234, GID: 5678}
 	root := vfs.Cred{UID: 0, GID: 0, Groups: []uint32{0, 4}}
@@ -52,7 +55,7 @@ func TestSquashDecidesWhoACallerIs(t *testing.T) {
 	} {
 		given := append([]uint32(nil), c.in.Groups...)
 		share := table(t, config.Share{Name: "a", Path: "/a", Squash: c.squash, Anonymous: anonymous})
-		req, err := share.Authorize(context.Background(), 1, netip.MustParseAddr("192.0.2.1"), c.in)
+		req, err := share.Authorize(context.Background(), 1, at("192.0.2.1"), c.in)
 		if err != nil || !reflect.DeepEqual(req.Cred, c.want) {
 			t.Errorf("squash %s makes %s %+v (%v), want %+v", c.squash, c.who, req.Cred, err, c.want)
 		}
@@ -79,17 +82,39 @@ func TestTheFirstMatchingClientEntryDecides(t *testing.T) {
 		"192.0.2.1":       {err: vfs.EACCES},
 		"2001:db9::1":     {err: vfs.EACCES},
 	} {
-		req, err := share.Authorize(context.Background(), 1, netip.MustParseAddr(addr), vfs.Cred{UID: 1})
+		req, err := share.Authorize(context.Background(), 1, at(addr), vfs.Cred{UID: 1})
 		if err != want.err || req.ReadOnly != want.readOnly {
 			t.Errorf("%s: read-only %v, %v; want %v, %v", addr, req.ReadOnly, err, want.readOnly, want.err)
 		}
 	}
 }
 
+func TestASecureClientCallsFromAPrivilegedPort(t *testing.T) {
+	shares := table(t, config.Share{Name: "a", Path: "/a", Clients: []config.Client{
+		{CIDR: "10.1.0.0/16", Secure: true},
+		{CIDR: "10.0.0.0/8"},
+		{CIDR: "10.0.0.0/8", Secure: true}, // never reached
+	}})
+	for from, want := range map[string]error{
+		"10.1.2.3:1023": nil, "10.1.2.3:1": nil, "[::ffff:10.1.2.3]:1023": nil,
+		"10.1.2.3:1024": vfs.EPERM, "10.1.2.3:65535": vfs.EPERM, "[::ffff:10.1.2.3]:1024": vfs.EPERM,
+		"10.2.0.1:40000": nil,
+		"192.0.2.1:1023": vfs.EACCES,
+	} {
+		if _, err := shares.Authorize(context.Background(), 1, netip.MustParseAddrPort(from), vfs.Cred{UID: 1}); err != want {
+			t.Errorf("%s: %v, want %v", from, err, want)
+		}
+	}
+	share, _ := shares.ByPath("/a")
+	if rules := share.Rules(); !rules[0].Secure || rules[1].Secure {
+		t.Errorf("rules %+v", rules)
+	}
+}
+
 func TestAShareIsOpenToAllWithoutClients(t *testing.T) {
 	shares := table(t, config.Share{Name: "a", Path: "/a"})
 	for _, addr := range []string{"192.0.2.1", "2001:db8::1"} {
-		if _, err := shares.Authorize(context.Background(), 1, netip.MustParseAddr(addr), vfs.Cred{UID: 1}); err != nil {
+		if _, err := shares.Authorize(context.Background(), 1, at(addr), vfs.Cred{UID: 1}); err != nil {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}
@@ -102,14 +127,14 @@ func TestReplaceTakesEffectOnTheNextCall(t *testing.T) {
 	if err := shares.Replace([]config.Share{a}, map[string]uint32{"a": 1}); err != nil {
 		t.Fatal(err)
 	}
-	req, err := shares.Authorize(context.Background(), 1, netip.MustParseAddr("192.0.2.1"), vfs.Cred{UID: 1})
+	req, err := shares.Authorize(context.Background(), 1, at("192.0.2.1"), vfs.Cred{UID: 1})
 	if err != nil || !req.ReadOnly {
 		t.Errorf("read-only %v, %v after the share became read-only", req.ReadOnly, err)
 	}
 	if err := shares.Replace(nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := shares.Authorize(context.Background(), 1, netip.MustParseAddr("192.0.2.1"), vfs.Cred{UID: 1}); err != vfs.ESTALE {
+	if _, err := shares.Authorize(context.Background(), 1, at("192.0.2.1"), vfs.Cred{UID: 1}); err != vfs.ESTALE {
 		t.Errorf("a share that was removed gives %v, want ESTALE", err)
 	}
 	if _, ok := shares.ByPath("/a"); ok {

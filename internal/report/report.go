@@ -150,6 +150,7 @@ type Root struct {
 type ShareClient struct {
 	CIDR   string `json:"cidr"`
 	Access string `json:"access"`
+	Secure bool   `json:"secure,omitempty"`
 }
 
 // Usage is what a share uses of its quota; Quota is 0 if it has none.

@@ -53,7 +53,7 @@ func (s *server) shareReports(ctx context.Context) []report.Share {
 			Clients: []report.ShareClient{}, Mounted: mounted[share.Path],
 		}
 		for _, c := range share.Rules() {
-			r.Clients = append(r.Clients, report.ShareClient{CIDR: c.CIDR, Access: string(c.Access)})
+			r.Clients = append(r.Clients, report.ShareClient{CIDR: c.CIDR, Access: string(c.Access), Secure: c.Secure})
 		}
 		if root, err := s.rootOf(ctx, share.ID); err == nil {
 			r.Root = root

@@ -186,6 +186,7 @@ func TestRefusalsNameTheKeyAndTheFix(t *testing.T) {
 		{"mapped CIDR", share("clients: [{cidr: '::ffff:10.0.0.0/104'}]"), `shares[0].clients[0].cidr: "::ffff:10.0.0.0/104" is an IPv4 address in IPv6 form; write it as IPv4 (example: 10.0.0.0/8) (line 4)`},
 		{"client without CIDR", share("clients: [{access: ro}]"), "shares[0].clients[0].cidr is required (example: 10.0.0.0/8) (line 4)"},
 		{"no clients", share("clients: []"), "shares[0].clients: is empty, so nobody could use the share; list a CIDR, or remove the key to allow everyone (line 4)"},
+		{"secure", share("clients: [{cidr: 0.0.0.0/0, secure: yes}]"), `shares[0].clients[0].secure: "yes" is not true or false (line 4)`},
 		{"access", share("clients: [{cidr: 0.0.0.0/0, access: write}]"), `shares[0].clients[0].access: "write" is not one of rw, ro (line 4)`},
 		{"squash", share("squash: nobody"), `shares[0].squash: "nobody" is not one of root, all, none (line 4)`},
 		{"mode", share("root: {mode: 0888}"), `shares[0].root.mode: "0888" is not an octal mode (examples: "0755", "1777") (line 4)`},

@@ -57,7 +57,7 @@ func (s *Share) fill() {
 		s.Path = "/" + s.Name
 	}
 	if s.Clients == nil {
-		s.Clients = []Client{{"0.0.0.0/0", AccessReadWrite}, {"::/0", AccessReadWrite}}
+		s.Clients = []Client{{CIDR: "0.0.0.0/0", Access: AccessReadWrite}, {CIDR: "::/0", Access: AccessReadWrite}}
 	}
 	setIfZero(&s.Squash, SquashRoot)
 	setIfZero(&s.Root.Mode, "0755")

@@ -48,7 +48,7 @@ func anyShare(t *rapid.T, prefix string) config.Share {
 		s.Path = "/" + prefix + text.Draw(t, "path")
 	}
 	if rapid.Bool().Draw(t, "own clients") {
-		s.Clients = []config.Client{{CIDR: "10.0.0.0/8", Access: "ro"}, {CIDR: "fd00::/8"}}
+		s.Clients = []config.Client{{CIDR: "10.0.0.0/8", Access: "ro"}, {CIDR: "fd00::/8", Secure: true}}
 	}
 	return s
 }

@@ -294,6 +294,11 @@ type Client struct {
 	CIDR string `yaml:"cidr" json:"cidr" jsonschema:"required"`
 	// Access is rw (default) or ro.
 	Access Access `yaml:"access" json:"access" jsonschema:"enum=rw,enum=ro"`
+	// Secure refuses calls from source ports of 1024 and above, which every user
+	// of a client can use: with it, only who is root on the client can say that
+	// they are somebody else. Default false, because the nodes of a cluster and
+	// other translators of addresses change the port.
+	Secure bool `yaml:"secure,omitempty" json:"secure,omitempty"`
 }
 
 // Identity is a numeric user and group.

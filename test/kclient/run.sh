@@ -32,7 +32,7 @@ else
 fi
 CGO_ENABLED=0 go build -trimpath -o "$dir/client" ./test/e2e/client
 echo "    127.0.0.1:$NFS_PORT$EXPORT"
-kernel() { OUT=$dir TIMEOUT=${T:-120} hack/kclient/kclient.sh "$NFS_PORT" 3 "$EXPORT" "set -euo pipefail; $1"; }
+kernel() { OUT=$dir OPTS=${OPTS:-} TIMEOUT=${T:-120} hack/kclient/kclient.sh "$NFS_PORT" 3 "$EXPORT" "set -euo pipefail; $1"; }
 
 step "The kernel's client, NFS version 3"
 check "mounts, and statfs answers" kernel 'grep -q "vers=3" /proc/mounts; df -i . >/dev/null; df -h . | tail -1'
@@ -66,6 +66,8 @@ check "a file that is removed while open stays readable" kernel 'exec 3<>gone; e
 check "permissions are kept for others" kernel '
 	mkdir -m 700 private; echo secret >private/f; chmod 600 private/f; mkdir -m 1777 sticky; touch sticky/root
 	su -s /bin/sh nobody -c "! cat private/f 2>/dev/null && ! rm -f sticky/root 2>/dev/null && touch sticky/mine" && stat -c %U sticky/mine'
+anonymous() { OPTS=sec=none kernel 'grep -q "sec=null" /proc/mounts; touch anonymous; stat -c "%u:%g" anonymous'; }
+check "mounts with sec=none, as the anonymous user" anonymous
 for what in rename copy replace; do
 	check "one stream lists 4,000 files, each of which it is told to $what" kernel "/run/out/client change-listed $what listed-$what"
 done

@@ -1,6 +1,7 @@
 package mount3
 
 import (
+	"path"
 	"slices"
 	"sync"
 
@@ -57,9 +58,13 @@ func (l *Mounts) remove(client, dir string) {
 	l.mounts = kept
 }
 
-// dump is DUMP (RFC 1813 appendix I, section 5.2.2).
+// dump is DUMP (RFC 1813 appendix I, section 5.2.2). It tells of the shares that
+// the client may use itself.
 func (s *service) dump(c *sunrpc.Call) sunrpc.AcceptStat {
 	for _, m := range s.Mounts.List() {
+		if share, _ := s.split(path.Clean(m.Path)); share == nil || !share.Allows(c.Remote.Addr()) {
+			continue
+		}
 		c.Reply.Bool(true)
 		c.Reply.String(m.Client)
 		c.Reply.String(m.Path)
@@ -68,7 +73,7 @@ func (s *service) dump(c *sunrpc.Call) sunrpc.AcceptStat {
 	return sunrpc.Success
 }
 
-// dumpWeight is the size of DUMP's reply.
+// dumpWeight is the most that DUMP's reply takes.
 func (s *service) dumpWeight([]byte) int {
 	n := 0
 	for _, m := range s.Mounts.List() {
@@ -107,9 +112,13 @@ func (s *service) exportWeight([]byte) int {
 	return n
 }
 
-// export is EXPORT (RFC 1813 appendix I, section 5.2.5).
+// export is EXPORT (RFC 1813 appendix I, section 5.2.5). It tells of the shares
+// that the client may use.
 func (s *service) export(c *sunrpc.Call) sunrpc.AcceptStat {
 	for _, share := range s.Exports.List() {
+		if !share.Allows(c.Remote.Addr()) {
+			continue
+		}
 		c.Reply.Bool(true)
 		c.Reply.String(share.Path)
 		for _, client := range share.Clients() {

@@ -160,7 +160,10 @@ func (s *service) resolve(c *sunrpc.Call, dir string) (vfs.ID, error) {
 	if c.Cred.Flavor == sunrpc.AuthNone {
 		cred = export.Anonymous
 	}
-	req, err := share.Authorize(c.Context, c.Remote.Addr(), cred)
+	req, err := share.Authorize(c.Context, c.Remote, cred)
+	if err == vfs.EPERM {
+		err = fmt.Errorf("%w: shares[].clients[].secure wants a source port below 1024, not %d", vfs.EACCES, c.Remote.Port())
+	}
 	if err != nil {
 		return vfs.ID{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -161,21 +162,48 @@ func TestMountListIsBounded(t *testing.T) {
 	}
 }
 
-func TestExportsAreListedWithTheirClients(t *testing.T) {
+func TestExportsThatAClientMayUseAreListedWithTheirClients(t *testing.T) {
 	srv := nfstest.Start(t, nfstest.Memory,
 		config.Share{Name: "everyone"},
-		config.Share{Name: "some", Path: "/x/some", Clients: []config.Client{{CIDR: "10.0.0.0/8"}, {CIDR: "2001:db8::/32"}}})
+		config.Share{Name: "some", Path: "/x/some", Clients: []config.Client{{CIDR: "10.0.0.0/8"}, {CIDR: "127.0.0.0/8", Secure: true}}},
+		config.Share{Name: "others", Clients: []config.Client{{CIDR: "10.0.0.0/8"}, {CIDR: "2001:db8::/32"}}})
 	got, err := srv.Dial(nfsclient.Options{AuthNone: true}).Exports()
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []nfsclient.Exported{
 		{Dir: "/everyone", Groups: []string{"0.0.0.0/0", "::/0"}},
-		{Dir: "/x/some", Groups: []string{"10.0.0.0/8", "2001:db8::/32"}},
+		{Dir: "/x/some", Groups: []string{"10.0.0.0/8", "127.0.0.0/8"}},
 	}
 	if !slices.EqualFunc(got, want, func(a, b nfsclient.Exported) bool { return a.Dir == b.Dir && slices.Equal(a.Groups, b.Groups) }) {
 		t.Errorf("EXPORT: %v, want %v", got, want)
 	}
+}
+
+func TestMountsOfSharesThatAClientMayNotUseAreNotListed(t *testing.T) {
+	a, b := config.Share{Name: "a", Path: "/a"}, config.Share{Name: "b", Path: "/b"}
+	srv := nfstest.Start(t, nfstest.Memory, a, b)
+	c := srv.Dial(nfsclient.Options{})
+	srv.Mount(c, "/a")
+	srv.Mount(c, "/b/")
+	b.Clients = []config.Client{{CIDR: "192.0.2.0/24"}}
+	if err := srv.Exports.Replace([]config.Share{a, b}, srv.IDs); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Dump()
+	if want := []nfsclient.Mounted{{Client: "127.0.0.1", Dir: "/a"}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("DUMP: %v, %v; want %v", got, err, want)
+	}
+}
+
+func TestMountFromAnUnprivilegedPortIsRefusedWhereItMustBePrivileged(t *testing.T) {
+	srv := nfstest.Start(t, nfstest.Memory, config.Share{Name: "a", Clients: []config.Client{{CIDR: "127.0.0.0/8", Secure: true}}})
+	c := srv.Dial(nfsclient.Options{})
+	if port := c.LocalAddr().(*net.TCPAddr).Port; port < 1024 {
+		t.Fatalf("the client has port %d", port)
+	}
+	_, err := c.Mount("/a")
+	wantStatus(t, err, nfsclient.ErrAcces, "MNT from an unprivileged port")
 }
 
 func TestOtherVersionsOfMountAreToldWhichIsServed(t *testing.T) {

@@ -28,6 +28,11 @@ func TestHandleIsNoPermission(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.everyProcedure(f, nfsclient.ErrAcces, "of a share that is not for this client")
+	shut.Clients = []config.Client{{CIDR: "127.0.0.0/8", Secure: true}}
+	if err := srv.Exports.Replace([]config.Share{open, shut}, srv.IDs); err != nil {
+		t.Fatal(err)
+	}
+	e.everyProcedure(f, nfsclient.ErrPerm, "of a share that wants privileged ports")
 	shut.Clients = []config.Client{{CIDR: "127.0.0.0/8", Access: config.AccessReadOnly}}
 	if err := srv.Exports.Replace([]config.Share{open, shut}, srv.IDs); err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func (s *service) enter(c *sunrpc.Call, handle []byte, req *vfs.Request) (vfs.ID
 	if c.Cred.Flavor == sunrpc.AuthNone {
 		cred = export.Anonymous
 	}
-	*req, err = s.exports.Authorize(c.Context, id.Share, c.Remote.Addr(), cred)
+	*req, err = s.exports.Authorize(c.Context, id.Share, c.Remote, cred)
 	return id, err
 }
 

@@ -68,6 +68,12 @@ type ClientSpec struct {
 	// +kubebuilder:default=rw
 	// +optional
 	Access string `json:"access,omitempty"`
+
+	// Refuse calls from source ports of 1024 and above, which every user of a
+	// client can use. kube-proxy and other translators of addresses change the
+	// port: clients must reach the pod without one.
+	// +optional
+	Secure bool `json:"secure,omitempty"`
 }
 
 // IdentitySpec is a numeric user and group.

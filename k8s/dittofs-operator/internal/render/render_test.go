@@ -38,7 +38,7 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 	ds.Spec.Compaction = v1alpha1.CompactionSpec{GarbagePercent: ptr.To[int32](5), Rate: ptr.To(resource.MustParse("64Gi"))}
 	ds.Spec.Shares = []v1alpha1.ShareSpec{{
 		Name: "home", Path: "/srv/home", Squash: "none", ReadOnly: true,
-		Clients:   []v1alpha1.ClientSpec{{CIDR: "10.0.0.0/8", Access: "ro"}},
+		Clients:   []v1alpha1.ClientSpec{{CIDR: "10.0.0.0/8", Access: "ro", Secure: true}},
 		Anonymous: v1alpha1.IdentitySpec{UID: ptr.To[int64](0), GID: ptr.To[int64](4294967294)},
 		Root:      v1alpha1.RootSpec{UID: ptr.To[int64](1000), GID: ptr.To[int64](1001), Mode: "2775"},
 		Quota:     &v1alpha1.QuotaSpec{Bytes: ptr.To(resource.MustParse("5Gi")), Inodes: 7},
@@ -68,7 +68,7 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 		Quota:     config.Quota{Bytes: 5 << 30, Inodes: 7},
 	}
 	got := c.Shares[0]
-	if len(got.Clients) != 1 || got.Clients[0] != (config.Client{CIDR: "10.0.0.0/8", Access: config.AccessReadOnly}) {
+	if len(got.Clients) != 1 || got.Clients[0] != (config.Client{CIDR: "10.0.0.0/8", Access: config.AccessReadOnly, Secure: true}) {
 		t.Errorf("clients are %+v", got.Clients)
 	}
 	got.Clients = nil

@@ -48,12 +48,18 @@ func (s *Server) leave(host netip.Prefix) {
 }
 
 // takeTurn lets the reader serve calls, when not too many of the same client
-// do. It keeps its turn until it waits for anything else.
-func (c *conn) takeTurn() {
-	if !c.onTurn {
-		c.client.turns.take()
-		c.onTurn = true
+// do. It keeps its turn until it waits for anything else. It returns false if
+// the client has gone while it waited.
+func (c *conn) takeTurn() bool {
+	if c.onTurn {
+		return true
 	}
+	waited := !c.client.turns.try()
+	if waited {
+		c.client.turns.take()
+	}
+	c.onTurn = true
+	return !waited || !c.gone()
 }
 
 func (c *conn) endTurn() {

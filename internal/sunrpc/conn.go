@@ -106,7 +106,9 @@ func (c *conn) readCalls() error {
 			}
 			return err
 		}
-		c.takeTurn()
+		if !c.takeTurn() {
+			return net.ErrClosed
+		}
 		if c.looked--; c.looked < 0 {
 			c.looked = c.lookAhead(rec.b)
 		}
@@ -160,6 +162,14 @@ func (c *conn) evict(why Eviction) {
 		}
 		_ = c.nc.Close()
 	}()
+}
+
+// gone asks whether the client has reset the connection, which then ends.
+func (c *conn) gone() bool {
+	if !c.out.failed.Load() && c.sock.reset() {
+		c.out.fail(net.ErrClosed)
+	}
+	return c.out.failed.Load()
 }
 
 // flush ends the reader's turn, sends the replies of inline calls, and waits for

@@ -1,6 +1,7 @@
 package sunrpc
 
 import (
+	"net"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -280,6 +281,11 @@ func (c *conn) reserve(call *Call) error {
 			return err
 		}
 	}
+	if call.waited && c.gone() {
+		c.account.Release(n)
+		c.giveUpPlaces()
+		return net.ErrClosed
+	}
 	call.held += n
 	return nil
 }
@@ -323,7 +329,7 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 		defer c.client.listings.free()
 		call.waited = true
 	}
-	if c.out.failed.Load() || call.waited && c.sock.reset() { // nobody is there to be answered
+	if c.out.failed.Load() || call.waited && c.gone() { // nobody is there to be answered
 		c.drop(call)
 		return
 	}

@@ -103,6 +103,22 @@ func (w *writer) drained(limit int64) error {
 	return w.err
 }
 
+// fail ends the connection: nothing more is sent.
+func (w *writer) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return
+	}
+	w.err = err
+	w.failed.Store(true)
+	_ = w.nc.Close()
+	if !w.writing {
+		w.drop()
+	}
+	w.room.Broadcast()
+}
+
 // writeQueue writes all that is queued now. Called with the lock held, which
 // it gives up while it writes.
 func (w *writer) writeQueue() {

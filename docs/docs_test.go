@@ -195,6 +195,7 @@ func TestManifestsInPagesAreOfKnownKindsAndFields(t *testing.T) {
 }
 
 var (
+	quotedWords = regexp.MustCompile(`"[^"]*"`) // the value of a variable
 	makeCommand = regexp.MustCompile("(?m)(?:^[$#] |`)make((?: [^`\n]*)?)")
 	makeTarget  = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 )
@@ -227,7 +228,7 @@ func TestMakeTargetsInPagesExist(t *testing.T) {
 }
 
 func parseMake(args string) (dir string, targets []string) {
-	args, _, _ = strings.Cut(args, " #")
+	args, _, _ = strings.Cut(quotedWords.ReplaceAllString(args, "_"), " #")
 	words := strings.Fields(args)
 	for i := 0; i < len(words); i++ {
 		switch {

@@ -17,7 +17,14 @@ set -uo pipefail
 PORT=$1 VERS=$2 EXPORT=$3 COMMAND=$4
 [ "$(id -u)" = 0 ] || die "the guest's network interface needs root"
 [ -e /dev/net/tun ] || die "there is no /dev/net/tun: the guest cannot have a network"
-"$REPO/hack/apt.sh" user-mode-linux nfs-common nftables iproute2 iputils-ping busybox-static || exit
+"$REPO/hack/apt.sh" user-mode-linux nfs-common nftables iproute2 iputils-ping busybox-static gcc libc6-dev || exit
+
+shim=$LAB/kclient/xstate.so
+mkdir -p "$LAB/kclient"
+if [ ! -e "$shim" ] || [ "$REPO/hack/kclient/xstate.c" -nt "$shim" ]; then
+	made=$(mktemp "$shim.XXXXXX")
+	gcc -shared -fPIC -O2 -o "$made" "$REPO/hack/kclient/xstate.c" -ldl && mv "$made" "$shim" || die "the shim for User Mode Linux does not compile"
+fi
 
 # A slot is an interface with its own addresses; whoever holds the lock owns it.
 mkdir -p "$LAB/kclient"
@@ -70,7 +77,7 @@ quiet=quiet loglevel=2
 memory=$(guest_memory "$dir" "${MEM:-1024M}")
 exec 8> >(sed -uE -e 's/\r//g' -e '/^(SELinux: (CONFIG|https)|mmapper_init|Failed to initialize ubd|reboot: )/d' -e 's/reboot: System halted$//')
 filter=$!
-TMPDIR=$memory timeout -k 5 "${TIMEOUT:-900}" setsid linux.uml mem="${MEM:-1024M}" umid=kclient$slot.$$ uml_dir="$dir/uml/" \
+TMPDIR=$memory timeout -k 5 "${TIMEOUT:-900}" setsid env LD_PRELOAD="$shim" linux.uml mem="${MEM:-1024M}" umid=kclient$slot.$$ uml_dir="$dir/uml/" \
 	root=/dev/root rootfstype=hostfs rootflags=/ ro $quiet loglevel=$loglevel \
 	vec0:transport=tap,ifname=$tap,depth=128,gro=1,mtu=9000 init="$REPO/hack/kclient/guest.sh" kclient="$dir" \
 	con=null con0=fd:0,fd:1 random.trust_cpu=on </dev/null >&8 2>"$dir/err" 8>&- 9>&- &

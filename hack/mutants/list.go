@@ -64,7 +64,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "fdatasync-skipped", file: "internal/data/journal.go",
-		old: "if err := errors.Join(s.owned(), f.Datasync()); err != nil {\n\t\treturn err\n\t}\n\tif writing == 0 {",
+		old: "if err := f.Datasync(); err != nil {\n\t\treturn err\n\t}\n\tif writing == 0 {",
 		new: "if writing == 0 {",
 		pkg: "./internal/data", run: "TestCommittedDataSurvivesAPowerCutAtEveryKindOfMoment|TestAFailedSyncStopsTheStoreForGood",
 	},
@@ -112,7 +112,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "pebble-changes-names-of-another", file: "internal/meta/pebble/pebble.go",
-		old: "s.fs = ownedFS{fs, s.own}",
+		old: "s.fs = patientFS{ownedFS{fs, s.own}, s.watch.stallLimit}",
 		new: "s.fs = fs",
 		pkg: "./internal/meta/pebble", run: "TestAServerThatLostItsDirectoryChangesNothingThere",
 	},
@@ -121,6 +121,24 @@ var mutants = []mutant{
 		old: "\t_ = s.makeRoom(0) //",
 		new: "\t//",
 		pkg: "./internal/data", run: "TestASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore",
+	},
+	{
+		name: "want-of-descriptors-is-an-error", file: "internal/vfs/fs.go",
+		old: "fault.Of(err) != nil, disk.Scarce(err),",
+		new: "fault.Of(err) != nil, false && disk.Scarce(err),",
+		pkg: "./internal/vfs", run: "TestAnErrorThatIsOverInAMomentAsksClientsToComeAgain",
+	},
+	{
+		name: "pebble-ends-for-want-of-a-descriptor", file: "internal/meta/pebble/patient.go",
+		old: "if !disk.Scarce(err) || time.Now().After(end) {",
+		new: "if true || !disk.Scarce(err) || time.Now().After(end) {",
+		pkg: "./internal/meta/pebble", run: "TestAMetadataStoreWaitsForADescriptorAndGoesOn",
+	},
+	{
+		name: "journal-without-a-bound-of-files", file: "internal/data/room.go",
+		old: "for !r.fits(n) || r.files >= r.maxFiles {",
+		new: "for !r.fits(n) {",
+		pkg: "./internal/data", run: "TestAJournalOfManySegmentsIsFullBeforeItTakesAllDescriptors",
 	},
 	{
 		name: "journal-of-another-changed", file: "internal/data/store.go",

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 const (
@@ -137,6 +138,11 @@ func (s *Store) readPresent(c *segmentCopy, t *pageTable, p []byte, lo int64) (a
 		err := s.pages.read(c, part, at)
 		if err == nil {
 			err = t.verify(part, uint64(at))
+		}
+		if disk.Scarce(err) { // the copy is as good as before
+			s.stats.pageMisses.Add(1)
+			absent = append(absent, page)
+			continue
 		}
 		if err != nil {
 			s.stats.pagesDamaged.Add(1)

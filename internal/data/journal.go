@@ -165,7 +165,7 @@ func (s *Store) createLocked(capacity int64, room func(int64) error, to **segmen
 	if err := room(reserved); err != nil {
 		return err
 	}
-	s.room.journal += reserved
+	s.room.take(reserved)
 	s.number++
 	id := makeSegmentID(s.log.Epoch(), s.number)
 	s.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *Store) createLocked(capacity int64, room func(int64) error, to **segmen
 	s.mu.Lock()
 	s.room.pages -= gone
 	if err != nil {
-		s.room.release(reserved)
+		s.room.leave(reserved)
 		return err
 	}
 	g.room = reserved
@@ -199,7 +199,7 @@ func (s *Store) provideSpare() {
 		return
 	}
 	_ = s.createLocked(s.opts.SegmentSize, func(room int64) error {
-		if s.room.journal+room > s.room.limit/2 || s.opts.MayWrite(room) != nil {
+		if s.room.crowded(room) || s.opts.MayWrite(room) != nil {
 			return ErrNoSpace
 		}
 		return s.makeRoom(room)
@@ -223,7 +223,7 @@ func (s *Store) discardLocked(g *segment) {
 		s.logger.Warn("an unused segment could not be removed", "error", err)
 	}
 	g.dropLocal()
-	s.room.release(g.room)
+	s.room.leave(g.room)
 }
 
 // retireLocked hands the active segment, if there is one, to the sealer.
@@ -373,6 +373,9 @@ func (s *Store) syncSegment(t syncTarget) error {
 		return nil
 	}
 	defer f.unref()
+	if err := s.owned(); err != nil {
+		return err
+	}
 	if err := g.sync.wait(func() error { return s.datasync(g, f) }); err != nil {
 		s.fail(err)
 		return err
@@ -387,7 +390,7 @@ func (s *Store) datasync(g *segment, f *localFile) error {
 	g.sparing, g.asked = size-g.asked <= fewBytes, size
 	s.mu.Unlock()
 	s.stats.syncs.Add(1)
-	if err := errors.Join(s.owned(), f.Datasync()); err != nil {
+	if err := f.Datasync(); err != nil {
 		return err
 	}
 	if writing == 0 {

@@ -70,7 +70,7 @@ type victim struct {
 func (p *pageCache) init(s *Store) {
 	p.store = s
 	p.copies = map[SegmentID]*segmentCopy{}
-	p.files.init(s.disk, openCopies)
+	p.files.init(s.disk, s.opts.copyFiles())
 }
 
 // of returns the copy of a segment, which may have no page yet.
@@ -371,6 +371,10 @@ func (h *handleCache) acquire(id SegmentID, path string, create bool) (*localFil
 		flags |= os.O_CREATE
 	}
 	f, err := openLocal(h.disk, path, flags)
+	if disk.Scarce(err) && len(h.order) > 0 {
+		h.closeLocked(h.order[0])
+		f, err = openLocal(h.disk, path, flags)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -245,7 +245,7 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 func (s *Store) recovered(g *segment) {
 	g.inherited = s.opts.Remote && g.live.Load() > 0
 	g.room = onDisk(g.rec.size)
-	s.room.journal += g.room
+	s.room.take(g.room)
 	s.toStore = append(s.toStore, g)
 }
 

@@ -317,7 +317,7 @@ func (s *Store) newOutput(n, smallest int64) (*segment, error) {
 		if s.opts.MayRewrite(room) != nil {
 			return noSpace(unix.ENOSPC)
 		}
-		if s.room.waiting > 0 || s.room.journal+room > s.room.limit/2 {
+		if s.room.waiting > 0 || s.room.crowded(room) {
 			return ErrNoSpace
 		}
 		return s.makeRoom(room)

@@ -21,17 +21,34 @@ const (
 // pages is taken by copies of what is, which give way to the journal.
 type room struct {
 	limit, journal, pages int64
+	files, maxFiles       int           // segments of the journal, each of which is open
 	waiting               int64         // bytes of writers that wait for room
 	fullSince             time.Time     // of the first of them since room was given back
 	freed                 chan struct{} // closed and replaced when something may have changed
 }
 
 // newRoom leaves a little of the cache for directories and markers.
-func newRoom(cacheSize int64) room {
-	return room{limit: cacheSize - cacheSize/128, freed: make(chan struct{})}
+func newRoom(cacheSize int64, maxFiles int) room {
+	return room{limit: cacheSize - cacheSize/128, maxFiles: maxFiles, freed: make(chan struct{})}
+}
+
+// take reserves bytes of the journal for a segment.
+func (r *room) take(n int64) {
+	r.journal += n
+	r.files++
+}
+
+// leave gives back what a segment has taken.
+func (r *room) leave(n int64) {
+	r.files--
+	r.release(n)
 }
 
 func (r *room) fits(n int64) bool { return r.journal+r.pages+n <= r.limit }
+
+// crowded says whether so many bytes more are too many for a segment that no
+// writer waits for.
+func (r *room) crowded(n int64) bool { return r.journal+n > r.limit/2 || r.files >= r.maxFiles/2 }
 
 // signal wakes those who wait for a change.
 func (r *room) signal() {
@@ -62,8 +79,8 @@ func (s *Store) waitForRoom(ctx context.Context, n, record int64, deadline time.
 	if n > r.limit {
 		return fmt.Errorf("a segment of %d bytes exceeds the cache of %d: %w", n, s.opts.CacheSize, ErrNoSpace)
 	}
-	for !r.fits(n) {
-		if r.pages > 0 && s.evictLocked(r.journal+r.pages+n-r.limit) {
+	for !r.fits(n) || r.files >= r.maxFiles {
+		if !r.fits(n) && r.pages > 0 && s.evictLocked(r.journal+r.pages+n-r.limit) {
 			continue
 		}
 		if err := s.awaitRoom(ctx, record, deadline); err != nil {

@@ -234,6 +234,6 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
 	s.toStore = slices.DeleteFunc(s.toStore, func(o *segment) bool { return o == g })
-	s.room.release(g.room)
+	s.room.leave(g.room)
 	return true, nil
 }

@@ -96,6 +96,10 @@ type Options struct {
 	ExtentMemory int64
 	// FooterMemory bounds the memory of page tables; default 16 MiB.
 	FooterMemory int64
+	// MaxFiles bounds the files of Dir that are kept open: a quarter of it, at
+	// most 256, for copies of stored segments, the rest for segments that are
+	// not stored yet. A journal with so many is full. Default 1024, at least 32.
+	MaxFiles int
 	// Pinned says that a segment must stay in the content store though no file
 	// uses it, because a backup refers to it; nil for none. It does not block.
 	Pinned func(SegmentID) bool
@@ -132,6 +136,8 @@ func (o *Options) complete() error {
 	setDefault(&o.PageSize, 1<<20)
 	setDefault(&o.ExtentMemory, 64<<20)
 	setDefault(&o.FooterMemory, 16<<20)
+	setDefault(&o.MaxFiles, 1024)
+	o.MaxFiles = max(o.MaxFiles, LeastFiles)
 	o.SegmentSize = min(o.SegmentSize, o.CacheSize/8, 1<<30)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -151,6 +157,12 @@ func (o *Options) complete() error {
 	}
 	return nil
 }
+
+// LeastFiles is the least of Options.MaxFiles that a store works with.
+const LeastFiles = 32
+
+// copyFiles is how many of MaxFiles are for copies of stored segments.
+func (o *Options) copyFiles() int { return min(o.MaxFiles/4, openCopies) }
 
 func setDefault[T int | int64 | float64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
@@ -252,7 +264,7 @@ func newStore(opts Options, lock disk.Lock) *Store {
 	s := &Store{
 		opts: opts, log: opts.Log, content: opts.Content, logger: opts.Logger, flush: opts.Flush,
 		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
-		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize),
+		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize, opts.MaxFiles-opts.copyFiles()),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
 		compactor: make(wake, 1), limiter: rate.NewLimiter(rate.Limit(opts.CompactRate), compactBurst),
 		dead: map[SegmentID]time.Time{}, maxDirty: maxDirtyExtents, maxParts: maxParts,

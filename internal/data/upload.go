@@ -177,7 +177,7 @@ func (s *Store) settleCopy(g *segment, f *localFile, moved bool) {
 	if keep {
 		s.room.pages += g.room
 	}
-	s.room.release(g.room)
+	s.room.leave(g.room)
 	_ = s.makeRoom(0) // a journal from before may be larger than the cache is now
 }
 

@@ -8,10 +8,12 @@ import (
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
-// hooks stand before the disk of a world: before each sync of a segment, and
+// hooks stand before the disk of a world: before a file is opened, before each
+// sync of a segment, and
 // in place of each write behind its header, which calls write if it is to
 // happen. Those that are nil do nothing.
 type hooks struct {
+	open     func(path string) error
 	datasync func() error
 	// left is told how many bytes of a segment a sync has to write.
 	left  func(n int64)
@@ -26,6 +28,11 @@ type worldDisk struct {
 }
 
 func (d worldDisk) OpenFile(path string, flags int) (disk.File, error) {
+	if d.w.hooks.open != nil {
+		if err := d.w.hooks.open(path); err != nil {
+			return nil, err
+		}
+	}
 	f, err := d.OS.OpenFile(path, flags)
 	if err != nil || !strings.HasSuffix(path, ".seg") {
 		return f, err

@@ -126,7 +126,7 @@ func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, exis
 		}
 		return store, nil
 	}
-	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{MinEpoch: minEpoch, Logger: logger})
+	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{MinEpoch: minEpoch, Logger: logger, MaxOpenFiles: descriptorsOf(cfg, fileLimit()).tables})
 	if err != nil {
 		return nil, atField("metadata.path", err)
 	}
@@ -140,7 +140,7 @@ func openContent(cfg *config.Config, logger *slog.Logger) (content.Store, error)
 	case config.ContentS3:
 		return openS3(cfg.Content, logger)
 	}
-	store, err := filesystem.Open(cfg.Content.Path)
+	store, err := filesystem.OpenWith(cfg.Content.Path, filesystem.Options{OpenFiles: descriptorsOf(cfg, fileLimit()).objects})
 	if err != nil {
 		return nil, atField("content.path", err)
 	}
@@ -200,7 +200,7 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),
 		Garbage: float64(cfg.Compaction.GarbagePercent) / 100, CompactRate: int64(cfg.Compaction.Rate),
 		CachePages: far, PageSize: int64(cfg.Cache.PageSize), ReadAhead: int64(cfg.Cache.ReadAhead),
-		Pinned: pinned, MayWrite: mayWrite, MayRewrite: mayRewrite,
+		Pinned: pinned, MayWrite: mayWrite, MayRewrite: mayRewrite, MaxFiles: descriptorsOf(cfg, fileLimit()).journal,
 	})
 	return dataFault(cfg, err)
 }

@@ -44,6 +44,10 @@ func (c *fileCache) acquire(path string) (*openFile, error) {
 	c.mu.Unlock()
 	file, err := c.disk.OpenFile(path, os.O_RDONLY)
 	c.mu.Lock()
+	if disk.Scarce(err) && c.recent.Len() > 0 {
+		_ = c.drop(c.recent.Back().Value.(*openFile))
+		file, err = c.disk.OpenFile(path, os.O_RDONLY)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -36,12 +36,13 @@ const (
 	tempDir      = "TMP"
 	suffix       = ".DATA"
 
-	// openFiles bounds the objects that are kept open for reading.
-	openFiles = 256
 	copyBytes = 1 << 20
 	// maxMarker bounds FORMAT and INSTANCE, in bytes; both are shorter.
 	maxMarker = 256
 )
+
+// DefaultOpenFiles is what Options.OpenFiles is if it is 0.
+const DefaultOpenFiles = 256
 
 // Store is a content store in a directory.
 type Store struct {
@@ -65,15 +66,34 @@ var (
 // directory with other files in it is refused and left as it is.
 func Open(dir string) (*Store, error) { return OpenOn(disk.OS{}, dir) }
 
+// Options of a Store. The zero value is usable.
+type Options struct {
+	// Disk holds the directory; nil means the operating system.
+	Disk disk.FS
+	// OpenFiles bounds the objects that are kept open for readers; 0 means
+	// DefaultOpenFiles.
+	OpenFiles int
+}
+
 // OpenOn is Open on another disk.
-func OpenOn(d disk.FS, dir string) (*Store, error) {
+func OpenOn(d disk.FS, dir string) (*Store, error) { return OpenWith(dir, Options{Disk: d}) }
+
+// OpenWith is Open with options.
+func OpenWith(dir string, o Options) (*Store, error) {
+	d := o.Disk
+	if d == nil {
+		d = disk.OS{}
+	}
+	if o.OpenFiles <= 0 {
+		o.OpenFiles = DefaultOpenFiles
+	}
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("content directory %s: %w", dir, err)
 	}
 	s := &Store{dir: absolute, token: rand.Text()[:10]}
 	s.disk = disk.Owned(d, s.owned)
-	s.files.init(d, openFiles)
+	s.files.init(d, o.OpenFiles)
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("content directory %s: %w", dir, err)
 	}
@@ -174,10 +194,17 @@ func (s *Store) adopt(ctx context.Context, id, path string) (moved bool, err err
 		if err := s.disk.Remove(path); err != nil {
 			return false, err
 		}
+	case errors.Is(err, fs.ErrNotExist) && s.exists(target):
+		// An earlier call has moved it, and could not say that it is durable.
 	case err != nil:
 		return false, err
 	}
 	return true, errors.Join(s.disk.SyncDir(filepath.Dir(target)), s.disk.SyncDir(filepath.Dir(path)))
+}
+
+func (s *Store) exists(path string) bool {
+	_, err := s.disk.Lstat(path)
+	return err == nil
 }
 
 // ReadAt implements content.Store.

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 )
 
@@ -124,6 +125,9 @@ func (f *fileCredentials) load() error {
 		keys, err = fromDirectory(f.path)
 	default:
 		keys, err = fromFile(f.path)
+	}
+	if disk.Scarce(err) {
+		f.seen = version{} // they are read again
 	}
 	if err != nil {
 		return misconfigured(fmt.Sprintf("content.credentials_file: %v: mend it, or correct content.credentials_file", err), err)

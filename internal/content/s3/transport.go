@@ -41,6 +41,7 @@ func newTransport(opts Options, c *counters) (*transport, error) {
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConnsPerHost:   2*opts.Parallel + 8,
+		MaxConnsPerHost:       Connections(opts.Parallel),
 		IdleConnTimeout:       60 * time.Second,
 		DisableCompression:    true,
 		WriteBufferSize:       64 << 10,
@@ -128,4 +129,13 @@ func (b *body) Read(p []byte) (int, error) {
 		b.moved(b.n)
 	}
 	return n, err
+}
+
+// Connections is how many connections a store with Options.Parallel has at most:
+// for transfers both ways, and for small requests beside them.
+func Connections(parallel int) int {
+	if parallel <= 0 {
+		parallel = defaultParallel
+	}
+	return 2*parallel + 16
 }

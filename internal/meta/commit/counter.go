@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -165,10 +166,10 @@ func (l *Log) pinCounters(b *meta.Batch, pinned []*counter) ([]*counter, error) 
 	}
 	for err == nil && l.err == nil && !l.closed {
 		err = l.load(l.ctx, pinned)
-		if err == nil || fault.Of(err) == nil || errors.Is(err, meta.ErrFenced) {
+		if err == nil || fault.Of(err) == nil && !disk.Scarce(err) || errors.Is(err, meta.ErrFenced) {
 			break
 		}
-		err = nil // the store is away and has waited a while: once more
+		err = nil // the store is away, or has no descriptor, and has waited a while: once more
 	}
 	return pinned, err
 }

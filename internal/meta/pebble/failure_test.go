@@ -217,3 +217,42 @@ func TestPebblesWishToEndTheProcessIsAnError(t *testing.T) {
 		t.Errorf("%v, then %v", err, w.err())
 	}
 }
+
+func TestAMetadataStoreWaitsForADescriptorAndGoesOn(t *testing.T) {
+	mem := vfs.NewMem()
+	if err := mem.MkdirAll("meta", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var scarce, refused atomic.Int32
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpCreate, errorfs.OpOpen, errorfs.OpOpenDir, errorfs.OpReuseForWrite:
+			if scarce.Add(-1) >= 0 {
+				refused.Add(1)
+				return syscall.EMFILE
+			}
+		}
+		return nil
+	}))
+	s, err := open("meta", fs, nil, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const batches = 300
+	for i := range batches {
+		if i%20 == 0 {
+			scarce.Store(3) // the next three files that are wanted
+		}
+		if err := s.Apply(t.Context(), batch(i)); err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+	}
+	scarce.Store(0)
+	if refused.Load() < 10 {
+		t.Errorf("%d files were refused: nothing was tested", refused.Load())
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	checkKept(t, mem, batches)
+}

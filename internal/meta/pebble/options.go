@@ -20,6 +20,16 @@ const (
 	memTableSize = 16 << 20
 )
 
+const (
+	// DefaultOpenFiles is what Options.MaxOpenFiles is if it is 0, and
+	// LeastOpenFiles what Pebble takes at least.
+	DefaultOpenFiles = 500
+	LeastOpenFiles   = 80
+	// OtherDescriptors are of the lock, of directories that are synced, and of
+	// what flushes and compactions read and write.
+	OtherDescriptors = 40
+)
+
 // pebbleOptions are for small keys and values, at 20,000 durable batches a
 // second, in a process that shares its memory with a data cache.
 func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Options {
@@ -28,6 +38,9 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = memTableSize
+	}
+	if o.MaxOpenFiles == 0 {
+		o.MaxOpenFiles = DefaultOpenFiles
 	}
 	po := &pebble.Options{
 		FS:   guardedFS{disk, w},
@@ -42,7 +55,7 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               64 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
-		MaxOpenFiles:                500,
+		MaxOpenFiles:                o.MaxOpenFiles,
 		BytesPerSync:                1 << 20,
 		Logger:                      logger{w},
 		EventListener: &pebble.EventListener{

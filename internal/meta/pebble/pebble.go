@@ -49,6 +49,9 @@ type Options struct {
 	// MemTableBytes is how much is held in memory before it becomes a table,
 	// 0 means 16 MiB.
 	MemTableBytes uint64
+	// MaxOpenFiles bounds the descriptors of tables and logs, 0 means 500. Some
+	// more are open for moments (see Descriptors).
+	MaxOpenFiles int
 	// MinEpoch is the least that the epoch will be: for a store that takes the
 	// place of one whose epochs were used.
 	MinEpoch uint64
@@ -116,10 +119,10 @@ func Open(dir string, o Options) (*Store, error) {
 // open takes over lock, which may be nil.
 func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err error) {
 	s := &Store{path: path, lock: lock, watch: newWatch(o.Logger), owned: func() error { return nil }}
-	s.fs = ownedFS{fs, s.own}
 	if o.stallLimit != 0 {
 		s.watch.stallLimit = o.stallLimit
 	}
+	s.fs = patientFS{ownedFS{fs, s.own}, s.watch.stallLimit}
 	before, err := readState(fs, path)
 	if err == nil && lock != nil && o.FS == nil {
 		s.owned, err = ownership(path)

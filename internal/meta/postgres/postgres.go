@@ -8,7 +8,7 @@
 // an outage as a slow commit. docs/decisions/0013 says why no two owners can
 // commit, and no batch can come back late.
 //
-// The package imports meta, fault, printable and pgx only.
+// The package imports meta, fault, disk, printable and pgx only.
 package postgres
 
 import (

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 )
 
@@ -48,7 +49,7 @@ func load(path string) (*pgx.ConnConfig, error) {
 }
 
 func misconfigured(err error) error {
-	return &fault.Error{Store: store, Reason: fault.InvalidConfiguration, Message: oneLine(err.Error()), Lasting: true, Err: err}
+	return &fault.Error{Store: store, Reason: fault.InvalidConfiguration, Message: oneLine(err.Error()), Lasting: !disk.Scarce(err), Err: err}
 }
 
 func readFile(path string) (settings, error) {

@@ -1,0 +1,65 @@
+package server
+
+import (
+	"syscall"
+
+	"github.com/dittofs/dittofs/internal/content/filesystem"
+	"github.com/dittofs/dittofs/internal/content/s3"
+	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/meta/pebble"
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+// descriptors is what the stores may have open at once. Connections of clients
+// have what is left.
+type descriptors struct {
+	tables   int // of the embedded metadata store
+	journal  int // files of cache.path
+	objects  int // files of content.path
+	database int // connections
+	bucket   int // connections
+}
+
+// passing are descriptors that are open for moments: directories that are
+// synced, files that are copied, the configuration, credentials, the log.
+const passing = 32
+
+// total is what the stores may need at most.
+func (d descriptors) total() int {
+	n := d.tables + d.journal + d.objects + d.database + d.bucket + passing
+	if d.tables > 0 {
+		n += pebble.OtherDescriptors
+	}
+	return n
+}
+
+// fileLimit is RLIMIT_NOFILE, to which Go has raised the soft limit.
+func fileLimit() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 // what Linux begins with
+	}
+	return int(min(limit.Cur, 1<<30))
+}
+
+// descriptorsOf divides a limit (RLIMIT_NOFILE): the stores take what they want,
+// but files about a quarter of it at most, down to the least that they work with.
+func descriptorsOf(cfg *config.Config, limit int) descriptors {
+	var d descriptors
+	if cfg.Metadata.Type == config.MetadataPostgres {
+		d.database = max(int(cfg.Metadata.MaxConnections), 8)
+	}
+	if cfg.Content.Type == config.ContentS3 {
+		d.bucket = s3.Connections(int(cfg.Content.ParallelTransfers))
+	}
+	share := func(most, least, part int) int { return min(most, max(least, limit/part)) }
+	if cfg.Metadata.Type == config.MetadataPebble {
+		d.tables = share(pebble.DefaultOpenFiles, pebble.LeastOpenFiles, 10)
+	}
+	// Segments of the journal are 64 MiB; as many copies at most stay open.
+	d.journal = share(int(min(int64(cfg.Cache.Size)/(64<<20), 1<<20))*4/3+data.LeastFiles, data.LeastFiles, 12)
+	if cfg.Content.Type == config.ContentFilesystem {
+		d.objects = share(filesystem.DefaultOpenFiles, 16, 16)
+	}
+	return d
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/dittofs/dittofs/internal/content"
@@ -20,6 +22,26 @@ func newReserve(cfg *config.Config, logger *slog.Logger) *space.Reserve {
 		return nil
 	}
 	return space.New(func() (total, free uint64, err error) { return disk.OS{}.Statfs(cfg.Metadata.Path) }, logger)
+}
+
+// checkMetadataDisk refuses a disk for an embedded metadata store on which
+// removals could not be written once it is full.
+func checkMetadataDisk(cfg *config.Config) error {
+	total, _, err := disk.OS{}.Statfs(existing(cfg.Metadata.Path))
+	if err == nil && total < space.LeastDisk {
+		err = fmt.Errorf("the disk of %s has %d MiB: give the metadata one of at least %d MiB", cfg.Metadata.Path, total>>20, space.LeastDisk>>20)
+	}
+	return atField("metadata.path", err)
+}
+
+// existing is the directory itself, or that in which it will be made.
+func existing(dir string) string {
+	for {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // sameDisk says whether two directories are on one filesystem.

@@ -126,6 +126,9 @@ func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, exis
 		}
 		return store, nil
 	}
+	if err := checkMetadataDisk(cfg); err != nil {
+		return nil, err
+	}
 	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{MinEpoch: minEpoch, Logger: logger, MaxOpenFiles: descriptorsOf(cfg, fileLimit()).tables})
 	if err != nil {
 		return nil, atField("metadata.path", err)

@@ -51,6 +51,10 @@ func New(statfs func() (total, free uint64, err error), logger *slog.Logger) *Re
 	return &Reserve{statfs: statfs, logger: logger, epoch: time.Now()}
 }
 
+// LeastDisk is the smallest disk of an embedded metadata store, in bytes. The
+// reserve of a smaller one does not take the log of what is removed.
+const LeastDisk = 160 << 20
+
 // Bytes is what is kept of a disk of total bytes.
 func Bytes(total uint64) uint64 { return min(total/smallDisk, mostReserve) }
 

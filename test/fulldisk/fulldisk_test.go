@@ -13,18 +13,20 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/test/filling"
 	"github.com/dittofs/dittofs/test/nfsclient"
 	"github.com/dittofs/dittofs/test/process"
 )
 
-// disk is larger than what a server keeps of a disk for removals by some segments.
-const disk = 160 << 20
+// disk is the smallest one that a server takes: larger than what it keeps for
+// removals by some segments.
+const disk = space.LeastDisk
 
 // onOneDisk are the stores on a small disk, as a pod has them on one volume.
-func onOneDisk(t *testing.T) (stores, dir string) {
+func onOneDisk(t *testing.T, size int) (stores, dir string) {
 	dir = t.TempDir()
-	process.SmallDiskFor(t, dir, disk)
+	process.SmallDiskFor(t, dir, size)
 	return fmt.Sprintf(`
 cache:    {path: %[1]s/cache, size: 64MiB, flush_interval: 1s}
 metadata: {type: pebble, path: %[1]s/metadata}
@@ -43,7 +45,7 @@ func serve(t *testing.T, binary, stores string) (*process.Server, *filling.Files
 }
 
 func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
-	stores, _ := onOneDisk(t)
+	stores, _ := onOneDisk(t, disk)
 	binary := process.BuildFor(t)
 	s, f := serve(t, binary, stores)
 	pid := s.PID()
@@ -113,7 +115,7 @@ func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
 
 // TestAServerWaitsForRoomOnADiskThatOthersFilled: the server cannot keep others from taking the last byte.
 func TestAServerWaitsForRoomOnADiskThatOthersFilled(t *testing.T) {
-	stores, dir := onOneDisk(t)
+	stores, dir := onOneDisk(t, disk)
 	s, f := serve(t, process.BuildFor(t), stores)
 	f.Write(1)
 	s.Signal(unix.SIGKILL)
@@ -146,4 +148,18 @@ func TestAServerWaitsForRoomOnADiskThatOthersFilled(t *testing.T) {
 	}
 	f.Connect()
 	f.Verify()
+}
+
+func TestADiskThatIsTooSmallForTheMetadataIsRefusedWithItsMinimum(t *testing.T) {
+	stores, _ := onOneDisk(t, 64<<20)
+	s := process.NewFor(t, process.BuildFor(t), stores)
+	if err := s.Launch(); err != nil {
+		t.Fatal(err)
+	}
+	const want = "has 64 MiB: give the metadata one of at least 160 MiB"
+	for end := time.Now().Add(time.Minute); !strings.Contains(s.Log(), want); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the start says: ", s.Log())
+		}
+	}
 }

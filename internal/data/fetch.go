@@ -58,14 +58,15 @@ func (f *flight) arrived() bool {
 
 // fetcher fetches pages of stored segments into the cache.
 type fetcher struct {
-	store  *Store
-	memory *semaphore.Weighted
-	places *semaphore.Weighted // of requests
-	shares aheadShares
-	mu     sync.Mutex
-	kept   []*flight // the oldest first
-	tables map[SegmentID]*tableFlight
-	flying atomic.Int64 // flights that have not arrived
+	store   *Store
+	memory  *semaphore.Weighted
+	places  *semaphore.Weighted // of requests
+	shares  aheadShares
+	mu      sync.Mutex
+	kept    []*flight // the oldest first
+	keepFor time.Duration
+	tables  map[SegmentID]*tableFlight
+	flying  atomic.Int64 // flights that have not arrived
 	// wanting counts flights that wait for memory.
 	wanting atomic.Int64
 	writers chan struct{} // of the cache, with cacheWriters places
@@ -77,6 +78,7 @@ func (f *fetcher) init(s *Store) {
 	f.memory = semaphore.NewWeighted(memory)
 	f.places = semaphore.NewWeighted(maxRequests)
 	f.shares.total = memory
+	f.keepFor = keepFlight
 	f.writers = make(chan struct{}, cacheWriters)
 	f.tables = map[SegmentID]*tableFlight{}
 }

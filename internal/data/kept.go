@@ -60,7 +60,7 @@ func (f *fetcher) keep(fl *flight) {
 	f.mu.Lock()
 	f.kept = append(f.kept, fl)
 	f.mu.Unlock()
-	time.AfterFunc(keepFlight, func() { f.expire(fl) })
+	time.AfterFunc(f.keepFor, func() { f.expire(fl) })
 	f.giveWay()
 }
 

@@ -3,6 +3,7 @@ package data
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -65,6 +66,7 @@ func TestACacheThatIsTooSlowDoesNotHoldUpReaders(t *testing.T) {
 func TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce(t *testing.T) {
 	w, _ := uncached(t, 8, 64<<10)
 	f := &w.store.fetcher
+	f.keepFor = time.Hour
 	if err := f.take(t.Context(), 64<<10); err != nil {
 		t.Fatal(err)
 	}

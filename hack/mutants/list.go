@@ -159,12 +159,6 @@ var mutants = []mutant{
 		pkg: "./internal/data", run: "TestAFlippedBitOfAnOpenSegmentIsNeverRead",
 	},
 	{
-		name: "last-page-of-a-segment-not-verified", file: "internal/data/scan.go",
-		old: "pages[len(pages)-1] = s.last\n",
-		new: "",
-		pkg: "./internal/data", run: "TestTheTableOfASegmentIsOfTheBytesThatWereVerified|TestSealing",
-	},
-	{
 		name: "restore-asks-before-it-looks", file: "internal/server/restore.go",
 		old: "err = backup.Find(ctx, store, o.From)",
 		new: "err = error(nil)",

@@ -24,14 +24,16 @@ const (
 	maxRunning = 32
 	// writeTimeout is how long a client has to take a line.
 	writeTimeout = 30 * time.Second
-	// maxConnections is how many connections Serve has open at a time.
-	maxConnections = 64
+	// defaultConnections is how many connections Serve has open at a time.
+	defaultConnections = 64
 )
 
 // Options of a Server.
 type Options struct {
 	Logger  *slog.Logger // default: discards
 	Version string       // of the server, for the index and for errors
+	// MaxConnections is how many connections Serve has open at a time. Default 64.
+	MaxConnections int
 }
 
 // Server runs operations for clients.
@@ -55,6 +57,9 @@ func NewServer(opt Options) *Server {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opt.MaxConnections == 0 {
+		opt.MaxConnections = defaultConnections
+	}
 	s := &Server{log: opt.Logger, version: opt.Version, slots: make(chan struct{}, maxRunning), operations: map[string]Operation{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
@@ -65,7 +70,7 @@ func NewServer(opt Options) *Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          logging.Std(opt.Logger, slog.LevelWarn, "control socket"),
 	}
-	s.open = netlimit.NewTable(netlimit.Limits{Total: maxConnections}, func(e netlimit.Eviction) {
+	s.open = netlimit.NewTable(netlimit.Limits{Total: opt.MaxConnections}, func(e netlimit.Eviction) {
 		s.log.Warn("a connection to the control socket was closed to make room for another", "held", e.Held, "idle", e.Idle)
 	})
 	return s

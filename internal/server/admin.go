@@ -17,13 +17,6 @@ import (
 	"github.com/dittofs/dittofs/internal/netlimit"
 )
 
-// The admin listener has room for so many connections, and for so many of one
-// client: probes, whoever reads the metrics, and commands.
-const (
-	adminConnections          = 256
-	adminConnectionsPerClient = 64
-)
-
 // admin is the HTTP listener of /healthz, /readyz and /metrics, and of the
 // operations of commands if there is a token.
 type admin struct {
@@ -31,9 +24,10 @@ type admin struct {
 	ln   net.Listener
 }
 
-// newAdmin listens at addr; an empty one turns the listener off (nil). commands
-// is nil unless they may use it.
-func newAdmin(addr string, st *state, m *metrics, commands http.Handler, logger *slog.Logger) (*admin, error) {
+// newAdmin listens at addr, for as many connections as limits say: of probes,
+// of whoever reads the metrics, and of commands. An empty addr turns the listener
+// off (nil). commands is nil unless they may use it.
+func newAdmin(addr string, limits netlimit.Limits, st *state, m *metrics, commands http.Handler, logger *slog.Logger) (*admin, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -57,7 +51,7 @@ func newAdmin(addr string, st *state, m *metrics, commands http.Handler, logger 
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          logging.Std(logger, slog.LevelWarn, "admin listener"),
 	}}
-	open := netlimit.NewTable(netlimit.Limits{Total: adminConnections, PerClient: adminConnectionsPerClient}, func(e netlimit.Eviction) {
+	open := netlimit.NewTable(limits, func(e netlimit.Eviction) {
 		logger.Warn("a connection to the admin listener was closed to make room for another", "client", e.Client.Addr(), "held", e.Held, "idle", e.Idle)
 	})
 	m.counter("dittofs_admin_connections_evicted_total", "Connections to the admin listener that were closed to make room for others.",

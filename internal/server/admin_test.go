@@ -11,13 +11,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/netlimit"
 )
+
+// perClient is how many connections of one client listenAdmin's listener takes.
+const perClient = 64
 
 // listenAdmin starts the admin listener of a server that does nothing else.
 func listenAdmin(t *testing.T) (addr string, m *metrics) {
 	t.Helper()
 	m = newMetrics("test")
-	a, err := newAdmin("127.0.0.1:0", newState("test"), m, nil, slog.New(slog.DiscardHandler))
+	a, err := newAdmin("127.0.0.1:0", netlimit.Limits{Total: 4 * perClient, PerClient: perClient}, newState("test"), m, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +91,7 @@ func TestProbesAreAnsweredWhileOneHostHoldsThousandsOfConnections(t *testing.T) 
 			open++
 		}
 	}
-	if open > adminConnectionsPerClient {
+	if open > perClient {
 		t.Errorf("%d connections of one host are open", open)
 	}
 	families, err := m.registry.Gather()
@@ -94,7 +99,7 @@ func TestProbesAreAnsweredWhileOneHostHoldsThousandsOfConnections(t *testing.T) 
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		if f.GetName() == "dittofs_admin_connections_evicted_total" && f.GetMetric()[0].GetCounter().GetValue() >= 1000-adminConnectionsPerClient {
+		if f.GetName() == "dittofs_admin_connections_evicted_total" && f.GetMetric()[0].GetCounter().GetValue() >= 1000-perClient {
 			return
 		}
 	}

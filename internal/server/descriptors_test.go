@@ -12,8 +12,9 @@ func TestTheStoresLeaveDescriptorsForClients(t *testing.T) {
 			cfg := &config.Config{}
 			cfg.Metadata.Type, cfg.Content.Type, cfg.Cache.Size = config.MetadataPebble, config.ContentFilesystem, size
 			d := descriptorsOf(cfg, limit)
-			if n := d.total() + connectionsOf(uint64(limit)); n > limit+limit/8 {
-				t.Errorf("limit %d, cache of %d bytes: stores and clients may want %d", limit, size, n)
+			l := limitsOf(cfg, limit)
+			if n := d.total() + l.clients + l.admin.Total + l.control; n > limit {
+				t.Errorf("limit %d, cache of %d bytes: stores and listeners may want %d", limit, size, n)
 			}
 			if d.tables < 64 || d.journal < 32 || d.objects < 16 {
 				t.Errorf("limit %d: %+v is too little to work with", limit, d)

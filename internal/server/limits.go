@@ -4,33 +4,36 @@ import (
 	"math"
 	"runtime/debug"
 
-	"golang.org/x/sys/unix"
+	"github.com/dittofs/dittofs/internal/netlimit"
+	"github.com/dittofs/dittofs/pkg/config"
 )
 
 const (
 	// maxConnections is the most connections of NFS clients, however many
 	// descriptors there are.
 	maxConnections = 4096
-	// storeDescriptors is what is kept for stores, probes and commands, if half
-	// of all descriptors is as much.
-	storeDescriptors = 1024
 	// callMemory is what calls may hold together if the process has no limit.
 	callMemory = 256 << 20
 )
 
-// connectionLimit is how many client connections leave enough of the process's
-// descriptors for its stores.
-func connectionLimit() int {
-	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return maxConnections
-	}
-	return connectionsOf(files.Cur)
+// listenerLimits is how many connections each listener may have.
+type listenerLimits struct {
+	clients, control int
+	admin            netlimit.Limits
 }
 
-func connectionsOf(descriptors uint64) int {
-	kept := min(descriptors/2, storeDescriptors)
-	return int(max(1, min(descriptors-kept, maxConnections)))
+// limitsOf divides the descriptors that the stores leave of a limit
+// (RLIMIT_NOFILE). Probes and commands have theirs first; clients have an eighth
+// of all at least, for the stores rarely need at once all that they may.
+func limitsOf(cfg *config.Config, files int) listenerLimits {
+	l := listenerLimits{
+		admin:   netlimit.Limits{Total: min(256, max(8, files/16))},
+		control: min(64, max(4, files/32)),
+	}
+	l.admin.PerClient = l.admin.Total / 4
+	left := files - descriptorsOf(cfg, files).total() - l.admin.Total - l.control
+	l.clients = min(maxConnections, max(1, files/8, left))
+	return l
 }
 
 // callMemoryLimit is a quarter of GOMEMLIMIT.

@@ -1,13 +1,16 @@
 package server
 
-import "testing"
+import (
+	"testing"
 
-func TestStoresKeepDescriptorsBesideConnections(t *testing.T) {
-	for descriptors, want := range map[uint64]int{
-		0: 1, 64: 32, 200: 100, 1024: 512, 2048: 1024, 4096: 3072, 1 << 20: maxConnections,
-	} {
-		if got := connectionsOf(descriptors); got != want {
-			t.Errorf("%d descriptors: %d connections, want %d", descriptors, got, want)
+	"github.com/dittofs/dittofs/pkg/config"
+)
+
+func TestClientsHaveSomeConnectionsHoweverFewDescriptorsThereAre(t *testing.T) {
+	cfg := config.Default()
+	for files, want := range map[int]int{8: 1, 200: 25, 1 << 20: maxConnections} {
+		if l := limitsOf(cfg, files); l.clients != want {
+			t.Errorf("of %d descriptors clients have %d, want %d", files, l.clients, want)
 		}
 	}
 }

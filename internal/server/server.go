@@ -50,10 +50,12 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 }
 
 func newServer(cfg *config.Config, opt Options) *server {
+	limits := limitsOf(cfg, fileLimit())
 	s := &server{
 		cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1),
 		metrics: newMetrics(opt.Version), state: newState(opt.Version), started: time.Now(),
-		control: control.NewServer(control.Options{Logger: opt.Logger, Version: opt.Version}),
+		control: control.NewServer(control.Options{Logger: opt.Logger, Version: opt.Version, MaxConnections: limits.control}),
+		limits:  limits,
 	}
 	if opt.LogCounts != nil {
 		s.metrics.log(opt.LogCounts)
@@ -69,7 +71,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		return err
 	}
 	// The probes answer first, so that a slow start shows as not ready.
-	if s.admin, err = newAdmin(cfg.Admin.Listen, s.state, s.metrics, commands, s.log); err != nil {
+	if s.admin, err = newAdmin(cfg.Admin.Listen, s.limits.admin, s.state, s.metrics, commands, s.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -111,6 +113,7 @@ type server struct {
 	exports *export.Table
 	rpc     *sunrpc.Server
 	control *control.Server
+	limits  listenerLimits
 	mounts  mount3.Mounts
 	nfs     net.Addr
 	started time.Time
@@ -161,7 +164,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.state.showBackups(s.backupHealth)
 	s.rpc, err = sunrpc.NewServer(sunrpc.Options{
 		Logger: s.log, Programs: []sunrpc.Program{nfs, mount}, Observer: s.metrics,
-		MaxConns: connectionLimit(), MaxBytes: callMemoryLimit(),
+		MaxConns: s.limits.clients, MaxBytes: callMemoryLimit(),
 	})
 	if err == nil {
 		s.registerCallMemory()

@@ -236,7 +236,7 @@ func (k *socket) reset() bool {
 
 // maxUnsent is how much the kernel takes of replies before it has sent what it
 // took before: else it would hold megabytes for each client that takes nothing.
-const maxUnsent = 256 << 10
+const maxUnsent = 128 << 10
 
 // boundUnsent sets TCP_NOTSENT_LOWAT (tcp(7)).
 func boundUnsent(tcp *net.TCPConn) error {

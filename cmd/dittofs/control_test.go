@@ -253,7 +253,7 @@ func TestSharesShowsWhatSharesHold(t *testing.T) {
 		export.Bytes.Used > 64<<10 || export.Bytes.Quota != 1<<30 || export.Inodes != (report.Usage{Used: 2, Quota: 1000}) {
 		t.Errorf("%+v", export)
 	}
-	if other.Name != "other" || !other.ReadOnly || other.Mounted != 0 || fmt.Sprint(other.Clients) != "[{10.0.0.0/8 rw} {127.0.0.1/32 ro}]" {
+	if other.Name != "other" || !other.ReadOnly || other.Mounted != 0 || fmt.Sprint(other.Clients) != "[{10.0.0.0/8 rw false} {127.0.0.1/32 ro false}]" {
 		t.Errorf("%+v", other)
 	}
 	want := `SHARE  PATH    CLIENTS                         MOUNTED  BYTES  OF  INODES  OF
@@ -465,7 +465,7 @@ func TestWithoutAConfigurationTheSocketCannotBeFound(t *testing.T) {
 	hint := "the socket of the server is found by its configuration: give that with --config, or a socket with --socket\n"
 	for file, want := range map[string]string{
 		"c.yaml":    "cache.path is required: a directory for the journal\n",
-		"none.yaml": "configuration file: open none.yaml: no such file or directory\n",
+		"none.yaml": "there is no configuration file none.yaml: name yours with --config FILE, or write one with: dittofs config default > FILE\n",
 	} {
 		for _, name := range []string{"status", "shares", "clients", "gc"} {
 			if got := dittofs(t, dir, nil, name, "-c", file); got != (result{2, "", want + hint}) {

@@ -110,7 +110,7 @@ shares: [{name: export, squash: none}]
 	if text := c.run(t, "status", "--interval", "100ms"); !strings.Contains(text, " to be deleted; 1 is empty, and an object may still come\n") {
 		t.Errorf("got %s", text)
 	}
-	if got := c.run(t, "gc"); got != "deleted 0 segments, 0 B; 1 are empty, and an object may still come\n" {
+	if got := c.run(t, "gc"); got != "deleted 0 segments, 0 B; 1 is empty, and an object may still come\n" {
 		t.Errorf("got %q", got)
 	}
 	if got := c.run(t, "gc", "-o", "json"); !strings.HasSuffix(got, `{"compacted":0,"rewritten_bytes":0,"dead":0,"expected":1,"deleted":0,"freed_bytes":0}`+"\n") {

@@ -22,12 +22,14 @@ shares: [{name: a, root: {mode: "0777"}}]
 	return file
 }
 
-// refused expects that serve ends with one line about the key and exit code 2.
+// refused expects that serve says that it starts, then one line about the key,
+// and ends with exit code 2.
 func refused(t *testing.T, file, variable, value, key string, words ...string) {
 	t.Helper()
 	got := dittofs(t, filepath.Dir(file), []string{variable + "=" + value}, "serve", "--config", file)
 	lines := strings.Split(strings.TrimSuffix(got.stderr, "\n"), "\n")
-	if got.code != 2 || len(lines) != 1 || !strings.HasPrefix(lines[0], key+": ") || !containsAll(lines[0], words) {
+	if got.code != 2 || len(lines) != 2 || !strings.Contains(lines[0], " level=INFO msg=starting ") ||
+		!strings.HasPrefix(lines[1], key+": ") || !containsAll(lines[1], words) {
 		t.Errorf("%s=%s: exit code %d, want 2 and one line about %s with %q; got:\n%s", variable, value, got.code, key, words, got.stderr)
 	}
 }

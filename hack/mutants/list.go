@@ -35,7 +35,7 @@ var mutants = []mutant{
 	{
 		name: "leftovers-by-label-alone", file: "k8s/dittofs-operator/internal/names/names.go",
 		old: "if entry.Manager == Operator && entry.Operation == metav1.ManagedFieldsOperationApply {",
-		new: "if true {",
+		new: "if entry.Manager != \"\" {",
 		pkg: "./k8s/dittofs-operator/internal/names", run: "TestAnObjectIsOursByItsOwnerOrWithoutOneByItsMaker",
 	},
 	{

@@ -48,7 +48,7 @@ func orphans(w *world) {
 	if len(listed) < 2 || !listed[len(listed)-1].sums(len(listed)-1, 300_000, false) {
 		w.Fatalf("listed were %+v", listed)
 	}
-	if text := w.must("gc", "orphans"); !strings.Contains(text, "--delete gives that back; 1 more are kept for backups\n") {
+	if text := w.must("gc", "orphans"); !strings.Contains(text, "--delete gives that back; 1 more is kept for backups\n") {
 		w.Errorf("the list is\n%s", text)
 	}
 	if after := w.segments(); after != before {
@@ -61,7 +61,7 @@ func orphans(w *world) {
 	if after := w.segments(); after != before-(len(listed)-1) {
 		w.Errorf("of %d objects, %d of them orphans, %d are left", before, len(listed)-1, after)
 	}
-	if text := w.must("gc", "orphans", "--delete"); text != "deleted 0 orphans, 0 B; 1 more are kept for backups\n" {
+	if text := w.must("gc", "orphans", "--delete"); text != "deleted 0 orphans, 0 B; 1 more is kept for backups\n" {
 		w.Errorf("then: %s", text)
 	}
 	metrics, err := w.server.Metrics()

@@ -50,7 +50,7 @@ func withoutIdentity(object map[string]any) map[string]any {
 		case "metadata":
 			metadata := map[string]any{}
 			for k, v := range value.(map[string]any) {
-				if k != "name" && k != "namespace" {
+				if k != "name" && k != "namespace" && k != "uid" {
 					metadata[k] = v
 				}
 			}

@@ -19,13 +19,15 @@ func bindClaim(t *testing.T, namespace, name string) {
 	pvc := get(t, namespace, name, &corev1.PersistentVolumeClaim{})
 	if pvc.Spec.VolumeName == "" {
 		bindClaimTo(t, namespace, name, "pv-"+name)
-		pvc = get(t, namespace, name, pvc)
 	}
-	pvc.Status.Phase = corev1.ClaimBound
-	pvc.Status.Capacity = pvc.Spec.Resources.Requests
-	if err := api.Status().Update(t.Context(), pvc); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, func() error { // the operator writes to it as well
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(pvc), pvc); err != nil {
+			return err
+		}
+		pvc.Status.Phase = corev1.ClaimBound
+		pvc.Status.Capacity = pvc.Spec.Resources.Requests
+		return api.Status().Update(t.Context(), pvc)
+	})
 }
 
 // bindClaimTo names the volume of a claim.
@@ -38,13 +40,16 @@ func bindClaimTo(t *testing.T, namespace, name, volume string) {
 // generation, whose pods are of a revision.
 func observeSet(t *testing.T, ds *v1alpha1.DittoServer, revision string) {
 	t.Helper()
-	set := get(t, ds.Namespace, ds.Name, &appsv1.StatefulSet{})
-	set.Status.ObservedGeneration = set.Generation
-	set.Status.UpdateRevision = revision
-	set.Status.Replicas = 1
-	if err := api.Status().Update(t.Context(), set); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, func() error { // the operator writes to it as well
+		set := &appsv1.StatefulSet{}
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(ds), set); err != nil {
+			return err
+		}
+		set.Status.ObservedGeneration = set.Generation
+		set.Status.UpdateRevision = revision
+		set.Status.Replicas = 1
+		return api.Status().Update(t.Context(), set)
+	})
 }
 
 // makePod makes the pod of the StatefulSet's present template.

@@ -10,11 +10,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/api/v1alpha1"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/apply"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/names"
+	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/volumes"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -254,5 +257,33 @@ func TestAServerOfAnotherFilesystemIsNotHealthy(t *testing.T) {
 	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "OtherFilesystem", id)
 	if ds.Status.Filesystem.ID != id {
 		t.Errorf("the identity became %s", ds.Status.Filesystem.ID)
+	}
+}
+
+func TestAClaimThatHasGoneMeanwhileIsNotMadeAgain(t *testing.T) {
+	ds := &v1alpha1.DittoServer{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: namespace(t)}}
+	applier := &apply.Applier{Client: api, Live: api}
+	claims, err := volumes.Find(t.Context(), applier, ds, volumes.For(ds))
+	for i := range claims {
+		claims[i].Claim.Spec.Size = resource.MustParse("1Gi")
+	}
+	if err == nil {
+		claims, err = volumes.Ensure(t.Context(), applier, ds, claims, nil)
+	}
+	if err != nil || len(claims) == 0 {
+		t.Fatalf("%+v, %v", claims, err)
+	}
+	seen := claims[0].Live.DeepCopy() // what a cache shows for a moment longer
+	key := client.ObjectKeyFromObject(seen)
+	endClaim(t, claims[0].Live)
+	if err := api.Delete(t.Context(), seen); err != nil {
+		t.Fatal(err)
+	}
+	_, err = volumes.Ensure(t.Context(), applier, ds, []volumes.State{{Claim: claims[0].Claim, Live: seen}}, map[string]string{"a": "b"})
+	if !apierrors.IsConflict(err) {
+		t.Errorf("a claim that has gone is applied: %v", err)
+	}
+	if err := api.Get(t.Context(), key, &corev1.PersistentVolumeClaim{}); !apierrors.IsNotFound(err) {
+		t.Errorf("another claim is there in its place: %v", err)
 	}
 }

@@ -92,6 +92,14 @@ func expendable(ds *v1alpha1.DittoServer, claim volumes.Claim) bool {
 	return alone && ds.Spec.Durability == "remote"
 }
 
+// known reports whether the volume of each claim is seen. A view of a claim from
+// before it was bound names none, although a server serves over it.
+func known(ds *v1alpha1.DittoServer, claims []volumes.State) bool {
+	return !slices.ContainsFunc(claims, func(claim volumes.State) bool {
+		return !expendable(ds, claim.Claim) && (claim.Live == nil || claim.Live.Spec.VolumeName == "")
+	})
+}
+
 // Record is what the status has to remember: that of before, and what is newly
 // known. served is the filesystem that a server has said to serve, or empty.
 func (k Known) Record(ds *v1alpha1.DittoServer, served string, claims []volumes.State, lost bool) *v1alpha1.FilesystemStatus {
@@ -113,6 +121,9 @@ func (k Known) Record(ds *v1alpha1.DittoServer, served string, claims []volumes.
 	}
 	if lost {
 		return out
+	}
+	if k.Filesystem == "" && !known(ds, claims) {
+		return ds.Status.Filesystem // the volumes under it are seen in a moment
 	}
 	out.Volumes = nil
 	for _, claim := range claims {

@@ -75,11 +75,11 @@ func ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, fou
 	bound := live.Spec.VolumeName != ""
 	have := live.Spec.Resources.Requests[corev1.ResourceStorage]
 
-	_, err := a.Ensure(ctx, intent(ds, claim, larger(have, claim.Spec.Size), notes), live)
+	_, err := a.Ensure(ctx, intent(ds, found, larger(have, claim.Spec.Size), notes), live)
 	if bound && have.Cmp(claim.Spec.Size) < 0 && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
 		// The old size is applied so that everything else about it is right.
 		refusal := fmt.Errorf("%s cannot grow from %s to %s; set allowVolumeExpansion in its storage class, if the driver can expand: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)
-		_, err = a.Ensure(ctx, intent(ds, claim, have, notes), live)
+		_, err = a.Ensure(ctx, intent(ds, found, have, notes), live)
 		return State{Claim: claim, Live: live, Refusal: refusal}, err
 	}
 	return State{Claim: claim, Live: live}, err
@@ -94,8 +94,11 @@ func larger(a, b resource.Quantity) resource.Quantity {
 }
 
 // intent is the claim. Only with deletionPolicy Delete does it belong to the
-// DittoServer: an owner reference is what deletes data.
-func intent(ds *v1alpha1.DittoServer, claim Claim, size resource.Quantity, notes map[string]string) apply.Intent {
+// DittoServer: an owner reference is what deletes data. A claim that was found
+// has its UID, with which the API server refuses to make another one should it
+// have gone meanwhile.
+func intent(ds *v1alpha1.DittoServer, found State, size resource.Quantity, notes map[string]string) apply.Intent {
+	claim := found.Claim
 	pvc := corev1ac.PersistentVolumeClaim(claim.Name, ds.Namespace).
 		WithLabels(names.Labels(ds)).
 		WithAnnotations(notes).
@@ -103,6 +106,9 @@ func intent(ds *v1alpha1.DittoServer, claim Claim, size resource.Quantity, notes
 			WithAccessModes(corev1.ReadWriteOnce).
 			WithResources(corev1ac.VolumeResourceRequirements().
 				WithRequests(corev1.ResourceList{corev1.ResourceStorage: size})))
+	if found.Live != nil && found.Live.UID != "" {
+		pvc.WithUID(found.Live.UID)
+	}
 	if claim.Spec.StorageClassName != nil {
 		pvc.Spec.WithStorageClassName(*claim.Spec.StorageClassName)
 	}

@@ -27,6 +27,17 @@ wait_for() {
 	done
 }
 
+# guest_shim: prints what a guest is to be started with in LD_PRELOAD, and makes it if it is not there (it needs gcc).
+guest_shim() {
+	local source=$REPO/hack/kclient/xstate.c shim=$LAB/kclient/xstate.so made
+	mkdir -p "$LAB/kclient"
+	if [ ! -e "$shim" ] || [ "$source" -nt "$shim" ]; then
+		made=$(mktemp "$shim.XXXXXX")
+		gcc -shared -fPIC -O2 -o "$made" "$source" -ldl && mv "$made" "$shim" || { say "the shim for User Mode Linux does not compile"; return 1; }
+	fi
+	echo "$shim"
+}
+
 # guest_memory DIR SIZE: prints a folder with room for a guest's memory: that of shared memory, which in a container is often
 # too small, else DIR.
 guest_memory() {

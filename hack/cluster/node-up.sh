@@ -10,7 +10,8 @@ FRESH='' "$HERE/up.sh"
 exec 9>"$K/node$N.lock"
 flock 9
 ! guest_pid "$N" >/dev/null || { say "is up"; exit; }
-"$REPO/hack/apt.sh" user-mode-linux nfs-common kmod e2fsprogs iproute2
+"$REPO/hack/apt.sh" user-mode-linux nfs-common kmod e2fsprogs iproute2 gcc libc6-dev
+shim=$(guest_shim)
 
 mkdir -p "$DIR"
 exec 7>"$DIR/lock" # held by the guest as long as it lives: two kernels on one disk would damage it
@@ -31,7 +32,7 @@ network=$(control_plane_pid)
 TMPDIR=$(guest_memory "$DIR" "${MEM:-2048M}")
 export TMPDIR
 setsid nsenter -t "$network" -n unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-	linux.uml mem="${MEM:-2048M}" umid="$NODE" uml_dir="$DIR/uml/" root=/dev/root rootfstype=hostfs rootflags=/ ro quiet loglevel=4 ubd0="$DIR/disk.img" \
+	env LD_PRELOAD="$shim" linux.uml mem="${MEM:-2048M}" umid="$NODE" uml_dir="$DIR/uml/" root=/dev/root rootfstype=hostfs rootflags=/ ro quiet loglevel=4 ubd0="$DIR/disk.img" \
 	vec0:transport=tap,ifname=umltap"$N",depth=128,gro=1 init="$K/inside/guest.sh" cfg="$DIR/cfg" con=null con0=fd:0,fd:1 random.trust_cpu=on \
 	>"$DIR/console.log" 2>&1 </dev/null 9>&- &
 u=$! # becomes unshare; the guest is its only child ever

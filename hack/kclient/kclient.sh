@@ -19,12 +19,7 @@ PORT=$1 VERS=$2 EXPORT=$3 COMMAND=$4
 [ -e /dev/net/tun ] || die "there is no /dev/net/tun: the guest cannot have a network"
 "$REPO/hack/apt.sh" user-mode-linux nfs-common nftables iproute2 iputils-ping busybox-static gcc libc6-dev || exit
 
-shim=$LAB/kclient/xstate.so
-mkdir -p "$LAB/kclient"
-if [ ! -e "$shim" ] || [ "$REPO/hack/kclient/xstate.c" -nt "$shim" ]; then
-	made=$(mktemp "$shim.XXXXXX")
-	gcc -shared -fPIC -O2 -o "$made" "$REPO/hack/kclient/xstate.c" -ldl && mv "$made" "$shim" || die "the shim for User Mode Linux does not compile"
-fi
+shim=$(guest_shim) || exit
 
 # A slot is an interface with its own addresses; whoever holds the lock owns it.
 mkdir -p "$LAB/kclient"

@@ -58,7 +58,7 @@ type Proc struct {
 	// that a retransmitted call is answered and not run again. Only for
 	// Blocking procedures.
 	Cached bool
-	// Listing procedures are all computation and memory, and large: few of a
+	// Listing procedures are all computation and memory, as a listing is: few of a
 	// client run at a time. Only for Blocking procedures.
 	Listing bool
 	// Weight is how many bytes a call will hold besides its record while it

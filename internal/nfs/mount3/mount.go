@@ -62,7 +62,7 @@ func New(cfg Config) sunrpc.Version {
 	}
 	return sunrpc.Version{Number: 3, StatusName: StatusName, Procs: []sunrpc.Proc{
 		{Name: "NULL", Handler: func(*sunrpc.Call) sunrpc.AcceptStat { return sunrpc.Success }},
-		{Name: "MNT", Handler: s.mnt, Class: sunrpc.Blocking},
+		{Name: "MNT", Handler: s.mnt, Class: sunrpc.Blocking, Listing: true},
 		{Name: "DUMP", Handler: s.dump, Class: sunrpc.Blocking, Listing: true, Weight: s.dumpWeight},
 		{Name: "UMNT", Handler: s.umnt},
 		{Name: "UMNTALL", Handler: s.umntall},

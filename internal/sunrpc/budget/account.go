@@ -23,16 +23,7 @@ type Account struct {
 }
 
 // Try takes n bytes if nobody has to wait for them.
-func (a *Account) Try(n int64) bool {
-	b := a.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(a.host.waiters) > 0 || !b.fits(a, n) {
-		return false
-	}
-	b.add(a, n)
-	return true
-}
+func (a *Account) Try(n int64) bool { return a.try(n, 0) }
 
 // Acquire takes n bytes and waits until it may. It returns the context's error,
 // or ErrEvicted when the connection was closed meanwhile.
@@ -52,7 +43,10 @@ func (a *Account) Reserve(ctx context.Context, n int64) error {
 }
 
 // TryReserve is Reserve if nobody has to wait.
-func (a *Account) TryReserve(n int64) bool {
+func (a *Account) TryReserve(n int64) bool { return a.try(n, n) }
+
+// try takes n bytes, of which some are not filled yet.
+func (a *Account) try(n, spare int64) bool {
 	b := a.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,7 +54,7 @@ func (a *Account) TryReserve(n int64) bool {
 		return false
 	}
 	b.add(a, n)
-	a.spare += n
+	a.spare += spare
 	return true
 }
 

@@ -200,6 +200,12 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestTheWindowFollowsTheBandwidthAndTheDelay",
 	},
 	{
+		name: "turns-of-readers-go-backwards", file: "internal/data/aheadwindow.go",
+		old: "if turn > s.turn {",
+		new: "if turn != s.turn {",
+		pkg: "./internal/data", run: "TestReaderMayBeOvertakenAtTheEndOfATurn",
+	},
+	{
 		name: "memory-waits-for-readers-who-are-gone", file: "internal/data/kept.go",
 		old: "for f.wanting.Load() > 0 && f.dropOldest() {",
 		new: "for false {",

@@ -196,9 +196,15 @@ var serving = []mutant{
 	},
 	{
 		name: "slow-call-keeps-its-connection", file: "internal/sunrpc/alone.go",
-		old: "case c.turn.CompareAndSwap(turn, turn+1):",
+		old: "case t.number.CompareAndSwap(turn, turn+1):",
 		new: "case false:",
 		pkg: "./internal/sunrpc", run: "TestCallsAreServedBehindOneThatTakesLong",
+	},
+	{
+		name: "turn-begins-after-the-look-for-its-watch", file: "internal/sunrpc/alone.go",
+		old: "turn = t.number.Add(1) // before it looks for the watch, which looks for it before it ends\n\tif t.watched.Swap(true) || watch() {\n\t\treturn turn, true",
+		new: "if t.watched.Swap(true) || watch() {\n\t\treturn t.number.Add(1), true",
+		pkg: "./internal/sunrpc", run: "TestEveryTurnIsWatched",
 	},
 	{
 		name: "stop-waits-for-the-database", file: "internal/server/server.go",

@@ -64,20 +64,8 @@ type readAhead struct {
 // may make the file one that is laid out again. It returns the extents that the
 // reader will probably want next, for Prefetch; mostly none. size is the file's.
 func (f *File) Ahead(ctx context.Context, exts []Extent, off, n, size uint64) []Extent {
-	s := f.s
-	fetches := s.opts.CachePages && s.opts.ReadAhead > 0
-	f.mu.Lock()
-	a := f.readers.of(off, n, size)
-	var from, to uint64
-	now := time.Now()
-	if fetches && a.goesOn(off, n, size) {
-		a.measure(now, s.whereabouts(exts), off+n)
-		a.window.limit(min(s.opts.ReadAhead, s.fetcher.shares.of(now, &a.turn)))
-	}
-	from, to = a.note(now, off, n, size)
-	f.noteScattered(a, size)
-	f.mu.Unlock()
-	if !fetches || from >= to {
+	from, to := f.noteRead(exts, off, n, size)
+	if from >= to {
 		return nil
 	}
 	wanted, err := f.Map(ctx, from, to-from)
@@ -85,6 +73,27 @@ func (f *File) Ahead(ctx context.Context, exts []Extent, off, n, size uint64) []
 		return nil // the reader will be told when it comes there
 	}
 	return wanted
+}
+
+// noteRead takes in a read and returns the range that is to be fetched for its
+// reader, which is empty if nothing is.
+func (f *File) noteRead(exts []Extent, off, n, size uint64) (from, to uint64) {
+	s := f.s
+	fetches := s.opts.CachePages && s.opts.ReadAhead > 0
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.readers.of(off, n, size)
+	now := time.Now()
+	if fetches && a.goesOn(off, n, size) {
+		a.measure(now, s.whereabouts(exts), off+n)
+		a.window.limit(min(s.opts.ReadAhead, s.fetcher.shares.of(now, &a.turn)))
+	}
+	from, to = a.note(now, off, n, size)
+	f.noteScattered(a, size)
+	if !fetches {
+		return 0, 0
+	}
+	return from, to
 }
 
 // measure tells the window how what is read next was found, up to end.

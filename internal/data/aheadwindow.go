@@ -97,26 +97,28 @@ const shareTurn = 500 * time.Millisecond
 // aheadShares divides the memory for what is fetched ahead equally among those
 // who read in order at the same time.
 type aheadShares struct {
-	total int64 // bytes
+	total int64     // bytes
+	began time.Time // any time before the first read
 
 	mu          sync.Mutex
-	turn        int64 // number of the current one
+	turn        int64 // number of the current one, from 1; it only grows
 	now, before int   // readers of this turn, and of the one before it
 }
 
-// of returns the share of a reader, which keeps the turn of its last read.
+// of returns the share of a reader, which keeps the turn of its last read. now
+// may be a little before that of another reader who came here first.
 func (s *aheadShares) of(now time.Time, last *int64) int64 {
-	turn := now.UnixNano() / int64(shareTurn)
+	turn := 1 + int64(now.Sub(s.began)/shareTurn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if turn != s.turn {
+	if turn > s.turn {
 		if s.before = 0; turn == s.turn+1 {
 			s.before = s.now
 		}
 		s.turn, s.now = turn, 0
 	}
-	if *last != turn {
-		*last = turn
+	if *last != s.turn {
+		*last = s.turn
 		s.now++
 	}
 	return s.total / int64(max(s.now, s.before))

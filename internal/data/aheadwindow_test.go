@@ -106,8 +106,8 @@ func TestWhatIsFetchedForNothingMakesTheNextWindowSmaller(t *testing.T) {
 }
 
 func TestReadersShareWhatMayBeFetchedAhead(t *testing.T) {
-	s := aheadShares{total: 64 * mib}
 	now := time.Unix(100, 0)
+	s := aheadShares{total: 64 * mib, began: now}
 	turns := make([]int64, 8)
 	read := func(readers int) (share int64) {
 		for i := range readers {
@@ -128,5 +128,18 @@ func TestReadersShareWhatMayBeFetchedAhead(t *testing.T) {
 	now = now.Add(shareTurn)
 	if got := read(1); got != 64*mib {
 		t.Errorf("one that has been alone for long has %d MiB", got/mib)
+	}
+}
+
+// A reader takes the time before it has the lock: another may come in between,
+// with a turn of its own.
+func TestReaderMayBeOvertakenAtTheEndOfATurn(t *testing.T) {
+	began := time.Unix(100, 0)
+	s := aheadShares{total: 64 * mib, began: began}
+	var slow, fast int64
+	s.of(began, &slow)
+	s.of(began.Add(shareTurn), &fast)
+	if got := s.of(began.Add(shareTurn-1), &slow); got != 32*mib {
+		t.Errorf("one of two readers has %d MiB", got/mib)
 	}
 }

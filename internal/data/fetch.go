@@ -77,7 +77,7 @@ func (f *fetcher) init(s *Store) {
 	memory := max(fetchMemory, 2*s.opts.ReadAhead, 2*s.opts.PageSize)
 	f.memory = semaphore.NewWeighted(memory)
 	f.places = semaphore.NewWeighted(maxRequests)
-	f.shares.total = memory
+	f.shares.total, f.shares.began = memory, time.Now()
 	f.keepFor = keepFlight
 	f.writers = make(chan struct{}, cacheWriters)
 	f.tables = map[SegmentID]*tableFlight{}

@@ -365,7 +365,11 @@ func syncTargets(targets []syncTarget, exts []Extent) []syncTarget {
 // one is durable.
 func (s *Store) syncSegment(t syncTarget) error {
 	g := s.segment(t.id)
-	if g == nil || g.getState() != stateWritable || g.synced.Load() >= t.end {
+	if g == nil || g.getState() != stateWritable {
+		return nil
+	}
+	durable := func() bool { return g.synced.Load() >= t.end }
+	if durable() {
 		return nil
 	}
 	f := g.acquire()
@@ -376,7 +380,7 @@ func (s *Store) syncSegment(t syncTarget) error {
 	if err := s.owned(); err != nil {
 		return err
 	}
-	if err := g.sync.wait(func() error { return s.datasync(g, f) }); err != nil {
+	if err := g.sync.wait(durable, func() error { return s.datasync(g, f) }); err != nil {
 		s.fail(err)
 		return err
 	}

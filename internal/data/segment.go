@@ -143,16 +143,17 @@ type syncer struct {
 	err     error  // of a failed sync; nothing is durable after it
 }
 
-// wait returns when a sync that began after the call has ended. run does it;
+// wait returns when a sync that began after the call has ended, or one that
+// began before it has made durable what the caller asks for. run does a sync;
 // one of the waiters calls it for all.
-func (s *syncer) wait(run func() error) error {
+func (s *syncer) wait(durable func() bool, run func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cond.L == nil {
 		s.cond.L = &s.mu
 	}
 	need := s.started + 1
-	for s.done < need && s.err == nil {
+	for s.done < need && s.err == nil && !durable() {
 		if s.running {
 			s.cond.Wait()
 			continue

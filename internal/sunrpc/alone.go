@@ -2,6 +2,7 @@ package sunrpc
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,18 +35,18 @@ func (c *conn) count() {
 	c.reader.expected = c.single == aloneAfter
 }
 
-// alone reports whether the reader may serve the call at hand.
-func (c *conn) alone() bool {
-	return c.single == aloneAfter && (c.watched.Load() || c.watch())
-}
-
-// serveHere serves a call in the goroutine that reads. errTakenOver means that it no longer does.
+// serveHere serves a call in the goroutine that reads, or gives it to another
+// one if too many are watched. errTakenOver means that it no longer reads.
 func (c *conn) serveHere(call *Call) error {
 	arrived := c.reader.now
 	err := c.flush()
-	turn := c.turn.Add(1)
+	turn, ok := c.turns.begin(c.watch)
+	if !ok {
+		c.srv.workers.do(job{c, call, arrived})
+		return err
+	}
 	c.serveCall(call, arrived)
-	if !c.turn.CompareAndSwap(turn, turn+1) {
+	if !c.turns.end(turn) {
 		return errTakenOver
 	}
 	return err
@@ -57,33 +58,59 @@ func (c *conn) watch() bool {
 		c.srv.watched.Add(-1)
 		return false
 	}
-	c.watched.Store(true)
 	c.calls.Add(1)
-	go c.watchTurns()
+	go func() {
+		defer c.calls.Done()
+		defer c.srv.watched.Add(-1)
+		c.turns.watch(watchPeriod, watchQuiet, &c.closing, func() { go c.serve() })
+	}()
 	return true
 }
 
-// watchTurns reads the connection on when its reader has served one call for a period.
-func (c *conn) watchTurns() {
-	defer c.calls.Done()
-	defer c.srv.watched.Add(-1)
-	last := c.turn.Load()
+// turns counts what the reader of a connection does: the number is odd while it
+// serves a call. Whoever makes it even reads on.
+type turns struct {
+	number  atomic.Uint64
+	watched atomic.Bool
+}
+
+// begin begins a turn that is watched, by a new watch if there is none. It
+// returns false when that cannot be had.
+func (t *turns) begin(watch func() bool) (turn uint64, ok bool) {
+	turn = t.number.Add(1) // before it looks for the watch, which looks for it before it ends
+	if t.watched.Swap(true) || watch() {
+		return turn, true
+	}
+	t.watched.Store(false)
+	t.number.Add(1)
+	return 0, false
+}
+
+// end ends a turn. It returns false if somebody else reads on since.
+func (t *turns) end(turn uint64) bool {
+	return t.number.CompareAndSwap(turn, turn+1)
+}
+
+// watch calls takeOver when a turn has lasted for a period. It ends when there
+// was none for so many, or the connection is closing.
+func (t *turns) watch(period time.Duration, quiet int, closing *atomic.Bool, takeOver func()) {
+	last := t.number.Load()
 	for again := true; again; {
-		for quiet := 0; quiet < watchQuiet && !c.closing.Load(); {
-			time.Sleep(watchPeriod)
-			turn := c.turn.Load()
+		for left := quiet; left > 0 && !closing.Load(); {
+			time.Sleep(period)
+			turn := t.number.Load()
 			switch {
 			case turn != last:
-				last, quiet = turn, 0
+				last, left = turn, quiet
 			case turn%2 == 0:
-				quiet++
-			case c.turn.CompareAndSwap(turn, turn+1):
+				left--
+			case t.number.CompareAndSwap(turn, turn+1):
 				last = turn + 1
-				go c.serve()
+				takeOver()
 			}
 		}
-		c.watched.Store(false)
-		// A call that began meanwhile takes itself for watched.
-		again = c.turn.Load() != last && !c.closing.Load() && !c.watched.Swap(true)
+		t.watched.Store(false)
+		// A turn that began meanwhile takes itself for watched.
+		again = t.number.Load() != last && !closing.Load() && !t.watched.Swap(true)
 	}
 }

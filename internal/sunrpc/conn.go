@@ -45,10 +45,9 @@ type conn struct {
 	inFlight *places // of calls on goroutines
 	calls    sync.WaitGroup
 
-	unanswered atomic.Int64  // calls that are being served, apart from inline ones
-	single     int           // calls that came alone, in a row, up to aloneAfter
-	turn       atomic.Uint64 // odd while the reader serves a call; whoever makes it even reads on
-	watched    atomic.Bool
+	unanswered atomic.Int64 // calls that are being served, apart from inline ones
+	single     int          // calls that came alone, in a row, up to aloneAfter
+	turns      turns
 }
 
 func newConn(s *Server, nc net.Conn) *conn {

@@ -197,7 +197,7 @@ func (c *conn) serveApart(inline *Call, rec record) error {
 	}
 	c.calls.Add(1)
 	c.unanswered.Add(1)
-	if c.alone() {
+	if c.single == aloneAfter {
 		return c.serveHere(call)
 	}
 	c.srv.workers.do(job{c, call, c.reader.now})

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/test/faultproxy"
 	"github.com/dittofs/dittofs/test/s3server"
@@ -313,6 +315,40 @@ func TestCheckNoticesAnotherOwner(t *testing.T) {
 	}
 	expectFault(t, s.Check(t.Context()), fault.StoreFailing, fmt.Sprintf(
 		`content.bucket: nas/INSTANCE is gone from bucket %q, which somebody emptied: restore the bucket`, w.opts.Bucket))
+}
+
+// A server that was restored from the bucket uses the objects of the one before.
+func TestNothingIsDeletedThatBelongsToAnotherServerNow(t *testing.T) {
+	w := newWorld(t)
+	s := w.store(t)
+	if err := s.Claim(t.Context(), instanceOne); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), "segment", strings.NewReader("bytes"), 5); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(w.server.BucketDir(w.opts.Bucket), "nas", "INSTANCE")
+	if err := os.WriteFile(path, []byte(instanceTwo), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "segment"); !errors.Is(err, content.ErrForeign) {
+		t.Errorf("delete: %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "segment"); err == nil {
+		t.Error("deleted in a bucket without a marker")
+	}
+	if err := os.WriteFile(path, []byte(instanceOne), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(w.server.BucketDir(w.opts.Bucket), "nas", "segment")); err != nil {
+		t.Error(err)
+	}
+	if err := s.Delete(t.Context(), "segment"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestCheckEndsWithItsContext(t *testing.T) {

@@ -221,6 +221,12 @@ func (s *Store) size(ctx context.Context, id string) (size int64, err error) {
 // Delete implements content.Store.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	err := s.usable(id)
+	if err == nil && s.instance.Load() != nil {
+		// What a server that was restored from the bucket uses is not ours to delete.
+		if err := s.Check(ctx); err != nil {
+			return fmt.Errorf("delete %s: %w", id, err)
+		}
+	}
 	if err == nil {
 		err = s.do(ctx, request{op: opDelete}, func(ctx context.Context) error {
 			_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: s.bucket(), Key: s.key(id)})

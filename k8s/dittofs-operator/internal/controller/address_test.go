@@ -217,7 +217,7 @@ func TestPodsWithTheLabelsOfOursAreLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	setPod(t, foreign, false, running)
-	settle(t)
+	settle(t, ds)
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign); err != nil || foreign.DeletionTimestamp != nil {
 		t.Fatalf("somebody else's pod was deleted (%v)", err)
 	}

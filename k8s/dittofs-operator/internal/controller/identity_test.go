@@ -141,7 +141,7 @@ func TestNoServerStartsInThePlaceOfOneThatHadData(t *testing.T) {
 		t.Errorf("phase is %s", ds.Status.Phase)
 	}
 	waitReplicas(t, ds, 0) // no pod is started
-	settle(t)
+	settle(t, ds)
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(pvc), &corev1.PersistentVolumeClaim{}); !apierrors.IsNotFound(err) {
 		t.Fatalf("a claim was made in the place of the one that had data (%v)", err)
 	}

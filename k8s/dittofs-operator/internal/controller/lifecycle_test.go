@@ -180,12 +180,15 @@ func TestConvergedReconcileWritesNothing(t *testing.T) {
 // happens, and writes to nothing of the server.
 func wantNoWrites(t *testing.T, ds *v1alpha1.DittoServer, happens func()) {
 	t.Helper()
-	settle(t)
-	before := writes.count()
+	settle(t, ds)
+	before := writes.count(ds.Namespace)
+	if before == 0 {
+		t.Fatal("no write is counted, not even one of those that made the server")
+	}
 	versions := resourceVersions(t, ds.Namespace)
 	happens()
-	settle(t)
-	if got := writes.since(before); len(got) != 0 {
+	settle(t, ds)
+	if got := writes.since(ds.Namespace, before); len(got) != 0 {
 		t.Errorf("a converged server was written to: %v", got)
 	}
 	for name, version := range resourceVersions(t, ds.Namespace) {
@@ -195,13 +198,13 @@ func wantNoWrites(t *testing.T, ds *v1alpha1.DittoServer, happens func()) {
 	}
 }
 
-// settle waits until the operator has been silent for a while.
-func settle(t *testing.T) {
+// settle waits until the operator has not written to a server for a while.
+func settle(t *testing.T, ds *v1alpha1.DittoServer) {
 	t.Helper()
-	last, since := writes.count(), time.Now()
+	last, since := writes.count(ds.Namespace), time.Now()
 	for time.Since(since) < 2*time.Second {
 		time.Sleep(20 * time.Millisecond)
-		if n := writes.count(); n != last {
+		if n := writes.count(ds.Namespace); n != last {
 			last, since = n, time.Now()
 		}
 	}

@@ -37,7 +37,7 @@ var (
 	// api is the test's own way to the API server, without a cache.
 	api client.Client
 	// writes counts what the operator sends to the API server.
-	writes = &writeCounter{}
+	writes = &writeCounter{all: map[string][]string{}}
 )
 
 const withoutAPIServer = "the operator's tests against an API server: KUBEBUILDER_ASSETS does not name a folder with etcd and kube-apiserver"

@@ -2,37 +2,59 @@ package controller_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// writeCounter sees every write of the operator.
+// writeCounter sees every write of the operator. They are counted for each
+// namespace, which is a test's own: what tests before it have left has work yet.
+// A claim that must not grow, for one, is tried again for ever.
 type writeCounter struct {
 	mu  sync.Mutex
-	all []string
+	all map[string][]string // by namespace
 }
 
 func (w *writeCounter) add(verb string, object any) {
+	namespace, name := identify(object)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.all = append(w.all, fmt.Sprintf("%s %T", verb, object))
+	w.all[namespace] = append(w.all[namespace], fmt.Sprintf("%s %T %s", verb, object, name))
 }
 
-// since returns the writes after the first n.
-func (w *writeCounter) since(n int) []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]string(nil), w.all[n:]...)
+// identify reads the namespace and the name of an object or an apply
+// configuration, which have no interface in common but their form in JSON.
+func identify(object any) (namespace, name string) {
+	raw, err := json.Marshal(object)
+	if err != nil {
+		panic(err)
+	}
+	var o metav1.PartialObjectMetadata
+	if err := json.Unmarshal(raw, &o); err != nil {
+		panic(err)
+	}
+	if o.Namespace == "" {
+		panic(fmt.Sprintf("the operator writes a %T without a namespace: no test would count it", object))
+	}
+	return o.Namespace, o.Name
 }
 
-func (w *writeCounter) count() int {
+// since returns the writes to a namespace after the first n.
+func (w *writeCounter) since(namespace string, n int) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.all)
+	return append([]string(nil), w.all[namespace][n:]...)
+}
+
+func (w *writeCounter) count(namespace string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.all[namespace])
 }
 
 func (w *writeCounter) funcs() interceptor.Funcs {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ func newAdmin(addr string, limits netlimit.Limits, st *state, m *metrics, comman
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", st.serveHealth)
 	mux.HandleFunc("GET /readyz", st.serveReady)
-	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})))
+	mux.Handle("GET /metrics", &shared{handler: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}), period: gatherPeriod})
 	if commands != nil {
 		mux.Handle(control.Prefix, commands)
 	}
@@ -63,28 +62,6 @@ func newAdmin(addr string, limits netlimit.Limits, st *state, m *metrics, comman
 	}()
 	return a, nil
 }
-
-// buffered sends an answer when its handler has ended, so that a client that
-// does not read it keeps none of the handler's places.
-func buffered(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := &answer{header: w.Header(), code: http.StatusOK}
-		h.ServeHTTP(answer, r)
-		w.WriteHeader(answer.code)
-		_, _ = w.Write(answer.body.Bytes()) // the client is gone
-	})
-}
-
-// answer is an answer that is not sent yet.
-type answer struct {
-	header http.Header
-	code   int
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(code int)        { a.code = code }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 func (a *admin) close(ctx context.Context) {
 	if a != nil && a.http.Shutdown(ctx) != nil {

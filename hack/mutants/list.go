@@ -200,6 +200,12 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestTheWindowFollowsTheBandwidthAndTheDelay",
 	},
 	{
+		name: "piece-fetched-by-two-requests", file: "internal/data/ahead.go",
+		old: "if job.g == g && lo >= job.lo && lo <= job.hi {",
+		new: "if job.g == g && lo >= job.lo && hi-job.lo <= maxRun {",
+		pkg: "./internal/data", run: "TestPiecesOfARequestAreFetchedByOneEach",
+	},
+	{
 		name: "turns-of-readers-go-backwards", file: "internal/data/aheadwindow.go",
 		old: "if turn > s.turn {",
 		new: "if turn != s.turn {",

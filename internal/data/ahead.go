@@ -150,7 +150,7 @@ func (s *Store) Prefetch(exts []Extent) {
 		}
 		page := s.opts.PageSize
 		lo, hi := int64(e.Pos)/page*page, (int64(e.Pos)+int64(e.Len)+page-1)/page*page
-		if job.g == g && lo >= job.lo && hi-job.lo <= maxRun {
+		if job.g == g && lo >= job.lo && lo <= job.hi {
 			job.hi = max(job.hi, hi)
 			continue
 		}

@@ -454,3 +454,26 @@ func TestReadAheadAsksForEachByteOnce(t *testing.T) {
 		t.Errorf("read-ahead ended at %d of %d", next, size)
 	}
 }
+
+// A record's header shifts its bytes, so that a piece of the file ends in the
+// middle of a page, which the piece before it has asked for already.
+func TestPiecesOfARequestAreFetchedByOneEach(t *testing.T) {
+	opts := cachedOptions()
+	opts.CacheSize, opts.SegmentSize, opts.ReadAhead = 128<<20, 64<<20, 32<<20
+	w := newWorld(t, opts)
+	const pieces = 6
+	w.fill(pieces * maxRun >> 16)
+	w.store.mu.Lock()
+	w.store.evictLocked(1 << 30)
+	w.store.mu.Unlock()
+	before := w.store.Stats().StoreReads
+	for i := range uint64(pieces) {
+		exts, err := w.file(1).f.Map(t.Context(), i*maxRun, maxRun)
+		w.must(err)
+		w.store.Prefetch(exts)
+	}
+	w.eventually("fetches", func() bool { return w.store.fetcher.flying.Load() == 0 })
+	if n := w.store.Stats().StoreReads - before; n < pieces || n > pieces+2 { // the last page, and the table
+		t.Errorf("%d reads of the content store for %d pieces", n, pieces)
+	}
+}

@@ -19,7 +19,7 @@ const (
 	// connectionsAtMost bounds how much faster the best number of connections may be than the worst, from connectionsFrom on.
 	connectionsAtMost = 1.3
 	connectionsFrom   = 10
-	// ownFileSize is of the file that each connection writes to.
+	// ownFileSize is of each file that connections write to.
 	ownFileSize = 1 << 20
 	// crowdBuffer is enough for the replies to short calls.
 	crowdBuffer = 64 << 10
@@ -38,10 +38,10 @@ func connections(o *options, dir string) ([]*Result, error) {
 		for _, row := range []struct {
 			name    string
 			prepare func(*bench) error
-			call    func(b *bench, conn int) call
+			call    func(b *bench, conn, conns int) call
 		}{
-			{rowConnGetattr, (*bench).makeNames, func(b *bench, _ int) call { return getattr(b.files) }},
-			{rowConnWrite, (*bench).makeOwn, func(b *bench, i int) call { return write(b.write[i], ownFileSize) }},
+			{rowConnGetattr, (*bench).makeNames, func(b *bench, _, _ int) call { return getattr(b.files) }},
+			{rowConnWrite, (*bench).makeOwn, func(b *bench, i, n int) call { return writeOwn(b.write, i, n, ownFileSize) }},
 		} {
 			if !o.only.MatchString(row.name) {
 				continue
@@ -59,7 +59,8 @@ func connections(o *options, dir string) ([]*Result, error) {
 	})
 }
 
-// makeOwn makes a file for each connection.
+// makeOwn makes a file for each connection. Fewer connections have several each, so that all numbers of them write to the same
+// files, and differ in nothing else.
 func (b *bench) makeOwn() error {
 	for i := range b.o.clients {
 		h, err := b.filled(fmt.Sprint("own", i), ownFileSize)
@@ -78,7 +79,7 @@ func connectionCounts(most int) []int {
 }
 
 // asConnectionsGrow makes a call from so many connections, all numbers in every round.
-func (b *bench) asConnectionsGrow(name string, call func(b *bench, conn int) call) (*Result, error) {
+func (b *bench) asConnectionsGrow(name string, call func(b *bench, conn, conns int) call) (*Result, error) {
 	counts := connectionCounts(b.o.clients)
 	samples := make([][]sample, len(counts)) // by number, then round
 	for round := range b.o.rounds {
@@ -117,8 +118,11 @@ func connectionsResult(name string, counts []int, samples [][]sample) *Result {
 		Note: fmt.Sprintf("fastest beside slowest from %d on; %s", connectionsFrom, strings.Join(notes, ", ")), bound: connectionsAtMost}
 }
 
+// clientAddress is that of the i-th client: each is a host of its own, because what connections of one host get is bounded.
+func clientAddress(i int) string { return fmt.Sprintf("127.0.%d.%d", 1+i/250, 1+i%250) }
+
 // fromMany makes a call from n connections of its own.
-func (b *bench) fromMany(n int, call func(b *bench, conn int) call) (sample, error) {
+func (b *bench) fromMany(n int, call func(b *bench, conn, conns int) call) (sample, error) {
 	many := *b
 	many.pipes = nil
 	defer func() {
@@ -126,8 +130,8 @@ func (b *bench) fromMany(n int, call func(b *bench, conn int) call) (sample, err
 			_ = p.Close()
 		}
 	}()
-	for range n {
-		p, err := nfsclient.DialPipeline(b.t.addr, nfsclient.Options{Timeout: 2 * time.Minute, Buffer: crowdBuffer})
+	for i := range n {
+		p, err := nfsclient.DialPipeline(b.t.addr, nfsclient.Options{Timeout: 2 * time.Minute, Buffer: crowdBuffer, Local: clientAddress(i)})
 		if err != nil {
 			return sample{}, err
 		}
@@ -135,7 +139,7 @@ func (b *bench) fromMany(n int, call func(b *bench, conn int) call) (sample, err
 	}
 	loads := make([]load, n)
 	for i := range loads {
-		loads[i] = many.until(call(&many, i))
+		loads[i] = many.until(call(&many, i, n))
 	}
 	return many.drive(b.o.depth, loads)
 }

@@ -100,6 +100,16 @@ func write(h nfsclient.Handle, size int) call {
 	}
 }
 
+// writeOwn overwrites blocks at random, as write does, in the files that are the part of one of so many writers.
+func writeOwn(files []nfsclient.Handle, writer, writers, size int) call {
+	data := pattern(block)
+	return func(args *xdr.Encoder) (uint32, int) {
+		h := files[writer+rand.IntN((len(files)-writer+writers-1)/writers)*writers]
+		putWrite(args, h, uint64(rand.IntN(size/block)*block), data, nfsclient.FileSync)
+		return nfsclient.ProcWrite, 1
+	}
+}
+
 // lookupAny looks up files that makes has made, n in each of the directories.
 func lookupAny(dirs []nfsclient.Handle, n int) call {
 	return func(args *xdr.Encoder) (uint32, int) {

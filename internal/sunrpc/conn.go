@@ -106,6 +106,7 @@ func (c *conn) readCalls() error {
 			return err
 		}
 		if !c.takeTurn() {
+			c.release(rec.own)
 			return net.ErrClosed
 		}
 		if c.looked--; c.looked < 0 {

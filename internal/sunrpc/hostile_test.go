@@ -172,6 +172,40 @@ func TestCallsInFlightOfAClientAreBounded(t *testing.T) {
 	}
 }
 
+func TestARecordThatWaitsForItsTurnIsGivenBackWhenItsClientGoes(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	most := int32(max(4, 2*runtime.GOMAXPROCS(0)))
+	for range most {
+		if _, err := f.raw(t).Write(marked(callRecord(1, procPause, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all turns of the client are taken", func() bool { return f.pauses.Load() == most })
+	nc, large := f.raw(t), marked(callRecord(1, procEcho, opaque(pattern(200<<10))))
+	if _, err := nc.Write(large); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the record has arrived", func() bool {
+		for _, c := range f.srv.Connections() {
+			if c.InBytes == uint64(len(large)) {
+				return true
+			}
+		}
+		return false
+	})
+	time.Sleep(50 * time.Millisecond) // for it to wait for a turn
+	if err := nc.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	time.Sleep(200 * time.Millisecond) // for the reset to arrive
+	for range most {
+		f.release <- struct{}{}
+	}
+	eventually(t, "the connection ended", func() bool { return len(f.srv.Connections()) == int(most) })
+	eventually(t, "all bytes are given back", func() bool { return f.srv.Memory().Used == 0 })
+}
+
 func TestCallsOfAClientThatHasResetItsConnectionAreDropped(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	nc := f.raw(t)

@@ -324,17 +324,11 @@ func (c *Call) weight() int64 {
 // serveCall serves one call.
 func (c *conn) serveCall(call *Call, arrived time.Time) {
 	defer c.calls.Done()
-	if call.proc.Listing {
-		c.client.listings.take()
-		defer c.client.listings.free()
-		call.waited = true
-	}
-	if c.out.failed.Load() || call.waited && c.gone() { // nobody is there to be answered
+	b, stat, n := c.runApart(call)
+	if b == nil {
 		c.drop(call)
 		return
 	}
-	b := newBatch()
-	stat, n := c.run(call, b)
 	now := time.Now()
 	call.proc.recorder.Call(stat, call.Status, now.Sub(arrived), call.size, n)
 	if call.entry != nil {
@@ -346,6 +340,23 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 	more := c.inFlight.taken.Load() > 1
 	c.giveUpPlaces()
 	_ = c.out.send(b, more) // a failure ends the connection, which its reader notices
+}
+
+// runApart is run with a batch for the call alone; nil if nobody is there to be
+// answered. A listing has its place until it is made: its reply may wait for the
+// client.
+func (c *conn) runApart(call *Call) (b *batch, stat AcceptStat, n int) {
+	if call.proc.Listing {
+		c.client.listings.take()
+		defer c.client.listings.free()
+		call.waited = true
+	}
+	if c.out.failed.Load() || call.waited && c.gone() {
+		return nil, 0, 0
+	}
+	b = newBatch()
+	stat, n = c.run(call, b)
+	return b, stat, n
 }
 
 // drop forgets a call that was to be served apart.

@@ -124,7 +124,7 @@ func replyTo(rec []byte) []byte {
 		return accepted(5) // SYSTEM_ERR
 	case procRerun:
 		return accepted(0, d.Uint32(), 1)
-	case procLarge, procLargeApart:
+	case procLarge, procLargeApart, procListLarge:
 		n := d.Uint32()
 		if d.Err() != nil || n > 1<<20 {
 			return accepted(4)

@@ -206,6 +206,24 @@ func TestARecordThatWaitsForItsTurnIsGivenBackWhenItsClientGoes(t *testing.T) {
 	eventually(t, "all bytes are given back", func() bool { return f.srv.Memory().Used == 0 })
 }
 
+func TestListingsThatNobodyReadsLeaveTheirPlacesToOthers(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	side := max(4, 2*runtime.GOMAXPROCS(0))
+	one := marked(callRecord(1, procListLarge, words(1<<20)))
+	hostile(t, f, 2*side, func(nc net.Conn) { _, _ = nc.Write(one) })
+	eventually(t, "as many wait for their client as may list", func() bool { return int(f.made.Load()) >= side })
+	time.Sleep(200 * time.Millisecond)
+	c := f.dial(t, nfsclient.Options{})
+	f.release <- struct{}{}
+	began := time.Now()
+	if _, err := c.Call(testProgram, 2, procList, nil); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("a listing took %v", d)
+	}
+}
+
 func TestCallsOfAClientThatHasResetItsConnectionAreDropped(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	nc := f.raw(t)

@@ -36,7 +36,8 @@ const (
 	procPause      = 9  // waits for the test, inline
 	procWhere      = 10 // returns whether the goroutine that reads the connection serves it; never inline
 	procList       = 11 // procWait without arguments, a listing
-	procLast       = 12
+	procListLarge  = 12 // procLarge, a listing
+	procLast       = 13
 )
 
 type program struct {
@@ -120,6 +121,8 @@ func (p *program) procs() []sunrpc.Proc {
 		<-p.release
 		return sunrpc.Success
 	}}
+	procs[procListLarge] = procs[procLargeApart]
+	procs[procListLarge].Listing = true
 	procs[procWho] = sunrpc.Proc{Name: "WHO", Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
 		c.Reply.Uint32(c.Cred.UID)
 		c.Reply.Uint32(c.Cred.GID)

@@ -10,9 +10,10 @@ import (
 const firstPiece = 68 << 10
 
 // assembly is a large or fragmented record that is collected in a buffer of its
-// own. What the client has announced is reserved at once, so that records which
-// have begun cannot wait for each other; the buffer grows as data arrives, so
-// that who announces much and sends little takes little. A connection that has
+// own. What the client has announced, or the most if there are fragments to come,
+// is reserved at once, so that records which have begun cannot wait for each
+// other; the buffer grows as data arrives, so that who announces much and sends
+// little takes little. A connection that has
 // delivered such a record before gets the whole buffer at once.
 //
 // It is a source of the socket, for the part of the record that has not arrived.
@@ -72,7 +73,8 @@ func (a *assembly) fragment() (last bool, err error) {
 		return false, fmt.Errorf("%w: %d bytes", errRecordTooLarge, n+a.announced)
 	}
 	a.announced += n
-	if err := a.reserve(); err != nil {
+	last = mark&lastFragment != 0
+	if err := a.reserve(last); err != nil {
 		return false, err
 	}
 	for len(a.own.b) < a.announced {
@@ -80,14 +82,18 @@ func (a *assembly) fragment() (last bool, err error) {
 			return false, err
 		}
 	}
-	return mark&lastFragment != 0, nil
+	return last, nil
 }
 
 // reserve takes what the record may need of the account, and a buffer to begin
 // with.
-func (a *assembly) reserve() error {
+func (a *assembly) reserve(last bool) error {
 	r := a.reader
-	if want := r.srv.buffers.size(a.announced); want > a.reserved {
+	most := a.announced
+	if !last {
+		most = r.srv.opts.MaxRecord
+	}
+	if want := r.srv.buffers.size(most); want > a.reserved {
 		if n := int64(want - a.reserved); !r.account.TryReserve(n) {
 			if err := a.waitFor(n); err != nil {
 				return err

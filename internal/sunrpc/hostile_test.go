@@ -127,6 +127,20 @@ func TestUnfinishedRecordsHoldUpNobodyForLong(t *testing.T) {
 	}
 }
 
+func TestRecordsInFragmentsDoNotWaitForEachOther(t *testing.T) {
+	const record = 128 << 10
+	f := serve(t, sunrpc.Options{MaxRecord: record, MaxBytes: 16 * record})
+	begun := append(append(words(60<<10), make([]byte, 60<<10)...), words(1<<31|60<<10)...)
+	for range 40 {
+		nc := f.raw(t)
+		go func() { _, _ = nc.Write(begun) }()
+	}
+	same := f.dial(t, nfsclient.Options{})
+	for range 5 {
+		mustEcho(t, same, pattern(100<<10))
+	}
+}
+
 func TestReadersOfOneClientLeaveProcessorsToOthers(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	most := int32(max(4, 2*runtime.GOMAXPROCS(0)))

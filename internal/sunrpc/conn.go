@@ -176,6 +176,7 @@ func (c *conn) gone() bool {
 // the client to take them if it leaves too much.
 func (c *conn) flush() error {
 	c.endTurn()
+	c.reader.unread.uncharge()
 	if c.batch == nil {
 		return c.out.drained(maxQueued)
 	}

@@ -141,6 +141,33 @@ func TestRecordsInFragmentsDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
+func TestCallsThatWaitForBytesHoldNoneOfWhatArrivedBeforeThem(t *testing.T) {
+	const conns, part = 15, 20 << 10
+	f := serve(t, sunrpc.Options{MaxRecord: 64 << 10, MaxBytes: 1 << 20})
+	var all []net.Conn
+	stream := append(marked(callRecord(1, procEcho, opaque(pattern(30<<10)))), marked(callRecord(2, procLargeApart, words(64<<10)))...)
+	for range conns {
+		nc := f.raw(t)
+		if _, err := nc.Write(stream[:part]); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, nc)
+	}
+	eventually(t, "what has arrived is counted", func() bool { return f.srv.Memory().Used >= conns*32<<10 })
+	for _, nc := range all {
+		if _, err := nc.Write(stream[part:]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, nc := range all {
+		for want := range uint32(2) {
+			if xid, _ := readReply(t, nc); xid != want+1 {
+				t.Fatalf("reply of call %d, want %d", xid, want+1)
+			}
+		}
+	}
+}
+
 func TestReadersOfOneClientLeaveProcessorsToOthers(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	most := int32(max(4, 2*runtime.GOMAXPROCS(0)))

@@ -54,6 +54,15 @@ func (u *unread) nothing() {
 	u.reader.waits()
 }
 
+// uncharge gives back what the account holds, until the client is waited for. Who
+// waits for bytes has none: else all could wait for each other.
+func (u *unread) uncharge() {
+	if u.charge > 0 {
+		u.reader.account.Release(u.charge)
+		u.charge = 0
+	}
+}
+
 // move changes to a buffer of size bytes.
 func (u *unread) move(size int) {
 	next := u.reader.srv.buffers.get(size)

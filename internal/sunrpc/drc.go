@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/netlimit"
 )
 
 // DuplicateCache bounds the duplicate-request cache, which answers a
@@ -40,10 +42,12 @@ type drcEntry struct {
 	key        drcKey
 	reply      []byte // after the xid
 	done       time.Time
+	client     netip.Prefix
 	prev, next *drcEntry // of the same client, in the order of completion
 }
 
-// drcClient is the finished entries of one client address in a shard.
+// drcClient is the finished entries of one client in a shard: of an IPv4 address,
+// or of the /64 of an IPv6 address, of which one machine can have any.
 type drcClient struct {
 	oldest drcEntry // sentinel of their ring
 	count  int
@@ -61,7 +65,7 @@ type drc struct {
 type drcShard struct {
 	mu      sync.Mutex
 	entries map[drcKey]*drcEntry
-	clients map[netip.Addr]*drcClient
+	clients map[netip.Prefix]*drcClient
 	most    *drcClient // that had most entries when one was added last
 	count   int        // finished entries
 	bytes   int
@@ -75,7 +79,7 @@ func newDRC(limits DuplicateCache) *drc {
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.entries = map[drcKey]*drcEntry{}
-		s.clients = map[netip.Addr]*drcClient{}
+		s.clients = map[netip.Prefix]*drcClient{}
 	}
 	return d
 }
@@ -111,11 +115,12 @@ func (d *drc) start(k drcKey, now time.Time) (entry *drcEntry, reply []byte) {
 	s := d.shard(&k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire(k.addr, now.Add(-d.limits.Age))
+	client := netlimit.ClientOf(k.addr)
+	s.expire(client, now.Add(-d.limits.Age))
 	if e, ok := s.entries[k]; ok {
 		return nil, e.reply
 	}
-	e := &drcEntry{key: k}
+	e := &drcEntry{key: k, client: client}
 	s.entries[k] = e
 	return e, nil
 }
@@ -145,11 +150,11 @@ func (d *drc) abandon(e *drcEntry) {
 }
 
 func (s *drcShard) add(e *drcEntry) {
-	c := s.clients[e.key.addr]
+	c := s.clients[e.client]
 	if c == nil {
 		c = &drcClient{}
 		c.oldest.next, c.oldest.prev = &c.oldest, &c.oldest
-		s.clients[e.key.addr] = c
+		s.clients[e.client] = c
 	}
 	last := c.oldest.prev
 	e.prev, e.next = last, &c.oldest
@@ -175,8 +180,8 @@ func (s *drcShard) greediest() *drcClient {
 }
 
 // expire removes what a client will not ask for any more.
-func (s *drcShard) expire(addr netip.Addr, before time.Time) {
-	for c := s.clients[addr]; c != nil && c.count > 0 && c.oldest.next.done.Before(before); {
+func (s *drcShard) expire(client netip.Prefix, before time.Time) {
+	for c := s.clients[client]; c != nil && c.count > 0 && c.oldest.next.done.Before(before); {
 		s.removeOldest(c)
 	}
 }
@@ -189,7 +194,7 @@ func (s *drcShard) removeOldest(c *drcClient) {
 	s.count--
 	s.bytes -= len(e.reply)
 	if c.count == 0 {
-		delete(s.clients, e.key.addr)
+		delete(s.clients, e.client)
 		if s.most == c {
 			s.most = nil
 		}

@@ -134,10 +134,22 @@ func (a *Account) Evict() {
 	a.b.dismiss(a)
 }
 
+// start is a moment to count from, so that nobody waits longer, or is closed
+// sooner, because the wall clock is set.
+var start = time.Now()
+
+// stamp is a moment in nanoseconds of the monotonic clock, and never 0.
+func stamp(t time.Time) int64 {
+	if d := t.Sub(start); d != 0 {
+		return int64(d)
+	}
+	return 1
+}
+
 // Stall is one direction in which a connection may be held up by its client.
 // The zero value is not held up.
 type Stall struct {
-	since atomic.Int64 // in nanoseconds since 1970; 0: not held up
+	since atomic.Int64 // as stamp; 0: not held up
 	moved atomic.Int64 // bytes since
 	last  atomic.Int64 // when bytes moved last, or since
 }
@@ -145,7 +157,7 @@ type Stall struct {
 // Begin says that the client is waited for from now on, unless it is already.
 func (s *Stall) Begin() {
 	if s.since.Load() == 0 {
-		now := time.Now().UnixNano()
+		now := stamp(time.Now())
 		s.moved.Store(0)
 		s.last.Store(now)
 		s.since.Store(now)
@@ -156,7 +168,7 @@ func (s *Stall) Begin() {
 func (s *Stall) Moved(n int) {
 	if s.since.Load() != 0 {
 		s.moved.Add(int64(n))
-		s.last.Store(time.Now().UnixNano())
+		s.last.Store(stamp(time.Now()))
 	}
 }
 
@@ -188,7 +200,7 @@ func (s *Stall) waited(now time.Time) time.Duration {
 	if since == 0 {
 		return 0
 	}
-	return max(1, time.Duration(now.UnixNano()-since))
+	return max(1, time.Duration(stamp(now)-since))
 }
 
 // overdue is how much longer than it may the client has moved nothing, or too
@@ -198,7 +210,7 @@ func (s *Stall) overdue(now time.Time) time.Duration {
 	if waited == 0 {
 		return -1
 	}
-	still := time.Duration(now.UnixNano() - s.last.Load())
+	still := time.Duration(stamp(now) - s.last.Load())
 	slow := waited - time.Duration(s.moved.Load())*time.Second/minRate
 	return max(still, slow) - patience
 }

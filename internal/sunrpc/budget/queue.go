@@ -20,7 +20,7 @@ const age = 512 << 10
 
 // turn orders waiters: who holds and wants less comes first, and time makes up
 // for it, so that nobody waits for ever.
-func turn(bytes int64, now time.Time) int64 { return bytes + now.UnixMilli()*age/1000 }
+func turn(bytes int64, now time.Time) int64 { return bytes + now.Sub(start).Milliseconds()*age/1000 }
 
 // queue is the waiters of a host, a heap by turn.
 type queue []*waiter

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/pkg/health"
 )
@@ -137,6 +138,18 @@ func TestEmptiedBucketAndDatabaseAreRefusedAndNothingIsMade(t *testing.T) {
 	}
 	if again := firstStart(t, f.Config); again != f.Metadata.ExpectedInstance {
 		t.Errorf("the filesystem was %s and is %s", f.Metadata.ExpectedInstance, again)
+	}
+}
+
+func TestAMissingSecretIsNoOtherFilesystem(t *testing.T) {
+	cfg := configuration(t, t.TempDir())
+	cfg.Metadata = config.Metadata{Type: config.MetadataPostgres, DSNFile: filepath.Join(t.TempDir(), "dsn")}
+	for _, expected := range []string{"", "0123456789abcdef0123456789abcdef"} {
+		cfg.Metadata.ExpectedInstance = expected
+		_, err := openMetadata(t.Context(), cfg, 0, true, slog.New(slog.DiscardHandler))
+		if at := fault.Of(err); at == nil || at.Reason != fault.InvalidConfiguration || strings.Contains(err.Error(), config.ExpectedInstanceKey) {
+			t.Errorf("with %q expected: a server that can wait for the file is told %v", expected, err)
+		}
 	}
 }
 

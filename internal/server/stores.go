@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -118,8 +117,8 @@ func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, exis
 			OwnerLease: time.Duration(cfg.Metadata.OwnerLease), MinEpoch: minEpoch, Logger: logger,
 			Existing: existing && cfg.Metadata.ExpectedInstance != "",
 		})
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, notExpected(cfg, "metadata.dsn_file", fault.Of(err).Message)
+		if at := fault.Of(err); at != nil && at.Reason == fault.StoreEmpty {
+			return nil, notExpected(cfg, "metadata.dsn_file", at.Message)
 		}
 		if err != nil {
 			return nil, err

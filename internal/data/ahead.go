@@ -88,7 +88,7 @@ func (f *File) noteRead(exts []Extent, off, n, size uint64) (from, to uint64) {
 		a.measure(now, s.whereabouts(exts), off+n)
 		a.window.limit(min(s.opts.ReadAhead, s.fetcher.shares.of(now, &a.turn)))
 	}
-	from, to = a.note(now, off, n, size)
+	from, to = a.note(now, off, n, size, s.opts.ReadAhead)
 	f.noteScattered(a, size)
 	if !fetches {
 		return 0, 0
@@ -110,8 +110,8 @@ func (a *readAhead) goesOn(off, n, size uint64) bool {
 	return a.run > 0 && !again && off <= a.next+aheadSlack && off+n+aheadSlack >= a.next
 }
 
-// note returns the range that is to be fetched now.
-func (a *readAhead) note(now time.Time, off, n, size uint64) (from, to uint64) {
+// note returns the range that is to be fetched now, most bytes ahead at most.
+func (a *readAhead) note(now time.Time, off, n, size uint64, most int64) (from, to uint64) {
 	end := off + n
 	if !a.goesOn(off, n, size) {
 		window := a.window
@@ -124,7 +124,7 @@ func (a *readAhead) note(now time.Time, off, n, size uint64) (from, to uint64) {
 	if a.run < aheadAfter && a.run != end {
 		return 0, 0
 	}
-	window := min(uint64(a.window.size), 16*a.run)
+	window := min(uint64(max(0, min(a.window.size, most))), 16*a.run)
 	from, to = max(a.done, off), min(a.next+window, size)
 	if to < from+min(window/2, maxRun) && to < size {
 		return 0, 0 // soon: in pieces of a request, so that many stay under way

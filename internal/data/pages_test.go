@@ -372,6 +372,20 @@ func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
 	}
 }
 
+func TestTheFirstReadOfAFileFetchesNoMoreAheadThanIsAllowed(t *testing.T) {
+	for _, most := range []int64{256 << 10, 4 << 20} {
+		opts := cachedOptions()
+		opts.ReadAhead = most
+		f := newWorld(t, opts).file(1).f
+		for i := range uint64(4) {
+			from, to := f.noteRead(nil, i<<20, 1<<20, 1<<30)
+			if end := (i + 1) << 20; to > from && to > end+uint64(most) {
+				t.Errorf("read_ahead %d KiB: %d KiB are fetched ahead of read %d", most>>10, (to-end)>>10, i+1)
+			}
+		}
+	}
+}
+
 func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 	opts := cachedOptions()
 	opts.CacheSize, opts.ReadAhead = 64<<20, 1<<20
@@ -408,13 +422,13 @@ func TestARandomReaderDoesNotTakeTheRunOfOneInOrder(t *testing.T) {
 	now := time.Now()
 	for i := range uint64(100) {
 		a := rs.of(i*step, step, size)
-		a.note(now, i*step, step, size)
+		a.note(now, i*step, step, size, 32<<20)
 		if a.run != (i+1)*step {
 			t.Fatalf("after %d reads in order, %d bytes count", i+1, a.run)
 		}
 		for range 10 {
 			off := 1<<39 + rnd.Uint64N(1<<38)
-			rs.of(off, 4096, size).note(now, off, 4096, size)
+			rs.of(off, 4096, size).note(now, off, 4096, size, 32<<20)
 		}
 	}
 	if len(rs) > maxReaders {
@@ -427,7 +441,7 @@ func TestReadAheadLeavesRandomReadersAlone(t *testing.T) {
 	var a readAhead
 	for range 1000 {
 		off := rnd.Uint64N(1 << 40)
-		if from, to := a.note(time.Now(), off, 4096, 1<<41); from < to {
+		if from, to := a.note(time.Now(), off, 4096, 1<<41, 32<<20); from < to {
 			t.Fatalf("bytes %d to %d are fetched after a read at %d", from, to, off)
 		}
 	}
@@ -440,7 +454,7 @@ func TestReadAheadAsksForEachByteOnce(t *testing.T) {
 	order := []uint64{1, 0, 3, 2} // as clients send it
 	for i := uint64(0); i < size/step; i += 4 {
 		for _, k := range order {
-			from, to := a.note(time.Now(), (i+k)*step, step, size)
+			from, to := a.note(time.Now(), (i+k)*step, step, size, 32<<20)
 			if from >= to {
 				continue
 			}

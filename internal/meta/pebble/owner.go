@@ -53,6 +53,14 @@ func (fs ownedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	return fs.FS.Create(name, category)
 }
 
+// OpenReadWrite implements vfs.FS. It makes a file that is not there.
+func (fs ownedFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	if err := fs.own(); err != nil {
+		return nil, err
+	}
+	return fs.FS.OpenReadWrite(name, category, opts...)
+}
+
 // Link implements vfs.FS.
 func (fs ownedFS) Link(oldname, newname string) error {
 	if err := fs.own(); err != nil {

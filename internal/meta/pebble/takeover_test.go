@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -65,6 +67,13 @@ func TestAServerThatLostItsDirectoryChangesNothingThere(t *testing.T) {
 		for what, end := range map[string]func(s *Store) error{
 			"closes": func(s *Store) error { return s.Close() },
 			"writes": func(s *Store) error { return s.Apply(t.Context(), batch(1000)) },
+			"opens a file to write": func(s *Store) error {
+				f, err := s.fs.OpenReadWrite(filepath.Join(s.path, "999999.log"), vfs.WriteCategoryUnspecified)
+				if err != nil {
+					return err
+				}
+				return f.Close()
+			},
 			// In the background, between two batches.
 			"flushes": func(s *Store) error {
 				return s.watch.run(func() error {

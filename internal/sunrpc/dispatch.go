@@ -260,31 +260,36 @@ func (c *conn) first(call *Call) bool {
 	return false
 }
 
-// reserve takes a place among the calls in flight and the bytes that the call
-// will hold. It sends what is ready before it waits.
+// reserve takes the bytes that the call will hold, and a place among the calls in
+// flight. The bytes come first: who holds them may wait for a place, and who has a
+// place waits for nobody's bytes.
 func (c *conn) reserve(call *Call) error {
-	if err := c.takePlaces(call); err != nil {
-		return err
+	err := c.takeBytes(call)
+	if err == nil {
+		err = c.takePlaces(call)
 	}
+	if err == nil && call.waited && c.gone() {
+		c.giveUpPlaces()
+		err = net.ErrClosed
+	}
+	return err
+}
+
+// takeBytes takes what the call will hold, which is given back with the call. It
+// sends what is ready before it waits.
+func (c *conn) takeBytes(call *Call) error {
 	n := callOverhead + call.weight()
 	if call.held > 0 {
 		// Who holds a large record does not wait, or all could wait for each other.
 		c.account.Exchange(0, n)
 	} else if n += int64(cap(call.record.b)); !c.account.Try(n) {
 		call.waited = true
-		err := c.flush()
-		if err == nil {
-			err = c.account.Acquire(c.srv.ctx, n)
-		}
-		if err != nil {
-			c.giveUpPlaces()
+		if err := c.flush(); err != nil {
 			return err
 		}
-	}
-	if call.waited && c.gone() {
-		c.account.Release(n)
-		c.giveUpPlaces()
-		return net.ErrClosed
+		if err := c.account.Acquire(c.srv.ctx, n); err != nil {
+			return err
+		}
 	}
 	call.held += n
 	return nil

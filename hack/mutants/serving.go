@@ -159,6 +159,30 @@ var serving = []mutant{
 		pkg: "./internal/sunrpc", run: "TestWhatHostileClientsHoldComesBack",
 	},
 	{
+		name: "record-of-a-gone-client-stays-counted", file: "internal/sunrpc/conn.go",
+		old: "\t\t\tc.release(rec.own)\n",
+		new: "",
+		pkg: "./internal/sunrpc", run: "TestARecordThatWaitsForItsTurnIsGivenBackWhenItsClientGoes",
+	},
+	{
+		name: "bytes-are-waited-for-with-bytes-in-hand", file: "internal/sunrpc/conn.go",
+		old: "\tc.reader.unread.uncharge()\n",
+		new: "",
+		pkg: "./internal/sunrpc", run: "TestCallsThatWaitForBytesHoldNoneOfWhatArrivedBeforeThem",
+	},
+	{
+		name: "fragments-reserve-what-has-begun", file: "internal/sunrpc/assembly.go",
+		old: "\t\tmost = r.srv.opts.MaxRecord\n",
+		new: "",
+		pkg: "./internal/sunrpc", run: "TestRecordsInFragmentsDoNotWaitForEachOther",
+	},
+	{
+		name: "clock-that-is-set-closes-connections", file: "internal/sunrpc/budget/account.go",
+		old: "if d := t.Sub(start); d != 0 {",
+		new: "if d := t.Round(0).Sub(start.Round(0)); d != 0 {",
+		pkg: "./internal/sunrpc/budget", run: "TestAClockThatIsSetChangesNothing",
+	},
+	{
 		name: "duplicates-of-anybody", file: "internal/sunrpc/drc.go",
 		old: "_, _ = h.Write(cred) // never fails",
 		new: "_ = cred",

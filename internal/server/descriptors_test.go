@@ -12,7 +12,7 @@ func TestTheStoresLeaveDescriptorsForClients(t *testing.T) {
 			cfg := &config.Config{}
 			cfg.Metadata.Type, cfg.Content.Type, cfg.Cache.Size = config.MetadataPebble, config.ContentFilesystem, size
 			d := descriptorsOf(cfg, limit)
-			l := limitsOf(cfg, limit)
+			l := limitsOf(cfg, limit, callMemory)
 			if n := d.total() + l.clients + l.admin.Total + l.control; n > limit {
 				t.Errorf("limit %d, cache of %d bytes: stores and listeners may want %d", limit, size, n)
 			}

@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 }
 
 func newServer(cfg *config.Config, opt Options) *server {
-	limits := limitsOf(cfg, fileLimit())
+	limits := limitsOf(cfg, fileLimit(), callMemoryLimit())
 	s := &server{
 		cfg: cfg, opt: opt, log: opt.Logger, fatal: make(chan error, 1),
 		metrics: newMetrics(opt.Version), state: newState(opt.Version), started: time.Now(),

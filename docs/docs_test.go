@@ -126,6 +126,9 @@ func TestConsoleBlocksMarkedRunGiveTheOutputTheyShow(t *testing.T) {
 	for _, b := range found {
 		t.Run(b.String(), func(t *testing.T) {
 			dir := t.TempDir()
+			if !strings.HasPrefix(b.text, "$ ") {
+				t.Error("the block does not begin with a command: what is before the first is not checked")
+			}
 			for _, s := range steps(b.text) {
 				if got := shell(t, dir, bin, s.command); got != s.output {
 					t.Errorf("$ %s\ngot:\n%s\nthe page shows:\n%s", s.command, got, s.output)
@@ -179,10 +182,17 @@ func TestManifestsInPagesAreOfKnownKindsAndFields(t *testing.T) {
 	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 	manifests := 0
 	for _, b := range blocks(t, "yaml") {
-		if !strings.Contains(b.text, "apiVersion:") {
+		text := b.text
+		switch {
+		case strings.HasPrefix(b.info, "yaml config"):
+			continue
+		case strings.HasPrefix(text, "spec:"): // a part of a DittoServer
+			text = "apiVersion: dittofs.io/v1alpha1\nkind: DittoServer\nmetadata: {name: part}\n" + text
+		case !strings.Contains(text, "apiVersion:"):
+			t.Errorf("%s: the block is neither a configuration (yaml config) nor a manifest: nothing checks it", b)
 			continue
 		}
-		for _, document := range strings.Split(b.text, "\n---\n") {
+		for _, document := range strings.Split(text, "\n---\n") {
 			manifests++
 			if _, _, err := decoder.Decode([]byte(document), nil, nil); err != nil {
 				t.Errorf("%s: %v", b, err)
@@ -255,23 +265,62 @@ func makeTargets(t *testing.T, file string) []string {
 	return targets
 }
 
-var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	fenced  = regexp.MustCompile("(?ms)^```.*?^```$")
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	noSlug  = regexp.MustCompile(`[^\p{L}\p{N}\-_ ]`)
+)
+
+// anchors are the names that GitHub gives the headings of a page.
+func anchors(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, times := map[string]bool{}, map[string]int{}
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(string(text), ""), -1) {
+		slug := strings.ReplaceAll(noSlug.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")
+		if n := times[slug]; n > 0 {
+			found[fmt.Sprintf("%s-%d", slug, n)] = true
+		} else {
+			found[slug] = true
+		}
+		times[slug]++
+	}
+	return found
+}
 
 func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
+	files, headings := 0, 0
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, "://") {
+			target, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
+			to := page
+			if target != "" {
+				files++
+				to = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(to); err != nil {
 				t.Errorf("%s: %s leads nowhere", page, m[1])
+			} else if anchor != "" && filepath.Ext(to) == ".md" {
+				headings++
+				if !anchors(t, to)[anchor] {
+					t.Errorf("%s: %s leads to no heading", page, m[1])
+				}
 			}
 		}
+	}
+	if files < 20 || headings < 5 {
+		t.Errorf("only %d links to files and %d to headings were found", files, headings)
 	}
 }
 

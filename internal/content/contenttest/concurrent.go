@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
 )
@@ -50,12 +51,14 @@ func testConcurrentPuts(t *testing.T, open Open) {
 // with the same content: a read is whole or not found.
 func testReadersAndDeleters(t *testing.T, open Open) {
 	s, _ := open(t)
-	const objects, rounds = 4, 40
+	const objects, rounds, least = 4, 40, 20
+	deadline := time.Now().Add(20 * time.Second)
 	data := make([][]byte, objects)
 	for i := range data {
 		data[i] = pattern(uint64(i), 10_000)
 	}
 	var stop atomic.Bool
+	var whole, absent atomic.Int64
 	var readers, writers sync.WaitGroup
 	for r := range 4 {
 		readers.Go(func() {
@@ -65,10 +68,13 @@ func testReadersAndDeleters(t *testing.T, open Open) {
 				_, err := s.ReadAt(t.Context(), fmt.Sprintf("o/%d", i%objects), p, off)
 				switch {
 				case errors.Is(err, content.ErrNotFound):
+					absent.Add(1)
 				case err != nil:
 					t.Errorf("read: %v", err)
 				case !bytes.Equal(p, data[i%objects][off:off+1000]):
 					t.Errorf("object %d has another content", i%objects)
+				default:
+					whole.Add(1)
 				}
 			}
 		})
@@ -76,7 +82,12 @@ func testReadersAndDeleters(t *testing.T, open Open) {
 	for o := range objects {
 		writers.Go(func() {
 			id := fmt.Sprintf("o/%d", o)
-			for range rounds {
+			// Until readers have met both, however fast the store is.
+			for round := 0; round < rounds || whole.Load() < least || absent.Load() < least; round++ {
+				if time.Now().After(deadline) {
+					t.Errorf("in %d rounds readers met %d objects, and %d times none", round, whole.Load(), absent.Load())
+					return
+				}
 				if err := put(t.Context(), s, id, data[o]); err != nil {
 					t.Errorf("put: %v", err)
 				}

@@ -302,6 +302,9 @@ func testCancelled(t *testing.T, open Open) {
 	}
 	expect(t, s, "a", []byte("x"))
 	expectNone(t, s, "b")
+	if owner, err := s.Owner(t.Context()); owner != "" || err != nil {
+		t.Errorf("after a cancelled claim the owner is %q, %v", owner, err)
+	}
 }
 
 func ownerError(_ string, err error) error { return err }

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 // testAtomicity writes many keys in each batch, all with the same value, and
-// scans them meanwhile: a scan of one page is of one moment.
+// scans them meanwhile: a scan of one page is of one moment. It goes on until
+// enough moments were seen, however fast the store is.
 func testAtomicity(t *testing.T, open Open) {
 	s, _ := open(t)
-	const keys, rounds = 20, 200
+	const keys, moments = 20, 50
 	write := func(round int) {
 		b := &meta.Batch{}
 		for i := range keys {
@@ -31,17 +34,16 @@ func testAtomicity(t *testing.T, open Open) {
 		}
 	}
 	write(0)
-	var done atomic.Bool
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		defer done.Store(true)
-		for round := 1; round <= rounds; round++ {
-			write(round)
+	stopWriting := inBackground(t, func(round int) { write(round + 1) })
+	seen := map[string]bool{}
+	for deadline := time.Now().Add(time.Minute); len(seen) < moments && !t.Failed(); {
+		if time.Now().After(deadline) {
+			t.Errorf("only %d moments were seen", len(seen))
+			break
 		}
-	})
-	for !done.Load() && !t.Failed() {
 		pairs := mustScan(t, s, meta.PrefixRange([]byte("k")), keys+1)
-		if string(pairs[0].Key) == "k odd" {
+		odd := string(pairs[0].Key) == "k odd"
+		if odd {
 			pairs = pairs[1:]
 		}
 		if len(pairs) != keys {
@@ -53,8 +55,31 @@ func testAtomicity(t *testing.T, open Open) {
 				break
 			}
 		}
+		value := string(pairs[0].Value)
+		if round, err := strconv.Atoi(value); err != nil || (round%2 == 1) != odd {
+			t.Errorf("half a batch is visible: round %s, and the key of odd ones: %v", value, odd)
+		}
+		seen[value] = true
 	}
-	wg.Wait()
+	stopWriting()
+}
+
+// inBackground calls do with 0, 1, 2 … until the returned function is called,
+// which waits for the last one. The end of the test calls it too.
+func inBackground(t *testing.T, do func(round int)) (stop func()) {
+	var stopped atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for round := 0; !stopped.Load() && !t.Failed(); round++ {
+			do(round)
+		}
+	})
+	stop = func() {
+		stopped.Store(true)
+		wg.Wait()
+	}
+	t.Cleanup(stop)
+	return stop
 }
 
 func testConcurrency(t *testing.T, open Open) {

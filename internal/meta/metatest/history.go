@@ -17,10 +17,10 @@ import (
 // store, each under a prefix of its own, since opening one can be slow.
 func testHistories(t *testing.T, open Open) {
 	store, reopen := open(t)
-	history := 0
+	history, reopens := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		history++
-		h := &histories{store: store, reopen: reopen, prefix: fmt.Sprintf("h%06d/", history), model: map[string]string{}}
+		h := &histories{store: store, reopen: reopen, reopens: &reopens, prefix: fmt.Sprintf("h%06d/", history), model: map[string]string{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"apply":  h.apply,
 			"get":    h.get,
@@ -29,14 +29,22 @@ func testHistories(t *testing.T, open Open) {
 		})
 		store = h.store
 	})
+	if reopen != nil && reopens < reopenEvery {
+		t.Errorf("the store was to be opened again %d times in all histories, and never was", reopens)
+	}
 }
+
+// reopenEvery is how many of the chances to open the store again, in all
+// histories together, are for one that is taken: it can take long.
+const reopenEvery = 10
 
 type histories struct {
 	store  meta.Store
 	reopen func() meta.Store
 	prefix string
 	model  map[string]string
-	steps  int
+	// reopens counts the chances of all histories: one alone seldom has enough.
+	reopens *int
 }
 
 var genKey = rapid.StringMatching(`[ab\x00\x{ff}]{0,4}`)
@@ -122,7 +130,10 @@ func (h *histories) expected(r meta.Range, limit int) []string {
 // reopenStore closes and opens the store, seldom, and not for those that
 // forget.
 func (h *histories) reopenStore(t *rapid.T) {
-	if h.steps++; h.reopen == nil || h.steps%10 != 0 {
+	if h.reopen == nil {
+		t.Skip("this store forgets")
+	}
+	if *h.reopens++; *h.reopens%reopenEvery != 0 {
 		t.Skip("not this time")
 	}
 	if err := h.store.Close(); err != nil {

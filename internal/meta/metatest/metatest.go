@@ -115,7 +115,7 @@ func testEmptyAndAbsent(t *testing.T, open Open) {
 	if values[2] == nil || len(values[2]) != 0 {
 		t.Errorf("value put as nil: %#v", values[2])
 	}
-	if pairs := mustScan(t, s, meta.Range{}, 10); len(pairs) != 2 || pairs[0].Value == nil {
+	if pairs := mustScan(t, s, meta.Range{}, 10); len(pairs) != 2 || pairs[0].Value == nil || pairs[1].Value == nil {
 		t.Errorf("scan: %#v", pairs)
 	}
 	if values := mustGet(t, s); len(values) != 0 {

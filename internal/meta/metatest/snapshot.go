@@ -3,9 +3,9 @@ package metatest
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -52,10 +52,11 @@ func testSnapshotStays(t *testing.T, open Open) {
 }
 
 // testSnapshotsAreWhole takes snapshots while batches are applied, and reads
-// each in several calls.
+// each in several calls. It goes on until enough moments were seen, however
+// fast the store is.
 func testSnapshotsAreWhole(t *testing.T, open Open) {
 	s, _ := open(t)
-	const keys, rounds = 20, 100
+	const keys, moments = 20, 30
 	var applied atomic.Int64
 	write := func(round int) {
 		b := &meta.Batch{}
@@ -68,15 +69,14 @@ func testSnapshotsAreWhole(t *testing.T, open Open) {
 		applied.Store(int64(round))
 	}
 	write(0)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for round := 1; round <= rounds; round++ {
-			write(round)
+	stopWriting := inBackground(t, func(round int) { write(round + 1) })
+	seen := map[int64]bool{}
+	for deadline := time.Now().Add(time.Minute); len(seen) < moments && !t.Failed(); {
+		if time.Now().After(deadline) {
+			t.Errorf("only %d moments were seen", len(seen))
+			break
 		}
-	})
-	for done := false; !done && !t.Failed(); {
 		before := applied.Load()
-		done = before == rounds
 		snap := mustSnapshot(t, s)
 		r := meta.PrefixRange([]byte("k"))
 		var values []string
@@ -94,6 +94,7 @@ func testSnapshotsAreWhole(t *testing.T, open Open) {
 		if _, err := fmt.Sscan(values[0], &round); err != nil || round < before {
 			t.Errorf("the snapshot is of round %s, but round %d had been applied before it", values[0], before)
 		}
+		seen[round] = true
 		for _, v := range values {
 			if len(values) != keys || v != values[0] {
 				t.Errorf("a snapshot with half a batch: %v", values)
@@ -104,7 +105,7 @@ func testSnapshotsAreWhole(t *testing.T, open Open) {
 			t.Errorf("close snapshot: %v", err)
 		}
 	}
-	wg.Wait()
+	stopWriting()
 }
 
 func testSnapshotClosed(t *testing.T, open Open) {

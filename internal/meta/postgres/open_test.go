@@ -245,7 +245,7 @@ func TestAChangedPasswordIsUsedForNewConnections(t *testing.T) {
 	if err := os.WriteFile(o.DSNFile, []byte(server.DSN(db)+" user=rotated password=two"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != nil {
+	if err := ended(t, "the batch is let in with the new password", done); err != nil {
 		t.Fatal(err)
 	}
 }

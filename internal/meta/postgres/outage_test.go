@@ -142,7 +142,7 @@ func TestACommitWhoseAnswerIsLostIsRepeatedWithoutHarm(t *testing.T) {
 		}
 		p.set(func() { p.lose = false })
 		p.cut()
-		if err := <-done; err != nil {
+		if err := ended(t, "the batch is repeated", done); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, s, "a", value)
@@ -195,7 +195,7 @@ func TestABatchWaitsUntilTheDatabaseTakesIt(t *testing.T) {
 				t.Errorf("check: %#v", f)
 			}
 			mend()
-			if err := <-done; err != nil {
+			if err := ended(t, "the database takes the batch", done); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Check(t.Context()); err != nil || s.Stats().Waiting {
@@ -246,7 +246,7 @@ func TestAStandbyIsNeitherReadNorWritten(t *testing.T) {
 	if err := server.Promote(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != nil {
+	if err := ended(t, "the primary takes the batch", done); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, s, "a", "2")
@@ -255,7 +255,8 @@ func TestAStandbyIsNeitherReadNorWritten(t *testing.T) {
 func TestCallsEndWhenTheirContextOrTheStoreDoes(t *testing.T) {
 	server := pgserver.Start(t, pgserver.Options{})
 	o := options(t, server.DSN(server.NewDatabase(t)))
-	o.readLimit, o.try, o.closeWait = 500*time.Millisecond, 200*time.Millisecond, time.Second
+	// As much longer than a try as usual: a second one would outlast it.
+	o.readLimit, o.try, o.closeWait = 2*time.Second, time.Second, time.Second
 	var log logged
 	o.Logger = slog.New(&log)
 	s, err := Open(t.Context(), o)
@@ -266,38 +267,49 @@ func TestCallsEndWhenTheirContextOrTheStoreDoes(t *testing.T) {
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	_, err = s.Get(context.Background(), []byte("a"))
+	within(t, "get", began, o.readLimit)
 	want := fmt.Sprintf("metadata database is away for too long: PostgreSQL at %s cannot be reached: no answer in time", s.where().host)
 	if f := fault.Of(err); f == nil || f.Reason != fault.Unreachable || err.Error() != want {
 		t.Errorf("get: %v\nwant %s", err, want)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 	defer cancel()
+	began = time.Now()
 	if err := s.Apply(ctx, put("a", "2")); !errors.Is(err, context.DeadlineExceeded) || fault.Of(err) == nil {
 		t.Errorf("apply: %v", err)
 	}
+	within(t, "apply", began, 700*time.Millisecond)
 	if err := s.Check(t.Context()); fault.Of(err) == nil || fault.Of(err).Reason != fault.Unreachable {
 		t.Errorf("check: %v", err)
 	}
 	done := make(chan error)
 	go func() { done <- s.Apply(context.Background(), put("a", "3")) }()
 	eventually(t, "the batch waits", func() bool { return s.Stats().Waiting })
-	began := time.Now()
+	began = time.Now()
 	err = s.Close()
-	if err := <-done; !errors.Is(err, meta.ErrClosed) {
+	within(t, "close", began, 2*o.closeWait) // for its calls, and for its lease
+	if err := ended(t, "the batch is given up", done); !errors.Is(err, meta.ErrClosed) {
 		t.Errorf("apply: %v", err)
 	}
 	if fault.Of(err) == nil || !strings.HasPrefix(err.Error(), "the lease was not released, and another server waits until it ends: ") {
 		t.Errorf("close: %v", err)
-	}
-	if took := time.Since(began); took > 8*o.closeWait {
-		t.Errorf("close took %v", took)
 	}
 	if n := log.count("metadata database cannot be used; requests wait"); n != 1 {
 		t.Errorf("the outage was logged %d times", n)
 	}
 	if err := server.Resume(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// within checks that a call ended when it should, but for what a busy machine
+// adds.
+func within(t *testing.T, what string, began time.Time, limit time.Duration) {
+	t.Helper()
+	if took := time.Since(began); took > limit+700*time.Millisecond {
+		t.Errorf("%s took %v, limit %v", what, took.Round(time.Millisecond), limit)
 	}
 }
 

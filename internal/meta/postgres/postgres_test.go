@@ -98,6 +98,18 @@ func expect(t testing.TB, s *Store, key, want string) {
 	}
 }
 
+// ended waits for a call that has to end, and returns its error.
+func ended(t testing.TB, what string, done <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(30 * time.Second):
+		t.Fatalf("waited in vain until %s", what)
+		return nil
+	}
+}
+
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()

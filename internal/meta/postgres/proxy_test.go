@@ -21,6 +21,8 @@ type proxy struct {
 	lose   bool                  // bytes from the server vanish
 	refuse bool                  // new connections are closed at once
 	lost   int                   // bytes
+	trips  int                   // round trips: requests that followed an answer
+	asking map[net.Conn]bool     // clients that wait for an answer
 }
 
 func newProxy(t testing.TB, port int) *proxy {
@@ -29,7 +31,8 @@ func newProxy(t testing.TB, port int) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, to: fmt.Sprintf("127.0.0.1:%d", port), Port: l.Addr().(*net.TCPAddr).Port, conns: map[net.Conn]struct{}{}, held: map[net.Conn]struct{}{}}
+	p := &proxy{t: t, to: fmt.Sprintf("127.0.0.1:%d", port), Port: l.Addr().(*net.TCPAddr).Port, conns: map[net.Conn]struct{}{}, held: map[net.Conn]struct{}{},
+		asking: map[net.Conn]bool{}}
 	p.change = sync.NewCond(&p.mu)
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -73,6 +76,10 @@ func (p *proxy) forward(client, server net.Conn) {
 	for {
 		n, err := client.Read(buf)
 		p.mu.Lock()
+		if n > 0 && !p.asking[client] {
+			p.asking[client] = true
+			p.trips++
+		}
 		for {
 			if _, held := p.held[client]; !held {
 				break
@@ -92,6 +99,7 @@ func (p *proxy) back(client, server net.Conn) {
 	for {
 		n, err := server.Read(buf)
 		p.mu.Lock()
+		delete(p.asking, client)
 		lose := p.lose
 		if lose {
 			p.lost += n
@@ -143,6 +151,13 @@ func (p *proxy) cut() {
 		_ = c.Close()
 	}
 	clear(p.conns)
+}
+
+// roundTrips counts the requests that were sent after an answer, or at first.
+func (p *proxy) roundTrips() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trips
 }
 
 // lostBytes is how much of what the server sent has vanished.

@@ -27,12 +27,15 @@ const (
 // comes at once: often only an old connection was broken.
 func (s *Store) retry(ctx context.Context, limit time.Duration, call func(ctx context.Context) error) error {
 	var overdue <-chan time.Time
+	left := func(try time.Duration) time.Duration { return try }
 	if limit > 0 {
-		timer := time.NewTimer(limit)
+		timer, end := time.NewTimer(limit), time.Now().Add(limit)
 		defer timer.Stop()
 		overdue = timer.C
+		left = func(try time.Duration) time.Duration { return min(try, time.Until(end)) }
 	}
 	pause, try := time.Duration(0), s.options.try
+	var last *fault.Error
 	waiting := false
 	defer func() {
 		if waiting {
@@ -40,7 +43,7 @@ func (s *Store) retry(ctx context.Context, limit time.Duration, call func(ctx co
 		}
 	}()
 	for {
-		err := s.once(ctx, try, call)
+		err := s.once(ctx, left(try), call) // no try outlasts the limit
 		switch {
 		case err == nil:
 			s.outage.over(s.log)
@@ -54,6 +57,10 @@ func (s *Store) retry(ctx context.Context, limit time.Duration, call func(ctx co
 		}
 		s.retries.Add(1)
 		f := classify(err, s.where())
+		if last != nil && left(try) <= 0 && errors.Is(err, context.DeadlineExceeded) {
+			f = last // the limit cut this try short: the one before it knows more
+		}
+		last = f
 		if ctx.Err() != nil {
 			return waited(ctx, f)
 		}

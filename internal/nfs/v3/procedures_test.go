@@ -473,28 +473,3 @@ func link(e *env) {
 	}
 	e.wantWCC(w, e.root, false, "LINK without a name")
 }
-
-func fsstat(e *env) {
-	st, err := e.c.FSStat(e.root)
-	e.want(err, 0, "FSSTAT")
-	if st.Attr == nil || st.TotalB != 1<<60 || st.FreeB > st.TotalB || st.AvailB > st.FreeB || st.TotalIno != 1<<40 || st.FreeIno >= st.TotalIno {
-		e.Errorf("FSSTAT: %+v", st)
-	}
-}
-
-func fsinfo(e *env) {
-	in, err := e.c.FSInfo(e.root)
-	e.want(err, 0, "FSINFO")
-	if in.Attr == nil || in.RTMax != 1<<20 || in.RTPref != 1<<20 || in.WTMax != 1<<20 || in.WTPref != 1<<20 ||
-		in.DTPref != 64<<10 || in.MaxFileSize != 1<<63-1 || in.TimeDelta != (nfsclient.Time{Nsec: 1}) || in.Properties != 0x1b {
-		e.Errorf("FSINFO: %+v", in)
-	}
-}
-
-func pathconf(e *env) {
-	pc, err := e.c.PathConf(e.root)
-	e.want(err, 0, "PATHCONF")
-	if pc.Attr == nil || pc.NameMax != 255 || !pc.NoTrunc || !pc.ChownRestricted || pc.CaseInsensitive || !pc.CasePreserving {
-		e.Errorf("PATHCONF: %+v", pc)
-	}
-}

@@ -164,6 +164,7 @@ var durabilityTests = []behaviour{
 			e.write(f, uint64(i)*8192, "x", vfs.Unstable)
 		}
 		e.commit(f)
+		e.hasExtents(f.Inode)
 		e.remove(e.top, "f")
 		e.crash()
 		e.noExtents(f.Inode)
@@ -198,6 +199,13 @@ func overwrittenMeanwhile(e *env) {
 		var before int64
 		const last = 10
 		for v := range int64(last) {
+			// The other one is between any two: else nothing is overwritten.
+			for deadline := time.Now().Add(20 * time.Second); written.Load() <= before; time.Sleep(10 * time.Microsecond) {
+				if time.Now().After(deadline) {
+					close(stop)
+					e.Fatalf("round %d: the other writer stands still at value %d", round, before)
+				}
+			}
 			before = written.Load()
 			e.write(f, 0, string(block(1, v+1)), vfs.FileSync)
 		}
@@ -289,6 +297,7 @@ func reclaimed(e *env) {
 			e.write(f, uint64(x)*8192, "x", vfs.Unstable)
 		}
 		e.commit(f)
+		e.hasExtents(f.Inode)
 		e.write(f, 0, "unstable", vfs.Unstable)
 		if i%2 == 0 {
 			e.remove(e.top, name)
@@ -300,19 +309,28 @@ func reclaimed(e *env) {
 	}
 }
 
+// hasExtents checks that the metadata store knows extents of the inode where
+// noExtents looks for them: elsewhere it would find none for ever.
+func (e *env) hasExtents(ino uint64) {
+	e.Helper()
+	if e.below('x', ino) == 0 {
+		e.Fatalf("inode %d has no extents before it is removed", ino)
+	}
+}
+
+// below counts the keys of an inode of one kind, 10 at most.
+func (e *env) below(kind byte, ino uint64) int {
+	e.Helper()
+	pairs, err := e.Meta.Scan(context.Background(), meta.PrefixRange(append([]byte{kind}, be64(ino)...)), 10)
+	e.ok(err, "scan")
+	return len(pairs)
+}
+
 // noExtents waits until the metadata store knows no extent of the inode.
 func (e *env) noExtents(ino uint64) {
 	e.Helper()
-	extents := append([]byte{'x'}, be64(ino)...)
-	orphans := append([]byte{'o'}, be64(ino)...)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		left := 0
-		for _, prefix := range [][]byte{extents, orphans} {
-			pairs, err := e.Meta.Scan(context.Background(), meta.PrefixRange(prefix), 10)
-			e.ok(err, "scan")
-			left += len(pairs)
-		}
-		if left == 0 {
+		if e.below('x', ino)+e.below('o', ino) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {

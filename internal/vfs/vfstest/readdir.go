@@ -3,7 +3,10 @@ package vfstest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -138,10 +141,16 @@ var readdirTests = []behaviour{
 		}
 		n := 0
 		_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{Cookie: 2}, true, func(d vfs.DirEntry) bool {
-			n++
-			if d.Attr == nil || *d.Attr != e.attr(d.ID) || d.ID != e.lookup(e.top, d.Name) {
+			// What was set is compared, too: attributes that were taken for
+			// another file's would be the same everywhere.
+			i := strings.TrimPrefix(d.Name, "f")
+			if d.Name != fmt.Sprint("f", n) || d.Attr == nil || d.Attr.Size != uint64(len(i)) || d.Attr.Mode != 0o600|uint32(n%8) {
+				e.Fatalf("%q at place %d carries %+v", d.Name, n, d.Attr)
+			}
+			if *d.Attr != e.attr(d.ID) || d.ID != e.lookup(e.top, d.Name) {
 				e.Fatalf("%q carries %+v", d.Name, d.Attr)
 			}
+			n++
 			return true
 		})
 		e.ok(err, "readdir")
@@ -234,6 +243,7 @@ func listingBesideWriters(e *env) {
 	}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	var changes atomic.Int64
 	for w := range 4 {
 		wg.Go(func() {
 			for i := 0; ; i++ {
@@ -242,6 +252,7 @@ func listingBesideWriters(e *env) {
 					return
 				default:
 				}
+				changes.Add(1)
 				name := fmt.Sprint("w", w, "-", i%5)
 				_, _, err := e.FS.Create(super, e.top, name, vfs.CreateUnchecked, mode(0o644), vfs.Verifier{})
 				if err == nil && i < stands/4 {
@@ -257,7 +268,14 @@ func listingBesideWriters(e *env) {
 			}
 		})
 	}
-	for range 20 {
+	// Without changes meanwhile nothing is proved: it goes on until there were some.
+	const rounds, least = 20, 100
+	deadline := time.Now().Add(30 * time.Second)
+	for round := 0; round < rounds || changes.Load() < least; round++ {
+		if time.Now().After(deadline) {
+			e.Errorf("only %d changes were made beside %d listings", changes.Load(), round)
+			break
+		}
 		seen := map[string]int{}
 		last := uint64(2)
 		_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{Cookie: 2}, true, func(d vfs.DirEntry) bool {

@@ -2,6 +2,9 @@ package vfstest
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -219,27 +222,44 @@ func crossingRenames(e *env) {
 	for i := range dirs {
 		dirs[i] = e.mkdir(super, e.top, fmt.Sprint("d", i), 0o755)
 	}
-	done := make(chan struct{})
+	// They go on until each has been moved: one after the other, none crosses.
+	var moved [n]atomic.Int64
+	crossed := func() bool {
+		for i := range moved {
+			if moved[i].Load() < 20 {
+				return false
+			}
+		}
+		return true
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	var wg sync.WaitGroup
 	for i := range n {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			for round := range 100 {
+		wg.Go(func() {
+			for round := 0; (round < 100 || !crossed()) && time.Now().Before(deadline); round++ {
 				// From wherever d<i> is to below another one.
 				parents := append([]vfs.ID{e.top}, dirs...)
 				to := parents[(i+round)%len(parents)]
 				for _, from := range parents {
 					_, _, err := e.FS.Rename(super, from, fmt.Sprint("d", i), to, fmt.Sprint("d", i))
 					switch err {
-					case nil, vfs.ENOENT, vfs.EINVAL, vfs.ENOTEMPTY:
+					case nil:
+						if from != to {
+							moved[i].Add(1)
+						}
+					case vfs.ENOENT, vfs.EINVAL, vfs.ENOTEMPTY:
 					default:
 						e.Errorf("rename: %v", err)
 					}
 				}
 			}
-		}()
+		})
 	}
-	for range n {
-		<-done
+	wg.Wait()
+	for i := range moved {
+		if times := moved[i].Load(); times == 0 {
+			e.Errorf("directory %d was never moved", i)
+		}
 	}
 	found := 0
 	e.walk(e.top, func(vfs.Attr) { found++ })

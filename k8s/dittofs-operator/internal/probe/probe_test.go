@@ -83,11 +83,19 @@ func TestLastAnswerCountsForAMoment(t *testing.T) {
 }
 
 func TestWhatIsNoReportIsAnError(t *testing.T) {
+	const good = `{"ready":true,"phase":"serving","checks":[]}`
 	for name, handler := range map[string]http.HandlerFunc{
-		"text":     func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+		"text": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) },
+		// To a report, so that it is an error only if nobody goes there.
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/elsewhere" {
+				_, _ = w.Write([]byte(good))
+				return
+			}
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		},
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(strings.Repeat(" ", 2*maxReport) + "{}"))
+			_, _ = w.Write([]byte(strings.Repeat(" ", 2*maxReport) + good))
 		},
 	} {
 		p, pod, _ := podAt(t, handler)

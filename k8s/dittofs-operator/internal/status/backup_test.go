@@ -31,7 +31,7 @@ func TestBackupsAreJudgedByWhatTheServerSays(t *testing.T) {
 	}
 	later := point.Add(700 * time.Millisecond)
 	fine := &health.Backup{RecoveryPoint: &later, OK: true}
-	failed := &health.Backup{RecoveryPoint: &later, Reason: health.BackupFailed, Message: "said the server"}
+	failed := &health.Backup{RecoveryPoint: &later, Reason: health.BackupFailed, Message: "said of its backups"}
 	for name, test := range map[string]struct {
 		changes []func(*Observation)
 		status  metav1.ConditionStatus
@@ -49,7 +49,7 @@ func TestBackupsAreJudgedByWhatTheServerSays(t *testing.T) {
 		"hibernated":                   {[]func(*Observation){knew, func(o *Observation) { o.Server.Spec.Replicas = ptr.To[int32](0) }, noPod, silent}, dunno, "Hibernated", true},
 		"by hand":                      {[]func(*Observation){unscheduled, says(fine)}, yes, "NotScheduled", true},
 		"by hand, and nobody asks":     {[]func(*Observation){unscheduled, local, knew, silent}, yes, "NotScheduled", false},
-		"the bucket is away, and said": {[]func(*Observation){at(1, "Unreachable"), says(&health.Backup{RecoveryPoint: &later, Reason: "Unreachable", Message: "said the server"})}, no, "Unreachable", true},
+		"the bucket is away, and said": {[]func(*Observation){at(1, "Unreachable"), says(&health.Backup{RecoveryPoint: &later, Reason: "Unreachable", Message: "said of its backups"})}, no, "Unreachable", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := remote()
@@ -71,6 +71,7 @@ func TestBackupsAreJudgedByWhatTheServerSays(t *testing.T) {
 			if o.Report != nil && len(test.changes) < 2 && got.Phase != v1alpha1.PhaseRunning {
 				t.Errorf("a server that serves is %s for its backups", got.Phase)
 			}
+			// Ready says nothing of backups, neither in our words nor in the server's.
 			if message := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady).Message; strings.Contains(message, "backup") {
 				t.Errorf("Ready says %q", message)
 			}

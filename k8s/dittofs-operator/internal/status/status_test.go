@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -179,12 +180,23 @@ func TestStorageReadyTellsAboutEveryClaim(t *testing.T) {
 		"refused":   {claim(func(s *volumes.State) { s.Refusal = errors.New("no") }), metav1.ConditionFalse, "ExpansionRefused"},
 		"expanding": {claim(func(s *volumes.State) { s.Claim.Spec.Size = resource.MustParse("20Gi") }), metav1.ConditionTrue, "Expanding"},
 	} {
-		o := healthy()
-		test.change(&o)
-		conditions := Compute(o).Conditions
-		got := apimeta.FindStatusCondition(conditions, v1alpha1.ConditionStorageReady)
-		if got.Status != test.status || got.Reason != test.reason {
-			t.Errorf("%s: the condition is %+v", name, got)
+		// The claim is the only one, or another that is bound comes before or after it.
+		for _, beside := range []string{"alone", "first", "last"} {
+			o := healthy()
+			other := healthy().Claims[0]
+			other.Claim.Name = "nas-other"
+			test.change(&o)
+			switch {
+			case len(o.Claims) == 0:
+			case beside == "first":
+				o.Claims = append(o.Claims, other)
+			case beside == "last":
+				o.Claims = append([]volumes.State{other}, o.Claims...)
+			}
+			got := apimeta.FindStatusCondition(Compute(o).Conditions, v1alpha1.ConditionStorageReady)
+			if got.Status != test.status || got.Reason != test.reason {
+				t.Errorf("%s, %s: the condition is %+v", name, beside, got)
+			}
 		}
 	}
 }
@@ -222,9 +234,24 @@ func TestVersionIsTagOrDigest(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	o := healthy()
 	o.ConfigError = errors.New(strings.Repeat("é", 100_000) + "\xff")
+	const most = 2048 + len(" …")
+	long := 0
 	for _, c := range Compute(o).Conditions {
-		if len(c.Message) > 32<<10 {
-			t.Errorf("the message of %s has %d bytes", c.Type, len(c.Message))
+		if len(c.Message) > most || !utf8.ValidString(c.Message) {
+			t.Errorf("the message of %s has %d bytes: %.20q … %q", c.Type, len(c.Message), c.Message, c.Message[max(0, len(c.Message)-20):])
+		}
+		if len(c.Message) > most/2 {
+			long++
+		}
+	}
+	if long == 0 {
+		t.Error("no condition tells the fault")
+	}
+	// The cut is between two bytes of a letter.
+	o.ConfigError = errors.New("x" + strings.Repeat("é", 100_000))
+	for _, c := range Compute(o).Conditions {
+		if !utf8.ValidString(c.Message) {
+			t.Errorf("the message of %s ends in %q", c.Type, c.Message[max(0, len(c.Message)-20):])
 		}
 	}
 }

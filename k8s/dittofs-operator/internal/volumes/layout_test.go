@@ -2,6 +2,7 @@ package volumes
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -78,8 +79,36 @@ func TestLayoutPutsEveryDirectoryOnAVolume(t *testing.T) {
 			if l.CacheSize != test.size {
 				t.Errorf("the cache has %d bytes, not %d", l.CacheSize, test.size)
 			}
-			if len(l.Mounts) != len(l.Claims)+len(l.Scratch)/len("cache") {
-				t.Errorf("mounts are %+v of claims %+v", l.Mounts, l.Claims)
+			// What a directory is on must be mounted there, and is a claim's or the scratch volume.
+			mounted := map[string]string{}
+			for _, m := range l.Mounts {
+				mounted[m.Volume] = m.Path
+			}
+			used := map[string]bool{}
+			for _, dir := range []string{l.MetadataDir, l.ContentDir, l.CacheDir} {
+				if dir == "" {
+					continue
+				}
+				on := ""
+				for volume, at := range mounted {
+					if strings.HasPrefix(dir, at+"/") {
+						on = volume
+					}
+				}
+				if on == "" {
+					t.Errorf("%s is on no volume: mounts are %+v", dir, l.Mounts)
+				}
+				used[on] = true
+			}
+			kept := map[string]bool{}
+			for _, claim := range l.Claims {
+				kept[claim.Volume] = true
+			}
+			if l.Scratch != "" {
+				kept[l.Scratch] = true
+			}
+			if len(l.Mounts) != len(kept) || !reflect.DeepEqual(used, kept) {
+				t.Errorf("mounts are %+v of claims %+v, and %v are used", l.Mounts, l.Claims, used)
 			}
 		})
 	}

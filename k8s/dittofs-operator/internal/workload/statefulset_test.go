@@ -61,6 +61,9 @@ func TestPodIsRestricted(t *testing.T) {
 			t.Errorf("the pod lacks: %s", what)
 		}
 	}
+	if len(c.VolumeMounts) < 2 { // the configuration and the data
+		t.Errorf("mounts are %+v", c.VolumeMounts)
+	}
 	for _, mount := range c.VolumeMounts {
 		if mount.SubPath != "" {
 			t.Errorf("%s is mounted by subPath, which is never updated", mount.Name)

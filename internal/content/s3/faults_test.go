@@ -153,6 +153,29 @@ func TestALostAnswerDoesNotHideThatAnotherWroteFirst(t *testing.T) {
 	}
 }
 
+// A service that refuses before it has read the bytes may break the connection
+// off, each time: what it has says why.
+func TestARefusalThatNobodyCouldReadIsFound(t *testing.T) {
+	w := newWorld(t)
+	p := w.proxied(t)
+	s := openStore(t, w.opts, hasty)
+	data := pattern(1, 100_000)
+	mustPut(t, s, "a", data)
+	p.Set(faultproxy.Rule{Kind: faultproxy.ResetBefore, Match: faultproxy.Op(opPut)})
+	if err := put(t.Context(), s, "a", data[1:]); !errors.Is(err, content.ErrExists) {
+		t.Errorf("put of another content: %v", err)
+	}
+	if err := put(t.Context(), s, "a", data); err != nil {
+		t.Errorf("put of the same: %v", err)
+	}
+	if err := put(t.Context(), s, "b", data); fault.Of(err) == nil || fault.Of(err).Reason != fault.Unreachable {
+		t.Errorf("put of what is not there: %v", err)
+	}
+	if p.Faults()[faultproxy.ResetBefore] == 0 {
+		t.Error("no connection was reset")
+	}
+}
+
 // TestTheSuccessOfARepeatedCompletionIsNotBelieved has the answer of a service
 // that still works on the first request, as versitygw 1.8 gives it.
 func TestTheSuccessOfARepeatedCompletionIsNotBelieved(t *testing.T) {

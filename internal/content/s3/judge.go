@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -141,12 +142,16 @@ func (s *Store) judgeConnection(err error) (again bool, _ error) {
 	return true, s.unreachable(lastOf(err), err)
 }
 
+// brokenOff says whether the other side ended the connection.
+func brokenOff(err error) bool {
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE},
+		func(cut error) bool { return errors.Is(err, cut) })
+}
+
 // lastOf is the innermost message of a chain: "connection refused".
 func lastOf(err error) string {
-	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, cut) {
-			return "it breaks connections off"
-		}
+	if brokenOff(err) {
+		return "it breaks connections off"
 	}
 	for {
 		next := errors.Unwrap(err)

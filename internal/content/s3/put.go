@@ -25,7 +25,8 @@ const rounds = 8
 // refuses to overwrite. When it does refuse, the object may be ours, put by a
 // request whose answer was lost: then it has the same bytes. They are compared
 // by reading them, because a checksum is not kept by every service for every
-// object, and the case is rare.
+// object, and the case is rare. A service may also refuse before it has read the
+// bytes, and break the connection off: then nobody reads its answer.
 func (s *Store) Put(ctx context.Context, id string, r io.ReaderAt, size int64) error {
 	if err := s.put(ctx, id, r, size); err != nil {
 		return fmt.Errorf("put %s: %w", id, err)
@@ -47,10 +48,14 @@ func (s *Store) put(ctx context.Context, id string, r io.ReaderAt, size int64) e
 		} else {
 			err = s.putWhole(ctx, id, r, size)
 		}
-		if !errors.Is(err, errPrecondition) && !errors.Is(err, errNoUpload) && !errors.Is(err, errUnsure) {
+		unread := brokenOff(err)
+		if !unread && !errors.Is(err, errPrecondition) && !errors.Is(err, errNoUpload) && !errors.Is(err, errUnsure) {
 			return err
 		}
 		found := s.compare(ctx, id, r, size)
+		if unread && found != nil && !errors.Is(found, content.ErrExists) {
+			return err
+		}
 		if !errors.Is(found, content.ErrNotFound) {
 			return found
 		}

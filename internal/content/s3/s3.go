@@ -162,7 +162,9 @@ func newClient(opts Options, client *http.Client, credentials aws.CredentialsPro
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 		UsePathStyle:               opts.Addressing == "path" || opts.Addressing != "virtual" && opts.Endpoint != "",
 		AppID:                      "dittofs",
-		Logger:                     logging.Nop{},
+		// A service that refuses a large body should do so before it is sent.
+		ContinueHeaderThresholdBytes: 64 << 10,
+		Logger:                       logging.Nop{},
 	}
 	if opts.Endpoint != "" {
 		o.BaseEndpoint = aws.String(opts.Endpoint)

@@ -24,6 +24,7 @@ type reloader struct {
 	environ []string
 	log     *logging.Log
 	next    chan *config.Config
+	refused chan string // why what the file has now is not used
 
 	seen []byte // checksum of the file when it was last read
 }
@@ -31,7 +32,7 @@ type reloader struct {
 // newReloader makes a reloader of a file that was read already; seen is its
 // checksum from before that.
 func newReloader(file string, environ []string, log *logging.Log, seen []byte) *reloader {
-	return &reloader{file: file, environ: environ, log: log, next: make(chan *config.Config), seen: seen}
+	return &reloader{file: file, environ: environ, log: log, next: make(chan *config.Config), refused: make(chan string), seen: seen}
 }
 
 // run reloads on SIGHUP and on changes of the file until ctx ends.
@@ -71,13 +72,16 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 	}
 }
 
-// reload reads the file and sends it to the server. A file with a fault is
-// logged, and the server goes on with what it has.
+// reload reads the file and sends it to the server. Of a file with a fault the
+// server is told the first one, and goes on with what it has.
 func (r *reloader) reload(ctx context.Context, reason string) {
 	r.seen = checksum(r.file)
 	loaded, warnings, err := config.Load(r.file, r.environ)
 	if err != nil {
-		r.logFaults(err, reason)
+		select {
+		case r.refused <- r.logFaults(err, reason):
+		case <-ctx.Done():
+		}
 		return
 	}
 	for _, w := range warnings {
@@ -91,15 +95,17 @@ func (r *reloader) reload(ctx context.Context, reason string) {
 	}
 }
 
-func (r *reloader) logFaults(err error, reason string) {
+// logFaults returns the first fault.
+func (r *reloader) logFaults(err error, reason string) string {
 	var invalid *config.InvalidError
 	if !errors.As(err, &invalid) {
 		r.log.Error("configuration not used", "file", r.file, "reason", reason, "error", err)
-		return
+		return err.Error()
 	}
 	for _, f := range invalid.Faults {
 		r.log.Error("configuration not used", "file", r.file, "reason", reason, "fault", f.String())
 	}
+	return invalid.Faults[0].String()
 }
 
 // checksum identifies the contents of a file; nil when it cannot be read.

@@ -94,6 +94,7 @@ func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 		Logger:  log.Logger,
 		Level:   &log.Level,
 		Reload:  r.next,
+		Refused: r.refused,
 		Version: version.String(),
 
 		LogCounts:     log.Counts,

@@ -31,6 +31,8 @@ type Options struct {
 	LogCounts func() logging.Counts
 	// Reload delivers changed, valid configurations. May be nil.
 	Reload <-chan *config.Config
+	// Refused delivers why the file is none, after a change. May be nil.
+	Refused <-chan string
 	// Version is shown in logs and metrics.
 	Version string
 	// WaitForStores makes a start wait for a store that refuses this server
@@ -224,6 +226,8 @@ func (s *server) wait(ctx context.Context, served <-chan error) error {
 			return fmt.Errorf("the metadata store failed; restart the server to recover: %w", s.stores.log.Err())
 		case next := <-s.opt.Reload:
 			s.reload(ctx, next)
+		case why := <-s.opt.Refused:
+			s.state.notApplied(why)
 		}
 	}
 }

@@ -327,8 +327,8 @@ var storage = []mutant{
 	},
 	{
 		name: "failed-sync-forgiven", file: "internal/data/journal.go",
-		old: "if err := g.sync.wait(func() error { return s.datasync(g, f) }); err != nil {\n\t\ts.fail(err)",
-		new: "if err := g.sync.wait(func() error { return s.datasync(g, f) }); err != nil {",
+		old: "if err := g.sync.wait(durable, func() error { return s.datasync(g, f) }); err != nil {\n\t\ts.fail(err)",
+		new: "if err := g.sync.wait(durable, func() error { return s.datasync(g, f) }); err != nil {",
 		pkg: "./internal/data", run: "TestAFailedSyncStopsTheStoreForGood",
 	},
 	{

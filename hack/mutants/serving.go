@@ -254,4 +254,34 @@ var serving = []mutant{
 		new: "l.out.String(string(append([]byte(e.Name[:len(e.Name)-1]), e.Name[len(e.Name)-1]^0x40)))",
 		pkg: "./internal/nfs/v3", run: "TestListingIsCompleteWhateverTheLimits",
 	},
+	{
+		name: "caller-is-the-id-of-nobody", file: "internal/export/export.go",
+		old: "if c.UID == vfs.NoID {",
+		new: "if false {",
+		pkg: "./internal/export", run: "TestSquashDecidesWhoACallerIs",
+	},
+	{
+		name: "id-of-nobody-stored", file: "internal/vfs/perm.go",
+		old: "if set.UID != nil && *set.UID == NoID || set.GID != nil && *set.GID == NoID {",
+		new: "if false {",
+		pkg: "./internal/vfs", run: "TestFileSystemOverEveryCombinationOfStores/memory-memory$/Privilege/NothingBelongsToTheIdOfNobody",
+	},
+	{
+		name: "id-of-nobody-shown", file: "internal/vfs/record.go",
+		old: "if r.uid == NoID {",
+		new: "if false {",
+		pkg: "./internal/vfs", run: "TestWhatOlderServersStoredIsShownAsClientsCanTakeIt",
+	},
+	{
+		name: "endless-share-has-no-signed-size", file: "internal/vfs/share.go",
+		old: "endlessBytes  = 1 << 60",
+		new: "endlessBytes  = 1 << 63",
+		pkg: "./internal/vfs", run: "TestStatFSShowsTheLesserOfQuotaAndDisk",
+	},
+	{
+		name: "way-to-a-mount-walked-as-the-squashed-user", file: "internal/nfs/mount3/mount.go",
+		old: "req.Cred = vfs.Cred{}",
+		new: "",
+		pkg: "./internal/nfs/mount3", run: "TestAHandleBelowAPrivateDirectoryIsNoPermission",
+	},
 }

@@ -42,13 +42,16 @@ type bucket struct {
 	at     time.Time // when tokens was right; zero for a bucket that is full
 }
 
+// fill adds the tokens that have come since. now may be before b.at, since lines
+// take their time before they wait for their turn here: then none have.
 func (b *bucket) fill(now time.Time, of bounds) {
 	if b.at.IsZero() {
-		b.tokens = of.burst
-	} else {
-		b.tokens = min(of.burst, b.tokens+max(0, now.Sub(b.at).Seconds())*of.rate)
+		b.tokens, b.at = of.burst, now
+		return
 	}
-	b.at = now
+	if since := now.Sub(b.at); since > 0 {
+		b.tokens, b.at = min(of.burst, b.tokens+since.Seconds()*of.rate), now
+	}
 }
 
 // key is what has a bound of its own. A client is an IPv4 address, or the /64

@@ -142,6 +142,25 @@ func TestLinesOfAllClientsTogetherAreBoundedAndHideNothingElse(t *testing.T) {
 	})
 }
 
+// Lines take their time before they wait for their turn: late ones must not make
+// the time of those after them count twice.
+func TestLinesThatAreLateBringNoTokens(t *testing.T) {
+	l := newLimiter()
+	client := netip.MustParsePrefix("192.0.2.1/32")
+	began := time.Unix(1000, 0)
+	written := 0
+	for range 10_000 {
+		for _, late := range []time.Duration{time.Second, 0} {
+			if l.admit(began.Add(late), slog.LevelInfo, "refused", client) {
+				written++
+			}
+		}
+	}
+	if most := int(ofClient.burst+ofClient.rate) + 1; written > most || written == 0 {
+		t.Errorf("%d lines of a second are written, at most %d are", written, most)
+	}
+}
+
 func TestErrorsOfTheServerAreNotHiddenByItsOtherLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out buffer

@@ -9,6 +9,14 @@ import (
 // Whoever comes behind them in the queue of a store waits for no more.
 const maxClientCalls = 1024
 
+// listingsOfClients is how many clients may make as many listings at a time as
+// one may: more of them would stand before the calls of others in the queue for
+// a processor.
+const listingsOfClients = 8
+
+// side is how much of what takes a processor a client may have at a time.
+func side() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+
 // client is what the connections of one address share, so that no number of
 // them takes the processors, or the place in a queue, from other addresses.
 type client struct {
@@ -20,10 +28,9 @@ type client struct {
 }
 
 func newClient() *client {
-	side := max(4, 2*runtime.GOMAXPROCS(0))
 	return &client{
-		turns:    newPlaces(side),
-		listings: newPlaces(side),
+		turns:    newPlaces(side()),
+		listings: newPlaces(side()),
 		calls:    newPlaces(maxClientCalls),
 	}
 }

@@ -354,6 +354,10 @@ func (c *conn) runApart(call *Call) (b *batch, stat AcceptStat, n int) {
 	if call.proc.Listing {
 		c.client.listings.take()
 		defer c.client.listings.free()
+		if c.srv.listings.Acquire(c.srv.ctx, 1) != nil {
+			return nil, 0, 0
+		}
+		defer c.srv.listings.Release(1)
 		call.waited = true
 	}
 	if c.out.failed.Load() || call.waited && c.gone() {

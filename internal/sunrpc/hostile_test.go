@@ -1,6 +1,7 @@
 package sunrpc_test
 
 import (
+	"fmt"
 	"net"
 	"runtime"
 	"runtime/debug"
@@ -263,6 +264,29 @@ func TestListingsThatNobodyReadsLeaveTheirPlacesToOthers(t *testing.T) {
 	if d := time.Since(began); d > 2*time.Second {
 		t.Errorf("a listing took %v", d)
 	}
+}
+
+func TestListingsOfAllClientsTogetherAreBounded(t *testing.T) {
+	f := serve(t, sunrpc.Options{})
+	side := max(4, 2*runtime.GOMAXPROCS(0))
+	const clients = 20
+	for i := range clients {
+		nc := f.rawFrom(t, fmt.Sprintf("127.0.1.%d", i+1))
+		for j := range side {
+			if _, err := nc.Write(marked(callRecord(uint32(j), procList, nil))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventually(t, "listings run", func() bool { return int(f.waits.Load()) == 8*side })
+	time.Sleep(100 * time.Millisecond)
+	if n := int(f.waits.Load()); n != 8*side {
+		t.Errorf("%d listings run at a time", n)
+	}
+	for range clients * side {
+		f.release <- struct{}{}
+	}
+	eventually(t, "all were made", func() bool { return int(f.waits.Load()) == clients*side })
 }
 
 func TestCallsOfAClientThatHasResetItsConnectionAreDropped(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/dittofs/dittofs/internal/netlimit"
 	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
@@ -102,6 +104,7 @@ type Server struct {
 	polling    atomic.Bool                  // a connection waits in poll
 	lastReader atomic.Pointer[recordReader] // of the connection that was read last
 	watched    atomic.Int64                 // connections whose reader may serve a call that waits
+	listings   *semaphore.Weighted          // of all clients; who waits is served in turn
 
 	ctx    context.Context // of all handlers
 	cancel context.CancelFunc
@@ -126,10 +129,11 @@ func NewServer(opts Options) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
 		opts: opts, log: opts.Logger, programs: programs,
-		buffers: newBuffers(opts.MaxRecord),
-		drc:     newDRC(opts.Duplicates),
-		budget:  budget.New(opts.MaxBytes),
-		ctx:     ctx, cancel: cancel,
+		buffers:  newBuffers(opts.MaxRecord),
+		drc:      newDRC(opts.Duplicates),
+		budget:   budget.New(opts.MaxBytes),
+		listings: semaphore.NewWeighted(int64(listingsOfClients * side())),
+		ctx:      ctx, cancel: cancel,
 		listeners: map[net.Listener]struct{}{},
 		clients:   map[netip.Prefix]*client{},
 		conns:     map[*conn]struct{}{},

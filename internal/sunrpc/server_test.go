@@ -214,9 +214,13 @@ func (f *fixture) dial(t testing.TB, opts nfsclient.Options) *nfsclient.Client {
 	return c
 }
 
-func (f *fixture) raw(t testing.TB) net.Conn {
+func (f *fixture) raw(t testing.TB) net.Conn { return f.rawFrom(t, "127.0.0.1") }
+
+// rawFrom is a connection from an address.
+func (f *fixture) rawFrom(t testing.TB, local string) net.Conn {
 	t.Helper()
-	nc, err := net.Dial("tcp", f.addr)
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}
+	nc, err := from.Dial("tcp", f.addr)
 	if err != nil {
 		t.Fatal(err)
 	}

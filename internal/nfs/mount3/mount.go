@@ -102,7 +102,7 @@ func (s *service) mnt(c *sunrpc.Call) sunrpc.AcceptStat {
 	id, err := s.resolve(c, dir)
 	if c.Status = statusOf(err); c.Status != mnt3OK {
 		s.Logger.Info("mount refused", "client", c.Remote.Addr(), "path", dir, "status", StatusName(c.Status), "error", err,
-			"may_mount", s.usable(c.Remote.Addr()))
+			"may_mount", usable{s, c.Remote.Addr()})
 		c.Reply.Uint32(c.Status)
 		return sunrpc.Success
 	}
@@ -119,6 +119,16 @@ func (s *service) mnt(c *sunrpc.Call) sunrpc.AcceptStat {
 
 // shownShares is how many paths of shares the line about a refused mount has.
 const shownShares = 16
+
+// usable is the paths that a client may mount, which are looked up if the line is
+// written: most of a flood of refusals are left out.
+type usable struct {
+	s    *service
+	addr netip.Addr
+}
+
+// LogValue implements slog.LogValuer.
+func (u usable) LogValue() slog.Value { return slog.StringValue(u.s.usable(u.addr)) }
 
 // usable lists the paths that a client at addr may mount, for whoever looks for the
 // reason of a refusal in the log.

@@ -33,3 +33,29 @@ func TestPlacesAreTakenByNoMoreThanThereAreAndByAllInTheEnd(t *testing.T) {
 		t.Errorf("%d taken and %d waiting at the end", p.taken.Load(), p.waiting.Load())
 	}
 }
+
+// Who gives a place back and comes again at once does not come before one who waits.
+func TestPlacesAreGivenInTurn(t *testing.T) {
+	p := newPlaces(1)
+	p.take()
+	first, second := p.enqueue(), p.enqueue()
+	if p.try() {
+		t.Error("a place that is taken was given")
+	}
+	p.free()
+	<-first
+	if p.try() {
+		t.Error("one who came later was before one who waits")
+	}
+	select {
+	case <-second:
+		t.Error("two have the one place")
+	default:
+	}
+	p.free()
+	<-second
+	p.free()
+	if !p.try() || p.waiting.Load() != 0 {
+		t.Error("nobody waits, and there is no place")
+	}
+}

@@ -20,11 +20,11 @@ func side() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 // client is what the connections of one address share, so that no number of
 // them takes the processors, or the place in a queue, from other addresses.
 type client struct {
-	conns int     // guarded by the server's mutex
-	turns *places // of readers that serve calls themselves
+	conns int    // guarded by the server's mutex
+	turns places // of readers that serve calls themselves
 	// listings are of calls that are all computation and memory.
-	listings *places
-	calls    *places // of calls on goroutines
+	listings places
+	calls    places // of calls on goroutines
 }
 
 func newClient() *client {
@@ -72,6 +72,6 @@ func (c *conn) takeTurn() bool {
 func (c *conn) endTurn() {
 	if c.onTurn {
 		c.onTurn = false
-		c.client.turns.free()
+		c.client.turns.give()
 	}
 }

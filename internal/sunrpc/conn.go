@@ -42,7 +42,7 @@ type conn struct {
 	onTurn   bool      // the reader has a turn of its client
 	looked   int       // calls to come that need no lookAhead
 	arrived  *[maxAhead]Arrived
-	inFlight *places // of calls on goroutines
+	inFlight places // of calls on goroutines
 	calls    sync.WaitGroup
 
 	unanswered atomic.Int64 // calls that are being served, apart from inline ones

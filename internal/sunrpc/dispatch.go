@@ -302,7 +302,7 @@ func (c *conn) takePlaces(call *Call) error {
 		if c.client.calls.try() {
 			return nil
 		}
-		c.inFlight.free()
+		c.inFlight.give()
 	}
 	call.waited = true
 	if err := c.flush(); err != nil {
@@ -314,8 +314,8 @@ func (c *conn) takePlaces(call *Call) error {
 }
 
 func (c *conn) giveUpPlaces() {
-	c.client.calls.free()
-	c.inFlight.free()
+	c.client.calls.give()
+	c.inFlight.give()
 }
 
 // weight is how many bytes the reply may take.
@@ -341,8 +341,7 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 	}
 	c.account.Exchange(call.held, int64(b.size()))
 	c.recycle(call)
-	c.unanswered.Add(-1)
-	more := c.inFlight.taken.Load() > 1
+	more := c.unanswered.Add(-1) > 0
 	c.giveUpPlaces()
 	_ = c.out.send(b, more) // a failure ends the connection, which its reader notices
 }
@@ -353,11 +352,9 @@ func (c *conn) serveCall(call *Call, arrived time.Time) {
 func (c *conn) runApart(call *Call) (b *batch, stat AcceptStat, n int) {
 	if call.proc.Listing {
 		c.client.listings.take()
-		defer c.client.listings.free()
-		if c.srv.listings.Acquire(c.srv.ctx, 1) != nil {
-			return nil, 0, 0
-		}
-		defer c.srv.listings.Release(1)
+		defer c.client.listings.give()
+		c.srv.listings.take()
+		defer c.srv.listings.give()
 		call.waited = true
 	}
 	if c.out.failed.Load() || call.waited && c.gone() {

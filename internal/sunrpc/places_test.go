@@ -21,7 +21,7 @@ func TestPlacesAreTakenByNoMoreThanThereAreAndByAllInTheEnd(t *testing.T) {
 				}
 				runtime.Gosched()
 				inside.Add(-1)
-				p.free()
+				p.give()
 			}
 		})
 	}
@@ -29,8 +29,10 @@ func TestPlacesAreTakenByNoMoreThanThereAreAndByAllInTheEnd(t *testing.T) {
 	if over.Load() > 0 {
 		t.Errorf("more than %d had a place %d times", most, over.Load())
 	}
-	if p.taken.Load() != 0 || p.waiting.Load() != 0 {
-		t.Errorf("%d taken and %d waiting at the end", p.taken.Load(), p.waiting.Load())
+	for range most {
+		if !p.try() {
+			t.Error("a place is taken at the end")
+		}
 	}
 }
 
@@ -38,24 +40,24 @@ func TestPlacesAreTakenByNoMoreThanThereAreAndByAllInTheEnd(t *testing.T) {
 func TestPlacesAreGivenInTurn(t *testing.T) {
 	p := newPlaces(1)
 	p.take()
-	first, second := p.enqueue(), p.enqueue()
-	if p.try() {
-		t.Error("a place that is taken was given")
+	turn := make(chan struct{})
+	go func() {
+		p.take()
+		close(turn)
+	}()
+	for tries := 0; ; tries++ {
+		p.give()
+		if !p.try() {
+			break // it waits, and has the place
+		}
+		if tries == 1_000_000 {
+			t.Fatal("one who comes again is always before one who waits")
+		}
+		runtime.Gosched()
 	}
-	p.free()
-	<-first
-	if p.try() {
-		t.Error("one who came later was before one who waits")
-	}
-	select {
-	case <-second:
-		t.Error("two have the one place")
-	default:
-	}
-	p.free()
-	<-second
-	p.free()
-	if !p.try() || p.waiting.Load() != 0 {
+	<-turn
+	p.give()
+	if !p.try() {
 		t.Error("nobody waits, and there is no place")
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/dittofs/dittofs/internal/netlimit"
 	"github.com/dittofs/dittofs/internal/sunrpc/budget"
 )
@@ -104,7 +102,7 @@ type Server struct {
 	polling    atomic.Bool                  // a connection waits in poll
 	lastReader atomic.Pointer[recordReader] // of the connection that was read last
 	watched    atomic.Int64                 // connections whose reader may serve a call that waits
-	listings   *semaphore.Weighted          // of all clients; who waits is served in turn
+	listings   places                       // of all clients
 
 	ctx    context.Context // of all handlers
 	cancel context.CancelFunc
@@ -132,7 +130,7 @@ func NewServer(opts Options) (*Server, error) {
 		buffers:  newBuffers(opts.MaxRecord),
 		drc:      newDRC(opts.Duplicates),
 		budget:   budget.New(opts.MaxBytes),
-		listings: semaphore.NewWeighted(int64(listingsOfClients * side())),
+		listings: newPlaces(listingsOfClients * side()),
 		ctx:      ctx, cancel: cancel,
 		listeners: map[net.Listener]struct{}{},
 		clients:   map[netip.Prefix]*client{},

@@ -3,7 +3,6 @@ package sunrpc_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -364,30 +363,6 @@ func TestAnotherRPCVersionIsToldWhichIsServed(t *testing.T) {
 	}
 }
 
-func readFull(t testing.TB, nc net.Conn, n int) []byte {
-	t.Helper()
-	b := make([]byte, n)
-	for at := 0; at < n; {
-		m, err := nc.Read(b[at:])
-		if err != nil {
-			t.Fatalf("after %d of %d bytes: %v", at, n, err)
-		}
-		at += m
-	}
-	return b
-}
-
-// readReply reads one reply and returns its xid and what follows accept_stat.
-func readReply(t testing.TB, nc net.Conn) (xid uint32, results []byte) {
-	t.Helper()
-	mark := binary.BigEndian.Uint32(readFull(t, nc, 4))
-	rec := readFull(t, nc, int(mark&^(1<<31)))
-	if len(rec) < 24 || binary.BigEndian.Uint32(rec[20:]) != 0 {
-		t.Fatalf("not an accepted reply: % x", rec)
-	}
-	return binary.BigEndian.Uint32(rec), rec[24:]
-}
-
 func TestLargeRepliesArriveWholeAmongSmallOnes(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	c := f.dial(t, nfsclient.Options{})
@@ -412,15 +387,6 @@ func TestLargeRepliesArriveWholeAmongSmallOnes(t *testing.T) {
 	}
 	wg.Wait()
 	eventually(t, "all buffers given back", func() bool { return int(f.released.Load()) == 8*len(sizes) })
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 func TestOneCallThatWaitsDoesNotHoldUpTheOthers(t *testing.T) {

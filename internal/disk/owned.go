@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// ErrReplaced: a directory is no longer the one that was locked, and belongs to
+// ErrReplaced tells that a directory is no longer the one that was locked, and belongs to
 // whoever has made the other one.
 var ErrReplaced = errors.New("the lock file was replaced: another process may own the directory")
 

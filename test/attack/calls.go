@@ -43,7 +43,7 @@ var procedures = []procedure{
 	{"duplicates", "one REMOVE again and again, answered from the duplicate-request cache", false, func(f *files) []byte {
 		return nfs(nfsclient.ProcRemove, entryArgs(f.own, "none"))
 	}},
-	{"removes", "REMOVE of no file, each with another xid", false, func(f *files) []byte { return removes(f) }},
+	{"removes", "REMOVE of no file, each with another xid", false, removes},
 }
 
 const xid = 0x61747461 // of calls of which it does not matter

@@ -78,7 +78,7 @@ func lateDifference(server string, f *files, n int) error {
 	}
 	second, err := symlink("b")
 	if err == nil && second != nfsclient.ErrExist {
-		err = wrongReply{fmt.Errorf("SYMLINK with the same xid and another target: status %d, want EXIST: it was answered with the first one's reply", second)}
+		err = wrongReply{fmt.Errorf("SYMLINK with the same xid and another target: %w, want EXIST: it was answered with the first one's reply", second)}
 	}
 	return err
 }
@@ -113,7 +113,7 @@ func otherCredentials(server string, f *files, n int) error {
 		case err != nil:
 			errs = append(errs, err)
 		case st != nfsclient.ErrExist && st != nfsclient.ErrAcces:
-			errs = append(errs, wrongReply{fmt.Errorf("CREATE with root's xid by %s: status %d, want EXIST or ACCES: it was answered with root's reply", who, st)})
+			errs = append(errs, wrongReply{fmt.Errorf("CREATE with root's xid by %s: %w, want EXIST or ACCES: it was answered with root's reply", who, st)})
 		}
 	}
 	return errors.Join(errs...)

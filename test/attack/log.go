@@ -18,7 +18,7 @@ func logAttacks() []*attack {
 		{name: "log-refused", sends: "MNT of a share that refuses it", conns: [2]int{8, 8}, run: refusedMounts(origin{}, false)},
 		{name: "log-refused-paths", sends: "as log-refused, of another path each time", conns: [2]int{0, 8}, run: refusedMounts(origin{}, true)},
 		{name: "log-refused-hosts", sends: "as log-refused-paths, from 250 addresses", conns: [2]int{0, 250}, run: refusedMounts(origin{addresses: 250}, true)},
-		{name: "log-mounted", sends: "MNT that is granted", conns: [2]int{0, 8}, run: flood(origin{}, repeated(mount(nfsclient.ProcMnt, stringArgs("/export"))))},
+		{name: "log-mounted", sends: "MNT that is granted", conns: [2]int{0, 8}, run: flood(repeated(mount(nfsclient.ProcMnt, stringArgs("/export"))))},
 		{name: "log-reader-dies", sends: "as log-refused, to a server whose log's reader has died", conns: [2]int{8, 8}, server: deadReader, run: refusedMounts(origin{}, false)},
 		{name: "log-reader-stalls", sends: "as log-refused-paths, to a server whose log's reader has stalled", conns: [2]int{8, 8}, server: stalledReader, run: refusedMounts(origin{}, true)},
 	}

@@ -26,10 +26,10 @@ func recordAttacks() []*attack {
 		{name: "dribble-hosts", sends: "as dribble, from 250 addresses", conns: [2]int{0, 1000}, run: dribble(hosts, 70_000)},
 		{name: "dribble-mark", sends: "a byte of a record mark each 100 ms", conns: [2]int{0, 1000}, run: dribble(origin{}, 0)},
 		{name: "fragments", sends: "records of 256 fragments of 4 KiB, of which the last one is missing", conns: [2]int{0, 600}, run: send(origin{}, fragments(255, 4096))},
-		{name: "fragments-of-a-byte", sends: "NULL in fragments of a byte, for ever", conns: [2]int{8, 64}, run: flood(origin{}, split(nfs(nfsclient.ProcNull, nil)))},
-		{name: "fragments-empty", sends: "empty fragments, for ever", conns: [2]int{0, 64}, run: flood(origin{}, fragments(blockSize/4, 0))},
-		{name: "too-large", sends: "the mark of a record of 2 GiB", conns: [2]int{0, 100}, run: flood(origin{}, mark(1<<31-1, true))},
-		{name: "garbage", sends: "64 KiB of zeros and of ones", conns: [2]int{0, 100}, run: flood(origin{}, append(make([]byte, 1024), bytes.Repeat([]byte{255}, 64<<10)...))},
+		{name: "fragments-of-a-byte", sends: "NULL in fragments of a byte, for ever", conns: [2]int{8, 64}, run: flood(split(nfs(nfsclient.ProcNull, nil)))},
+		{name: "fragments-empty", sends: "empty fragments, for ever", conns: [2]int{0, 64}, run: flood(fragments(blockSize/4, 0))},
+		{name: "too-large", sends: "the mark of a record of 2 GiB", conns: [2]int{0, 100}, run: flood(mark(1<<31-1, true))},
+		{name: "garbage", sends: "64 KiB of zeros and of ones", conns: [2]int{0, 100}, run: flood(append(make([]byte, 1024), bytes.Repeat([]byte{255}, 64<<10)...))},
 		{name: "large-unanswered", sends: "WRITEs of 1 MiB to a handle that is none, reads nothing", conns: [2]int{0, 64}, run: send(origin{tiny: true}, bytes.Repeat(writeCall(make([]byte, 32), 1<<20), 4))},
 	}
 }
@@ -113,9 +113,9 @@ func dribble(from origin, sent int) func(context.Context, *arena) error {
 }
 
 // flood sends b again and again, and takes what comes.
-func flood(from origin, b []byte) func(context.Context, *arena) error {
+func flood(b []byte) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
-		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
+		a.each(ctx, origin{}, func(ctx context.Context, conn *net.TCPConn) error {
 			go discard(conn)
 			for ctx.Err() == nil && a.crowd.sent.Load() < sentInAll {
 				if err := a.crowd.write(conn, b); err != nil {

@@ -52,11 +52,11 @@ func slowAttacks() []*attack {
 		panic("no procedure " + p)
 	}
 	return []*attack{
-		{name: "slow-read", sends: "256 READs of 1 MiB, reads a byte a second", conns: [2]int{0, 1}, run: slow(calls("read"), 256)},
-		{name: "slow-read-16", sends: "as slow-read, on 16 connections", conns: [2]int{0, 16}, run: slow(calls("read"), 256)},
-		{name: "slow-readdirplus", sends: "256 READDIRPLUS of 256 KiB, reads a byte a second", conns: [2]int{0, 1}, run: slow(calls("readdirplus"), 256)},
-		{name: "slow-readdirplus-64", sends: "as slow-readdirplus, on 64 connections", conns: [2]int{64, 64}, run: slow(calls("readdirplus"), 256)},
-		{name: "slow-readdirplus-hosts", sends: "as slow-readdirplus, from 250 addresses", conns: [2]int{0, 250}, run: slowFrom(origin{addresses: 250, tiny: true}, calls("readdirplus"), 256)},
+		{name: "slow-read", sends: "256 READs of 1 MiB, reads a byte a second", conns: [2]int{0, 1}, run: slow(calls("read"))},
+		{name: "slow-read-16", sends: "as slow-read, on 16 connections", conns: [2]int{0, 16}, run: slow(calls("read"))},
+		{name: "slow-readdirplus", sends: "256 READDIRPLUS of 256 KiB, reads a byte a second", conns: [2]int{0, 1}, run: slow(calls("readdirplus"))},
+		{name: "slow-readdirplus-64", sends: "as slow-readdirplus, on 64 connections", conns: [2]int{64, 64}, run: slow(calls("readdirplus"))},
+		{name: "slow-readdirplus-hosts", sends: "as slow-readdirplus, from 250 addresses", conns: [2]int{0, 250}, run: slowFrom(origin{addresses: 250, tiny: true}, calls("readdirplus"))},
 		{name: "slow-write", sends: "256 WRITEs of 64 KiB, unstable, reads a byte a second", conns: [2]int{0, 64}, run: slowWrites},
 		{name: "comes-again", sends: "64 READDIRPLUS, reads nothing, is gone after half a second and comes again", conns: [2]int{24, 200}, run: comesAgain(calls("readdirplus"), 64)},
 		{name: "half-closed", sends: "256 READs of 1 MiB and FIN, reads nothing", conns: [2]int{0, 1500}, run: halfClosed(calls("read"), 256)},
@@ -64,15 +64,15 @@ func slowAttacks() []*attack {
 	}
 }
 
-// slow sends n calls and reads a byte a second.
-func slow(call func(*files) []byte, n int) func(context.Context, *arena) error {
-	return slowFrom(origin{tiny: true}, call, n)
+// slow sends 256 calls and reads a byte a second.
+func slow(call func(*files) []byte) func(context.Context, *arena) error {
+	return slowFrom(origin{tiny: true}, call)
 }
 
-func slowFrom(from origin, call func(*files) []byte, n int) func(context.Context, *arena) error {
+func slowFrom(from origin, call func(*files) []byte) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		a.each(ctx, from, func(ctx context.Context, conn *net.TCPConn) error {
-			if err := a.crowd.write(conn, bytes.Repeat(call(a.files), n)); err != nil {
+			if err := a.crowd.write(conn, bytes.Repeat(call(a.files), 256)); err != nil {
 				return err
 			}
 			return drip(ctx, conn)
@@ -92,7 +92,7 @@ func drip(ctx context.Context, conn *net.TCPConn) error {
 }
 
 func slowWrites(ctx context.Context, a *arena) error {
-	return slow(func(f *files) []byte { return writeCall(f.big, 64<<10) }, 256)(ctx, a)
+	return slow(func(f *files) []byte { return writeCall(f.big, 64<<10) })(ctx, a)
 }
 
 // writeCall is an unstable WRITE of what the file has there.

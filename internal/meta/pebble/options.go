@@ -21,10 +21,10 @@ const (
 )
 
 const (
-	// DefaultOpenFiles is what Options.MaxOpenFiles is if it is 0, and
-	// LeastOpenFiles what Pebble takes at least.
+	// DefaultOpenFiles is what Options.MaxOpenFiles is if it is 0.
 	DefaultOpenFiles = 500
-	LeastOpenFiles   = 80
+	// LeastOpenFiles is what Pebble takes at least.
+	LeastOpenFiles = 80
 	// OtherDescriptors are of the lock, of directories that are synced, and of
 	// what flushes and compactions read and write.
 	OtherDescriptors = 40

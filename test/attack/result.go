@@ -33,7 +33,7 @@ type result struct {
 	Lost              int            // connections of the victim
 	Refused, Closed   int64          // connections of the attackers
 	LogLines          int
-	Duration, End     time.Duration // of the attack; from SIGTERM to the end
+	Duration, End     time.Duration // of the attack, as long as its last client took; from SIGTERM to the end
 	Failures          []string
 }
 
@@ -68,7 +68,7 @@ func (r *result) judge() {
 		}
 	}
 	if most := int(r.Duration.Seconds()*linesPerSecond) + freeLines; r.LogLines > most {
-		r.fail(fmt.Errorf("%d lines of log in %v, at most %d", r.LogLines, r.Duration, most))
+		r.fail(fmt.Errorf("%d lines of log in %v, at most %d", r.LogLines, rounded(r.Duration), most))
 	}
 }
 

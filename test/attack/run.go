@@ -106,7 +106,7 @@ func carryOut(a *attack, o *options, dir string) (r *result, err error) {
 // fight lets the attackers loose while the victim works. They are still there when it returns.
 func (r *result) fight(a *attack, at *arena, during time.Duration) {
 	server := at.server
-	lines := server.logLines()
+	began, lines := time.Now(), server.logLines()
 	server.resetPeak()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -126,7 +126,7 @@ func (r *result) fight(a *attack, at *arena, during time.Duration) {
 	r.fail(<-attacked)
 	guarded()
 	r.PeakRSS = <-peak
-	r.LogLines, r.Duration = server.logLines()-lines, during
+	r.LogLines, r.Duration = server.logLines()-lines, time.Since(began)
 	r.take(v)
 	r.Connections = at.crowd.most
 	r.Sent, r.Refused, r.Closed = at.crowd.sent.Load(), at.crowd.refused.Load(), at.crowd.closed.Load()

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func asked(s *shared) string {
@@ -71,5 +73,48 @@ func TestAnswersAreNotMadeWithoutAPause(t *testing.T) {
 	}
 	if len(begun) != 4 {
 		t.Errorf("%d answers", len(begun))
+	}
+}
+
+// Everybody who reads the metrics at the same time is given what was gathered
+// once. The first gathering is held up until all have asked.
+func TestTheMetricsAreGatheredOnceForAllWhoReadThem(t *testing.T) {
+	addr, m := listenAdmin(t)
+	var gathered atomic.Int32
+	entered, gate := make(chan struct{}, 1), make(chan struct{})
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "test_gathered"}, func() float64 {
+		if gathered.Add(1) == 1 {
+			entered <- struct{}{}
+			<-gate
+		}
+		return 0
+	}))
+	const readers = 20
+	var done sync.WaitGroup
+	read := func() {
+		resp, err := http.Get("http://" + addr + "/metrics")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		resp.Body.Close()
+	}
+	done.Go(read)
+	<-entered
+	for range readers {
+		done.Go(read)
+	}
+	time.Sleep(200 * time.Millisecond) // all have asked
+	close(gate)
+	done.Wait()
+	if n := gathered.Load(); n > 3 { // one that came late, on a busy machine
+		t.Errorf("the metrics were gathered %d times for %d readers", n, readers+1)
+	}
+	began := time.Now()
+	for range 3 {
+		read()
+	}
+	if d := time.Since(began); d < 2*gatherPeriod {
+		t.Errorf("one who reads again at once had three answers in %v", d)
 	}
 }

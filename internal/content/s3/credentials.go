@@ -126,11 +126,11 @@ func (f *fileCredentials) load() error {
 	default:
 		keys, err = fromFile(f.path)
 	}
-	if disk.Scarce(err) {
+	if disk.Passing(err) {
 		f.seen = version{} // they are read again
 	}
 	if err != nil {
-		return misconfigured(fmt.Sprintf("content.credentials_file: %v: mend it, or correct content.credentials_file", err), err)
+		return unreadable(fmt.Sprintf("content.credentials_file: %v: mend it, or correct content.credentials_file", err), err)
 	}
 	if keys.AccessKeyID == "" || keys.SecretAccessKey == "" {
 		return newFault(fault.InvalidCredentials, fmt.Sprintf(
@@ -160,7 +160,12 @@ func fromFile(path string) (aws.Credentials, error) {
 		o.ConfigFiles = []string{}
 	})
 	var none config.SharedConfigProfileNotExistError
-	if err != nil && !errors.As(err, &none) {
+	if errors.As(err, &none) {
+		// The SDK takes a file that it cannot open for an empty one.
+		_, err = readFile(path, maxCredentialsFile)
+		return aws.Credentials{}, err
+	}
+	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("%s is not in the format of ~/.aws/credentials", path) // the cause may quote a secret
 	}
 	return profile.Credentials, nil

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/test/s3server"
 )
@@ -194,5 +196,45 @@ func TestACertificateBundleOfTheEnvironmentIsNamed(t *testing.T) {
 	_, err := Open(Options{Bucket: "b", Endpoint: "https://127.0.0.1:1"})
 	if f := fault.Of(err); f == nil || f.Reason != fault.InvalidConfiguration || !strings.Contains(f.Message, "content.ca_file instead of AWS_CA_BUNDLE") {
 		t.Errorf("%v", err)
+	}
+}
+
+// withoutDescriptors calls f while this process can open no file.
+func withoutDescriptors(t *testing.T, f func()) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 0
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	f()
+}
+
+// A start waits for what passes, and ends for what lasts.
+func TestAFileThatCannotBeReadJustNowIsNoLastingFault(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	writeFile(t, file, "[default]\naws_access_key_id = A\naws_secret_access_key = B\n")
+	for name, opts := range map[string]Options{
+		"credentials": {Bucket: "b", CredentialsFile: file},
+		"CA":          {Bucket: "b", CAFile: file},
+	} {
+		withoutDescriptors(t, func() {
+			_, err := Open(opts)
+			if f := fault.Of(err); f == nil || f.Reason != fault.InvalidConfiguration || f.Lasting {
+				t.Errorf("%s: %v is told as a lasting fault, or none", name, err)
+			}
+		})
+	}
+	if f := fault.Of(unreadable("", unix.EIO)); f.Lasting {
+		t.Error("a disk that does not answer is a lasting fault")
 	}
 }

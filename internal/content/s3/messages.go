@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/printable"
 )
@@ -25,6 +26,14 @@ func newFault(reason, message string, err error) *fault.Error {
 
 func misconfigured(message string, err error) *fault.Error {
 	return newFault(fault.InvalidConfiguration, message, err)
+}
+
+// unreadable is for a file of the configuration, which may only just now not be
+// readable.
+func unreadable(message string, err error) *fault.Error {
+	f := misconfigured(message, err)
+	f.Lasting = !disk.Passing(err)
+	return f
 }
 
 // where names the service.

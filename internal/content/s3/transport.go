@@ -59,7 +59,7 @@ func trusted(path string) (*x509.CertPool, error) {
 	}
 	pem, err := readFile(path, maxCAFile)
 	if err != nil {
-		return nil, misconfigured(fmt.Sprintf("content.ca_file: %v: make it readable, or correct content.ca_file", err), err)
+		return nil, unreadable(fmt.Sprintf("content.ca_file: %v: make it readable, or correct content.ca_file", err), err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {

@@ -49,7 +49,7 @@ func load(path string) (*pgx.ConnConfig, error) {
 }
 
 func misconfigured(err error) error {
-	return &fault.Error{Store: store, Reason: fault.InvalidConfiguration, Message: oneLine(err.Error()), Lasting: !disk.Scarce(err), Err: err}
+	return &fault.Error{Store: store, Reason: fault.InvalidConfiguration, Message: oneLine(err.Error()), Lasting: !disk.Passing(err), Err: err}
 }
 
 func readFile(path string) (settings, error) {

@@ -1,37 +1,49 @@
 package pebble
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sys/unix"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 // ownership returns a check that the lock file at path is still the one that
-// is locked: a directory that was replaced belongs to somebody else.
-func ownership(path string) (func() error, error) {
+// is locked: a directory that was replaced belongs to somebody else. That stat
+// fails in another way than that there is no file says nothing about whose it is.
+func ownership(path string, stat func(string) (fs.FileInfo, error)) (func() error, error) {
+	if stat == nil {
+		stat = os.Stat
+	}
 	name := filepath.Join(path, "LOCK")
-	locked, err := os.Stat(name)
+	locked, err := stat(name)
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
-		now, err := os.Stat(name)
-		if err != nil || !os.SameFile(locked, now) {
+		now, err := stat(name)
+		gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
+		if gone || err == nil && !os.SameFile(locked, now) {
 			return fmt.Errorf("lock file %s was replaced: %w", name, meta.ErrFenced)
 		}
-		return nil
+		return err
 	}, nil
 }
 
 // own fails the store for good once the directory is not ours: what is in it
-// then belongs to somebody else, also when our own comes back later.
+// then belongs to somebody else, also when our own comes back later. While it is
+// not known whose it is, nothing is changed either, but it may be known later.
 func (s *Store) own() error {
 	if err := s.owned(); err != nil {
-		return s.watch.fail(err)
+		if errors.Is(err, meta.ErrFenced) {
+			return s.watch.fail(err)
+		}
+		return err
 	}
 	return nil
 }

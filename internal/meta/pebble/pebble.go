@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,8 @@ type Options struct {
 	FS vfs.FS
 
 	stallLimit time.Duration // 0 means stallLimit
+	// stat describes the lock file; nil means os.Stat.
+	stat func(string) (fs.FileInfo, error)
 }
 
 // Store is a metadata store in a directory.
@@ -125,7 +128,7 @@ func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err e
 	s.fs = patientFS{ownedFS{fs, s.own}, s.watch.stallLimit}
 	before, err := readState(fs, path)
 	if err == nil && lock != nil && o.FS == nil {
-		s.owned, err = ownership(path)
+		s.owned, err = ownership(path, o.stat)
 	}
 	if err == nil {
 		err = checkLogs(fs, path)
@@ -318,7 +321,8 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return meta.ErrClosed
 	}
-	if s.own() == nil && s.watch.err() == nil {
+	_ = s.own() // fails the store if the directory is lost
+	if s.watch.err() == nil {
 		s.life.Lock()
 		defer s.life.Unlock()
 	}

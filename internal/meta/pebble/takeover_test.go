@@ -7,9 +7,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sys/unix"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -113,5 +115,43 @@ func TestAServerThatLostItsDirectoryChangesNothingThere(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A disk that does not say whose the directory is has not given it to another.
+func TestADirectoryThatCannotBeLookedAtIsNotTakenOver(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "meta")
+	var failing atomic.Pointer[unix.Errno]
+	o := small
+	o.stat = func(name string) (fs.FileInfo, error) {
+		if errno := failing.Load(); errno != nil {
+			return nil, &fs.PathError{Op: "stat", Path: name, Err: *errno}
+		}
+		return os.Stat(name)
+	}
+	s, err := Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, errno := range []unix.Errno{unix.EIO, unix.ENOMEM, unix.EACCES} {
+		failing.Store(&errno)
+		before := tree(t, dir)
+		if err := s.Apply(t.Context(), batch(1)); errors.Is(err, meta.ErrFenced) || !errors.Is(err, errno) {
+			t.Errorf("%v: a batch is refused with %v", errno, err)
+		}
+		if f, err := s.fs.(patientFS).FS.Create(filepath.Join(dir, "999999.log"), vfs.WriteCategoryUnspecified); err == nil {
+			t.Errorf("%v: a file was made", errno)
+			f.Close()
+		}
+		if after := tree(t, dir); !maps.Equal(before, after) {
+			t.Errorf("%v: the directory was changed", errno)
+		}
+		failing.Store(nil)
+		if err := s.Apply(t.Context(), batch(1)); err != nil {
+			t.Errorf("after %v: %v", errno, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -28,7 +28,7 @@ func dittoServer() *v1alpha1.DittoServer {
 	return ds
 }
 
-func TestEveryFieldReachesTheConfiguration(t *testing.T) {
+func TestFieldsBecomeWhatTheServerReads(t *testing.T) {
 	ds := dittoServer()
 	ds.Spec.Cache.Size = ptr.To(resource.MustParse("1Gi"))
 	ds.Spec.NFS.Port = 12049

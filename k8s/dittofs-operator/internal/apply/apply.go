@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -39,6 +40,7 @@ type Applier struct {
 	Live client.Reader
 
 	settled sync.Map // client.ObjectKey and kind → settlement
+	refused refusals
 }
 
 // settlement remembers an apply whose result differs from its intent for good,
@@ -57,6 +59,9 @@ type Intent struct {
 	// Leftover reports whether an object that is not ours will go by itself. May
 	// be nil.
 	Leftover func(client.Object) bool
+	// Pause is how long a refusal is taken as the answer to the same intent for
+	// the same object, without asking again; 0 for no time.
+	Pause time.Duration
 }
 
 // TakenError says that an object of the wanted name belongs to someone else.
@@ -114,9 +119,20 @@ func (a *Applier) Ensure(ctx context.Context, intent Intent, live client.Object)
 		}
 		log.FromContext(ctx).V(1).Info("repairing", "kind", u.GetKind(), "name", key.Name, "field", change)
 	}
+	asked, err := question(want, live, exists)
+	if err != nil {
+		return false, err
+	}
+	if err := a.refused.recall(asked); err != nil {
+		return false, err
+	}
 	// The configuration is filled with the answer: want was copied before.
 	if err := a.Client.Apply(ctx, intent.Object, client.FieldOwner(Owner), client.ForceOwnership); err != nil {
-		return false, fmt.Errorf("apply %s %s: %w", u.GetKind(), key.Name, err)
+		err = fmt.Errorf("apply %s %s: %w", u.GetKind(), key.Name, err)
+		if Refused(err) {
+			a.refused.note(asked, err, intent.Pause)
+		}
+		return false, err
 	}
 	answer, err := toMap(intent.Object)
 	if err != nil {

@@ -3,6 +3,7 @@ package volumes
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,6 +25,10 @@ type State struct {
 	// did not. The claim serves on in its old size.
 	Refusal error
 }
+
+// growAgain is the time after which a claim is asked to grow again that was not
+// allowed to: a storage class that is changed tells nobody.
+const growAgain = 30 * time.Second
 
 // Find looks for the claims of a layout.
 func Find(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, layout Layout) ([]State, error) {
@@ -75,7 +80,11 @@ func ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, fou
 	bound := live.Spec.VolumeName != ""
 	have := live.Spec.Resources.Requests[corev1.ResourceStorage]
 
-	_, err := a.Ensure(ctx, intent(ds, found, larger(have, claim.Spec.Size), notes), live)
+	grown := intent(ds, found, larger(have, claim.Spec.Size), notes)
+	if bound && have.Cmp(claim.Spec.Size) < 0 {
+		grown.Pause = growAgain
+	}
+	_, err := a.Ensure(ctx, grown, live)
 	if bound && have.Cmp(claim.Spec.Size) < 0 && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
 		// The old size is applied so that everything else about it is right.
 		refusal := fmt.Errorf("%s cannot grow from %s to %s; set allowVolumeExpansion in its storage class, if the driver can expand: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)

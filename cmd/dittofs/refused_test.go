@@ -23,6 +23,13 @@ func TestTheReportSaysWhyAChangedFileIsNotUsed(t *testing.T) {
 	c.waitReport(t, "sharse")
 	write(t, c.file, string(text))
 	c.waitReport(t, "")
+	// The next start would fail for it.
+	if err := os.Remove(c.file); err != nil {
+		t.Fatal(err)
+	}
+	c.waitReport(t, "no such file")
+	write(t, c.file, string(text))
+	c.waitReport(t, "")
 }
 
 // waitReport waits until the report has a fault of the configuration with the word in it, or none.

@@ -65,7 +65,7 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 			if err := w.follow(); err != nil {
 				r.log.Warn("watching the configuration file", "error", err)
 			}
-			if sum := checksum(r.file); sum != nil && !bytes.Equal(sum, r.seen) {
+			if !bytes.Equal(checksum(r.file), r.seen) { // it cannot be read, for one
 				r.reload(ctx, "file changed")
 			}
 		}

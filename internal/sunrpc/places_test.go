@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 func TestPlacesAreTakenByNoMoreThanThereAreAndByAllInTheEnd(t *testing.T) {
@@ -36,28 +37,33 @@ func TestPlacesAreTakenByNoMoreThanThereAreAndByAllInTheEnd(t *testing.T) {
 	}
 }
 
-// Who gives a place back and comes again at once does not come before one who waits.
+// Who gives a place back and comes again at once does not come before those who
+// wait, and these have it in the order in which they came.
 func TestPlacesAreGivenInTurn(t *testing.T) {
-	p := newPlaces(1)
-	p.take()
-	turn := make(chan struct{})
-	go func() {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlaces(1)
 		p.take()
-		close(turn)
-	}()
-	for tries := 0; ; tries++ {
+		const waiters = 3
+		turns := make(chan int, waiters)
+		for i := range waiters {
+			go func() {
+				p.take()
+				turns <- i
+			}()
+			synctest.Wait() // until it waits
+		}
+		for want := range waiters {
+			p.give()
+			if p.try() {
+				t.Fatalf("one who comes again is before number %d, who waits", want)
+			}
+			if got := <-turns; got != want {
+				t.Errorf("number %d had the place before number %d", got, want)
+			}
+		}
 		p.give()
 		if !p.try() {
-			break // it waits, and has the place
+			t.Error("nobody waits, and there is no place")
 		}
-		if tries == 1_000_000 {
-			t.Fatal("one who comes again is always before one who waits")
-		}
-		runtime.Gosched()
-	}
-	<-turn
-	p.give()
-	if !p.try() {
-		t.Error("nobody waits, and there is no place")
-	}
+	})
 }

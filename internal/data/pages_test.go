@@ -469,6 +469,35 @@ func TestReadAheadAsksForEachByteOnce(t *testing.T) {
 	}
 }
 
+// What was fetched ahead and is gone when its reader comes is fetched together
+// again, by one request for all that was wanted.
+func TestPagesThatAReaderHasLostComeBackTogether(t *testing.T) {
+	opts := cachedOptions()
+	opts.CacheSize, opts.SegmentSize, opts.ReadAhead = 64<<20, 16<<20, 4<<20
+	w := newWorld(t, opts)
+	w.store.fetcher.keepFor = 0
+	blocks := w.fill(32)
+	empty := func() {
+		w.eventually("fetches", w.noFetches)
+		w.store.mu.Lock()
+		w.store.evictLocked(1 << 30)
+		w.store.mu.Unlock()
+	}
+	empty()
+	exts, err := w.file(1).f.Map(t.Context(), 0, 32<<16)
+	w.must(err)
+	w.store.Prefetch(exts)
+	empty()
+	before := w.store.Stats().StoreReads
+	for i, p := range blocks[:16] {
+		w.expect(1, uint64(i)<<16, p)
+		w.eventually("fetches", w.noFetches)
+	}
+	if n := w.store.Stats().StoreReads - before; n > 4 {
+		t.Errorf("%d reads of the content store for 16 pages", n)
+	}
+}
+
 // A record's header shifts its bytes, so that a piece of the file ends in the
 // middle of a page, which the piece before it has asked for already.
 func TestPiecesOfARequestAreFetchedByOneEach(t *testing.T) {

@@ -6,9 +6,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/meta"
 )
 
 // tree is what is in a directory: a name and its content each.
@@ -27,6 +29,28 @@ func tree(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// The server that took over may use the object: only who owns the metadata knows.
+func TestAServerThatLostItsMetadataDeletesNoObject(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.must(w.write(1, 0, []byte("x")))
+	w.must(w.flush(t.Context(), 1))
+	g := w.store.segment(makeSegmentID(1, 1))
+	w.must(w.truncate(1, 0))
+	w.eventually("the segment is unused", g.unused)
+	w.must(w.objects.Put(t.Context(), g.id.Object(), strings.NewReader("x"), 1))
+	g.offered = true // a hand-off whose answer was lost
+	g.rec.size = segmentHeaderLen + trailerLen
+	w.frozen.Lock()
+	w.meta.fail = meta.ErrFenced
+	w.frozen.Unlock()
+	if dropped, err := w.store.dropUnused(g); dropped || !errors.Is(err, meta.ErrFenced) {
+		t.Errorf("dropped %v, %v", dropped, err)
+	}
+	if n := len(w.objects.names()); n != 1 {
+		t.Error("the object was deleted")
+	}
 }
 
 func TestAServerThatLostItsJournalDirectoryChangesNothingThere(t *testing.T) {

@@ -60,6 +60,7 @@ type fencedMeta struct {
 	epoch  uint64
 	frozen *sync.Mutex
 	point  *func()
+	fail   error // of Apply, if not nil; guarded by frozen
 }
 
 func reach(point *func()) {
@@ -73,6 +74,9 @@ func (m *fencedMeta) Epoch() uint64 { return m.epoch }
 func (m *fencedMeta) Apply(ctx context.Context, b *meta.Batch) error {
 	m.frozen.Lock()
 	defer m.frozen.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
 	reach(m.point)
 	defer reach(m.point)
 	return m.Store.Apply(ctx, b)

@@ -351,6 +351,27 @@ func TestNothingIsDeletedThatBelongsToAnotherServerNow(t *testing.T) {
 	}
 }
 
+func TestADeleteSurvivesAServiceThatFailsOnceWhenItIsAskedWhoseTheBucketIs(t *testing.T) {
+	w := newWorld(t)
+	p := w.proxied(t)
+	s := w.store(t)
+	if err := s.Claim(t.Context(), instanceOne); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range []faultproxy.Rule{
+		{Kind: faultproxy.ResetBefore, Times: 1},
+		{Kind: faultproxy.Replace, Times: 1, Answer: faultproxy.S3Error(503, "SlowDown", "Please reduce your request rate.")},
+	} {
+		mustPut(t, s, "segment", []byte("bytes"))
+		rule.Match = faultproxy.Op(opGet)
+		p.Set(rule)
+		if err := s.Delete(t.Context(), "segment"); err != nil {
+			t.Error(err)
+		}
+		p.Set()
+	}
+}
+
 func TestCheckEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
 	p := w.proxied(t)

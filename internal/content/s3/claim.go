@@ -129,26 +129,32 @@ func (s *Store) Check(ctx context.Context) error {
 		found, err = s.readMarker(ctx)
 		return err
 	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return s.unreachable("no answer in time", ctx.Err())
+		}
+		_, err = s.judge(r, err)
+		if f := fault.Of(err); f != nil {
+			return f
+		}
+		if !errors.Is(err, content.ErrNotFound) {
+			return s.failing(r, http.StatusOK, "", err)
+		}
+	}
+	return s.whose(found)
+}
+
+// whose is nil if the store is ours by its marker, which is empty if there is
+// none, or if it was not claimed.
+func (s *Store) whose(found string) error {
 	mine := s.instance.Load()
 	switch {
-	case err == nil && (mine == nil || *mine == found):
+	case mine == nil || *mine == found:
 		return nil
-	case err == nil:
-		return newFault(fault.OwnedByAnother, fmt.Sprintf(
-			"content.prefix: %q in bucket %q now belongs to another server: give each server its own prefix", s.opts.Prefix, s.opts.Bucket), content.ErrForeign)
-	case ctx.Err() != nil:
-		return s.unreachable("no answer in time", ctx.Err())
-	}
-	_, err = s.judge(r, err)
-	if f := fault.Of(err); f != nil {
-		return f
-	}
-	if errors.Is(err, content.ErrNotFound) {
-		if mine == nil {
-			return nil // the bucket is there, and we may read it
-		}
+	case found == "":
 		return newFault(fault.StoreFailing, fmt.Sprintf(
-			"content.bucket: %s%s is gone from bucket %q, which somebody emptied: restore the bucket", s.opts.Prefix, marker, s.opts.Bucket), err)
+			"content.bucket: %s%s is gone from bucket %q, which somebody emptied: restore the bucket", s.opts.Prefix, marker, s.opts.Bucket), nil)
 	}
-	return s.failing(r, http.StatusOK, "", err)
+	return newFault(fault.OwnedByAnother, fmt.Sprintf(
+		"content.prefix: %q in bucket %q now belongs to another server: give each server its own prefix", s.opts.Prefix, s.opts.Bucket), content.ErrForeign)
 }

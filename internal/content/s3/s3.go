@@ -225,8 +225,9 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	err := s.usable(id)
 	if err == nil && s.instance.Load() != nil {
 		// What a server that was restored from the bucket uses is not ours to delete.
-		if err := s.Check(ctx); err != nil {
-			return fmt.Errorf("delete %s: %w", id, err)
+		var owner string
+		if owner, err = s.Owner(ctx); err == nil {
+			err = s.whose(owner)
 		}
 	}
 	if err == nil {

@@ -15,15 +15,16 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // Keys of this package, among the settings of the metadata store.
 var (
 	// restoringKey is in a store that is being restored: its value is the name
 	// of the backup.
-	restoringKey = []byte("crestoring")
+	restoringKey = []byte(keys.Restoring)
 	// generationKey counts restores: 8 bytes, big endian; absent for 0.
-	generationKey = []byte("cgeneration")
+	generationKey = []byte(keys.Generation)
 )
 
 // Errors of Restore, matched with errors.Is.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // A backup is a copy of the index that leads to the same segments. Those must
@@ -114,7 +115,7 @@ type StoredSegment struct {
 // IndexEntry is the segment's record, for an index that is made from a backup.
 func (g StoredSegment) IndexEntry() meta.Pair {
 	rec := segmentRecord{state: recordStored, size: g.Size, footerCRC: g.FooterCRC, payload: g.Payload}
-	return meta.Pair{Key: segmentKey(prefixSegment, g.ID), Value: rec.encode()}
+	return meta.Pair{Key: segmentKey(g.ID), Value: rec.encode()}
 }
 
 // EnsureStored returns when the content store has the segments, which are held
@@ -149,7 +150,7 @@ func (s *Store) EnsureStored(ctx context.Context, ids []SegmentID) ([]StoredSegm
 // Refers returns the segment that a pair of the metadata store refers to: 0
 // unless it is an extent with bytes in one.
 func Refers(p meta.Pair) (SegmentID, error) {
-	if len(p.Key) == 0 || p.Key[0] != prefixExtent {
+	if len(p.Key) == 0 || p.Key[0] != keys.Extent {
 		return 0, nil
 	}
 	if len(p.Key) != extentKeyLen {

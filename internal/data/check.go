@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // Fault is something wrong with the bytes of files or with their index.
@@ -159,7 +160,7 @@ func (c *examiner) segment(key []byte) *examined {
 }
 
 func (c *examiner) readSegments() error {
-	return c.each(prefixSegment, func(key, value []byte) {
+	return c.each(keys.Segment, func(key, value []byte) {
 		rec, err := decodeSegmentRecord(value)
 		g := c.segment(key)
 		if err != nil {
@@ -171,7 +172,7 @@ func (c *examiner) readSegments() error {
 }
 
 func (c *examiner) readLive() error {
-	return c.each(prefixLive, func(key, value []byte) {
+	return c.each(keys.Live, func(key, value []byte) {
 		if len(value) != 8 {
 			c.fault(FaultSegmentRecord, 0, "counter %x of live bytes has %d bytes", key, len(value))
 			return
@@ -181,7 +182,7 @@ func (c *examiner) readLive() error {
 }
 
 func (c *examiner) readExtents() error {
-	return c.each(prefixExtent, func(key, value []byte) {
+	return c.each(keys.Extent, func(key, value []byte) {
 		if c.seen.Extents++; c.seen.Extents%(64<<10) == 0 {
 			c.Progress("extents", c.seen.Extents, 0)
 		}

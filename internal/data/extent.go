@@ -5,34 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
-// Errors of this package, matched with errors.Is.
-var (
-	// ErrCorrupt: bytes or index entries that should exist are missing or
-	// fail their checksum.
-	ErrCorrupt = errors.New("file data is missing or damaged")
-	// ErrNoSpace: the journal has had no room for as long as writers may wait.
-	ErrNoSpace = errors.New("no space left in the journal")
-	// ErrBusy: the journal has no room at present; to be tried again.
-	ErrBusy = errors.New("no room in the journal yet")
-	// ErrWouldBlock: the data is not on this machine and the caller does not
-	// want to wait.
-	ErrWouldBlock = errors.New("data is not on this machine")
-	// ErrTooLarge: a write or a read above MaxRecord bytes, or a truncation
-	// that would not fit into one batch.
-	ErrTooLarge = errors.New("request is too large")
-	// ErrNotStored: the content store did not take the data in time.
-	ErrNotStored = errors.New("the content store does not take data")
-	// ErrOtherContent: the content store is not the one that was used before.
-	ErrOtherContent = errors.New("the content store is not that of this filesystem")
-	// ErrClosed: the store was closed.
-	ErrClosed = errors.New("data store is closed")
-)
+// ErrCorrupt tells that bytes or index entries that should exist are missing or
+// fail their checksum.
+var ErrCorrupt = errors.New("file data is missing or damaged")
 
 // MaxRecord is the largest number of bytes in one Append or Read.
 const MaxRecord = 8 << 20
@@ -54,26 +34,6 @@ func (id SegmentID) Epoch() uint64 { return uint64(id >> 32) }
 
 // Number counts segments within an epoch.
 func (id SegmentID) Number() uint32 { return uint32(id) }
-
-// Object is the segment's name in the content store.
-func (id SegmentID) Object() string {
-	return fmt.Sprintf("%s%08x", objectPrefix(id.Epoch()), id.Number())
-}
-
-// SegmentPrefix begins the names of all segments in the content store.
-const SegmentPrefix = "segments/"
-
-// objectPrefix begins the names of all segments of an epoch.
-func objectPrefix(epoch uint64) string { return fmt.Sprintf("%s%016x/", SegmentPrefix, epoch) }
-
-// ObjectEpoch is the epoch of a segment by its name in the content store; ok
-// says that it is such a name.
-func ObjectEpoch(object string) (epoch uint64, ok bool) {
-	rest, ok := strings.CutPrefix(object, SegmentPrefix)
-	digits, _, found := strings.Cut(rest, "/")
-	epoch, err := strconv.ParseUint(digits, 16, 32)
-	return epoch, ok && found && err == nil
-}
 
 func (id SegmentID) String() string { return fmt.Sprintf("%d/%d", id.Epoch(), id.Number()) }
 
@@ -119,12 +79,8 @@ func (e Extent) sameBytes(d Extent) bool {
 		uint64(d.Pos) == uint64(e.Pos)+(d.Off-e.Off)
 }
 
-// Key space in the metadata store.
+// Lengths and versions of keys and values in the metadata store.
 const (
-	prefixExtent  = 'x'
-	prefixSegment = 'g'
-	prefixLive    = 'G'
-
 	extentKeyLen   = 17
 	extentValueLen = 21
 	segmentKeyLen  = 9
@@ -132,7 +88,7 @@ const (
 )
 
 func appendExtentKey(b []byte, ino, off uint64) []byte {
-	b = append(b, prefixExtent)
+	b = append(b, keys.Extent)
 	b = binary.BigEndian.AppendUint64(b, ino)
 	return binary.BigEndian.AppendUint64(b, off)
 }
@@ -155,7 +111,7 @@ func appendExtentValue(b []byte, e Extent) []byte {
 
 // decodeExtent reads an extent of inode ino from its key and value.
 func decodeExtent(key, value []byte, ino uint64) (Extent, error) {
-	if len(key) != extentKeyLen || key[0] != prefixExtent || binary.BigEndian.Uint64(key[1:]) != ino {
+	if len(key) != extentKeyLen || key[0] != keys.Extent || binary.BigEndian.Uint64(key[1:]) != ino {
 		return Extent{}, fmt.Errorf("extent key %x of inode %d: %w", key, ino, ErrCorrupt)
 	}
 	if len(value) != extentValueLen || value[0] != extentFormat {
@@ -184,7 +140,13 @@ func (e Extent) check() error {
 	return nil
 }
 
-func segmentKey(prefix byte, id SegmentID) []byte {
+// segmentKey is the key of what the metadata store says of a sealed segment.
+func segmentKey(id SegmentID) []byte { return segmentKeyOf(keys.Segment, id) }
+
+// liveKey is the key of the counter of a segment's live bytes.
+func liveKey(id SegmentID) []byte { return segmentKeyOf(keys.Live, id) }
+
+func segmentKeyOf(prefix byte, id SegmentID) []byte {
 	b := append(make([]byte, 0, segmentKeyLen), prefix)
 	return binary.BigEndian.AppendUint64(b, uint64(id))
 }

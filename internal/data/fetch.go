@@ -350,7 +350,7 @@ func (s *Store) fetchBytes(ctx context.Context, g *segment, p []byte, off int64)
 	if !errors.Is(err, content.ErrNotFound) && ctx.Err() == nil {
 		s.stats.storeErrors.Add(1)
 	}
-	return missing(err, g.id)
+	return readError(objectError(err), g.id)
 }
 
 // tableFlight is the fetch under way of a segment's page table.
@@ -416,11 +416,11 @@ func (s *Store) flyTable(flight *tableFlight, g *segment, c *segmentCopy) {
 		}
 		return len(p), s.pages.read(c, p, off)
 	}
-	flight.t, flight.err = readTable(local, g, s.opts.Instance)
+	flight.t, flight.err = readTable(local, g.id, g.rec, s.opts.Instance)
 	if flight.err != nil {
 		flight.t, flight.err = readTable(func(p []byte, off int64) (int, error) {
 			return len(p), s.fetchBytes(s.ctx, g, p, off)
-		}, g, s.opts.Instance)
+		}, g.id, g.rec, s.opts.Instance)
 	}
 	s.fetcher.mu.Lock()
 	if flight.err == nil {

@@ -42,7 +42,7 @@ func FuzzDecodeSegmentRecord(f *testing.F) {
 			t.Fatalf("%x was decoded as %+v, %v", b, r, err)
 		}
 		id, err := decodeSegmentKey(b)
-		if err == nil && !bytes.Equal(segmentKey(b[0], id), b) || err != nil && !errors.Is(err, ErrCorrupt) {
+		if err == nil && !bytes.Equal(segmentKeyOf(b[0], id), b) || err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("%x was decoded as %v, %v", b, id, err)
 		}
 	})
@@ -101,7 +101,7 @@ func segmentBytes(id SegmentID) []byte {
 	for i, n := range []int{10, 3000, 500} {
 		p := random(newRand(uint64(i)), n)
 		head := make([]byte, recordHeaderLen)
-		record{ino: 1, off: uint64(i) * 5000, seq: uint64(i), length: uint32(n), crc: checksum(p)}.encode(head, seed)
+		record{ino: 1, off: uint64(i) * 5000, length: uint32(n), crc: checksum(p)}.encode(head, seed)
 		b = append(append(b, head...), p...)
 	}
 	return b

@@ -236,7 +236,7 @@ func (s *Store) applyLive(b *meta.Batch, live liveDeltas) {
 		if d.bytes == 0 {
 			continue
 		}
-		b.Add(segmentKey(prefixLive, d.seg), d.bytes)
+		b.Add(liveKey(d.seg), d.bytes)
 		if d.bytes < 0 {
 			s.freed(-d.bytes)
 		}

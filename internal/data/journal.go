@@ -34,7 +34,7 @@ func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, 
 	defer sumBuffers.Put(sums)
 	rec := record{ino: ino, off: off, length: uint32(len(p))}
 	*sums, rec.crc = appendSums((*sums)[:0], p)
-	g, pos, err := s.reserve(ctx, int64(recordHeaderLen+len(p)), &rec, *sums)
+	g, pos, err := s.reserve(ctx, int64(recordHeaderLen+len(p)), len(p), *sums)
 	if err != nil {
 		return Extent{}, err
 	}
@@ -76,9 +76,8 @@ func (f *localFile) putRecord(rec record, seed uint32, p []byte, pos int64) erro
 	return err
 }
 
-// reserve finds room for a record of n bytes, whose parts have the checksums,
-// and gives it its number.
-func (s *Store) reserve(ctx context.Context, n int64, rec *record, sums []uint32) (*segment, int64, error) {
+// reserve finds room for a record of n bytes, whose parts have the checksums.
+func (s *Store) reserve(ctx context.Context, n int64, length int, sums []uint32) (*segment, int64, error) {
 	var deadline time.Time
 	for {
 		s.mu.Lock()
@@ -96,7 +95,7 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record, sums []uint32
 		}
 		if g := s.active; g != nil && s.takes(g, n) {
 			pos := g.size
-			g.sums.Load().add(pos+recordHeaderLen, int(rec.length), sums)
+			g.sums.Load().add(pos+recordHeaderLen, length, sums)
 			if pos == segmentHeaderLen {
 				g.begun = time.Now()
 			}
@@ -104,8 +103,6 @@ func (s *Store) reserve(ctx context.Context, n int64, rec *record, sums []uint32
 			if g.sparing && g.size > g.filled {
 				g.fill()
 			}
-			s.seq++
-			rec.seq = s.seq
 			g.pending.Add(1)
 			g.writing.Add(1)
 			wantSpare := s.spare == nil && g.size > g.capacity/2 && g.size-n <= g.capacity/2
@@ -261,7 +258,7 @@ func (s *Store) wakeIfQuiet(g *segment) {
 }
 
 func (s *Store) segmentPath(id SegmentID) string {
-	return filepath.Join(s.journalDir, fmt.Sprintf("%016x-%08x.seg", id.Epoch(), id.Number()))
+	return filepath.Join(s.journalDir, id.FileName())
 }
 
 // create makes the file of a new segment, durably and with its space

@@ -48,7 +48,7 @@ func (l *look) run() error {
 		l.blame()
 		return err
 	}
-	l.table, err = readTable(f.ReadAt, &segment{id: l.g.id, rec: l.rec}, l.Source.Instance)
+	l.table, err = readTable(f.ReadAt, l.g.id, l.rec, l.Source.Instance)
 	if err != nil && l.ctx.Err() == nil && fault.Of(err) == nil { // the store gave an answer
 		l.blameAll(segmentFault{FaultFooter, err.Error()})
 		return nil

@@ -181,7 +181,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 	if g == nil || !g.unused() {
 		return true, nil
 	}
-	live := segmentKey(prefixLive, id)
+	live := liveKey(id)
 	if n, err := s.log.Counter(s.ctx, live); err != nil || n != 0 {
 		return n < 0, err
 	}
@@ -201,7 +201,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 		return false, fmt.Errorf("content store: %w", err)
 	}
 	b := &meta.Batch{}
-	b.Delete(segmentKey(prefixSegment, id))
+	b.Delete(segmentKey(id))
 	b.Delete(live)
 	if err := s.log.Apply(b); err != nil {
 		return false, err

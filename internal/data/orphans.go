@@ -80,7 +80,7 @@ func (s *Store) orphaned(ctx context.Context, id SegmentID, remove bool) (bool, 
 	if err := s.failure(); err != nil {
 		return false, err
 	}
-	got, err := s.log.Get(ctx, segmentKey(prefixSegment, id), segmentKey(prefixLive, id))
+	got, err := s.log.Get(ctx, segmentKey(id), liveKey(id))
 	if err != nil {
 		return false, err
 	}

@@ -2,10 +2,8 @@ package data
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/dittofs/dittofs/internal/content"
 )
@@ -95,7 +93,7 @@ func (s *Store) readLocal(g *segment, f *localFile, e Extent, mem []byte) ([]byt
 	t := g.table.Load()
 	if t == nil {
 		var err error
-		if t, err = readTable(f.ReadAt, g, s.opts.Instance); err != nil {
+		if t, err = readTable(f.ReadAt, g.id, g.rec, s.opts.Instance); err != nil {
 			return nil, err
 		}
 		g.table.CompareAndSwap(nil, t)
@@ -114,12 +112,12 @@ func (s *Store) readStored(ctx context.Context, g *segment, e Extent, mem []byte
 		if err != nil && !errors.Is(err, content.ErrNotFound) && ctx.Err() == nil {
 			s.stats.storeErrors.Add(1)
 		}
-		return n, err
+		return n, objectError(err)
 	}
 	t := s.footers.get(g.id)
 	if t == nil {
 		var err error
-		if t, err = readTable(read, g, s.opts.Instance); err != nil {
+		if t, err = readTable(read, g.id, g.rec, s.opts.Instance); err != nil {
 			return nil, err
 		}
 		s.footers.put(t)
@@ -128,59 +126,12 @@ func (s *Store) readStored(ctx context.Context, g *segment, e Extent, mem []byte
 	return readPages(read, t, e, mem)
 }
 
-type readAt func(p []byte, off int64) (int, error)
-
-// readPages reads and verifies the pages in which the extent lies.
-func readPages(read readAt, t *pageTable, e Extent, mem []byte) ([]byte, error) {
-	start := uint64(e.Pos)
-	lo, hi, err := t.covers(start, start+e.Len)
-	if err != nil {
-		return nil, err
+// objectError makes an object that is not there ErrCorrupt: the index leads to it.
+func objectError(err error) error {
+	if errors.Is(err, content.ErrNotFound) {
+		return fmt.Errorf("%w: %w", err, ErrCorrupt)
 	}
-	p := mem[:hi-lo]
-	if _, err := read(p, int64(lo)); err != nil {
-		return nil, missing(err, t.id)
-	}
-	if err := t.verify(p, lo); err != nil {
-		return nil, err
-	}
-	return p[start-lo:][:e.Len], nil
-}
-
-// readTable reads the footer of a sealed segment and checks that it is the
-// one that was written when the segment was sealed.
-func readTable(read readAt, g *segment, instance string) (*pageTable, error) {
-	seed := segmentSeed(g.id, instance)
-	// Nearly always the footer has no bad ranges, and is here with one read.
-	likely := min(g.rec.size, int64(4*pageCount(uint32(g.rec.size))+trailerLen))
-	end := make([]byte, likely)
-	if _, err := read(end, g.rec.size-likely); err != nil {
-		return nil, missing(err, g.id)
-	}
-	tr, err := decodeTrailer(end[likely-trailerLen:], g.id, seed, g.rec.size)
-	if err != nil {
-		return nil, err
-	}
-	if binary.BigEndian.Uint32(end[likely-4:]) != g.rec.footerCRC {
-		return nil, fmt.Errorf("segment %v is not the one that was sealed: %w", g.id, ErrCorrupt)
-	}
-	footer := end[max(0, likely-int64(tr.footerLen())):]
-	if len(footer) < tr.footerLen() {
-		footer = make([]byte, tr.footerLen())
-		if _, err := read(footer, int64(tr.dataLen)); err != nil {
-			return nil, missing(err, g.id)
-		}
-	}
-	return decodeFooter(footer, g.id, seed, g.rec.size)
-}
-
-// missing makes a read beyond the end, or of an object that is not there,
-// ErrCorrupt.
-func missing(err error, id SegmentID) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, content.ErrNotFound) {
-		return fmt.Errorf("segment %v: %w: %w", id, err, ErrCorrupt)
-	}
-	return fmt.Errorf("segment %v: %w", id, err)
+	return err
 }
 
 func (s *Store) contentIsLocal() bool {

@@ -10,11 +10,12 @@ import (
 // integers are big endian; checksums are CRC-32C.
 //
 //	header: magic(8) format(4) zero(4) instance(32) segment(8) zero(4) crc(4)
-//	record: magic(4) length(4) inode(8) offset(8) sequence(8) data crc(4) crc(4), bytes
+//	record: magic(4) length(4) inode(8) offset(8) unused(8) data crc(4) crc(4), bytes
 //
 // A record's header checksum begins with the segment's header checksum, so
 // that records of another segment, found as user data, are not taken for this
-// one's.
+// one's. The unused bytes are written as zeros; earlier versions counted records
+// there, which nothing read.
 const (
 	segmentHeaderLen = 64
 	recordHeaderLen  = 40
@@ -64,7 +65,6 @@ func checkSegmentHeader(b []byte, id SegmentID, instance string) error {
 // record describes one record of a segment; its bytes follow the header.
 type record struct {
 	ino, off uint64
-	seq      uint64
 	length   uint32
 	crc      uint32
 }
@@ -75,7 +75,7 @@ func (r record) encode(b []byte, seed uint32) {
 	binary.BigEndian.PutUint32(b[4:], r.length)
 	binary.BigEndian.PutUint64(b[8:], r.ino)
 	binary.BigEndian.PutUint64(b[16:], r.off)
-	binary.BigEndian.PutUint64(b[24:], r.seq)
+	binary.BigEndian.PutUint64(b[24:], 0)
 	binary.BigEndian.PutUint32(b[32:], r.crc)
 	binary.BigEndian.PutUint32(b[36:], crc32.Update(seed, castagnoli, b[:36]))
 }
@@ -92,7 +92,6 @@ func decodeRecord(b []byte, seed uint32) (record, bool) {
 		length: binary.BigEndian.Uint32(b[4:]),
 		ino:    binary.BigEndian.Uint64(b[8:]),
 		off:    binary.BigEndian.Uint64(b[16:]),
-		seq:    binary.BigEndian.Uint64(b[24:]),
 		crc:    binary.BigEndian.Uint32(b[32:]),
 	}
 	if r.length == 0 || r.length > MaxRecord || r.off > MaxFileSize-uint64(r.length) {

@@ -11,11 +11,8 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
-
-func footerChecksum(footer []byte) uint32 {
-	return binary.BigEndian.Uint32(footer[len(footer)-4:])
-}
 
 // recover brings the index and the journal together after a start:
 //
@@ -81,7 +78,7 @@ func (s *Store) recognise(ctx context.Context) error {
 
 // loadSegments fills the table from the index.
 func (s *Store) loadSegments(ctx context.Context) error {
-	err := s.eachKey(ctx, prefixSegment, func(id SegmentID, value []byte) error {
+	err := s.eachKey(ctx, keys.Segment, func(id SegmentID, value []byte) error {
 		rec, err := decodeSegmentRecord(value)
 		if err != nil {
 			return fmt.Errorf("segment %v: %w", id, err)
@@ -102,7 +99,7 @@ func (s *Store) loadSegments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.eachKey(ctx, prefixLive, func(id SegmentID, value []byte) error {
+	return s.eachKey(ctx, keys.Live, func(id SegmentID, value []byte) error {
 		if len(value) != 8 {
 			return fmt.Errorf("live bytes of segment %v: %w", id, ErrCorrupt)
 		}
@@ -188,20 +185,6 @@ func (s *Store) journalFiles() ([]SegmentID, error) {
 		ids = append(ids, id)
 	}
 	return ids, nil
-}
-
-// parseSegmentName is the inverse of segmentPath's last component.
-func parseSegmentName(name string) (SegmentID, bool) {
-	if len(name) != 16+1+8+4 || name[16] != '-' || name[25:] != ".seg" {
-		return 0, false
-	}
-	epoch, err1 := strconv.ParseUint(name[:16], 16, 32)
-	number, err2 := strconv.ParseUint(name[17:25], 16, 32)
-	if err1 != nil || err2 != nil || epoch == 0 {
-		return 0, false
-	}
-	id := makeSegmentID(epoch, uint32(number))
-	return id, fmt.Sprintf("%016x-%08x.seg", epoch, number) == name
 }
 
 // recoverFile deals with one file of the journal.

@@ -28,7 +28,7 @@ func RepairLive(ctx context.Context, s meta.Store, told func(f Fault, done strin
 			continue
 		}
 		b := &meta.Batch{}
-		b.Put(segmentKey(prefixLive, g.id), binary.BigEndian.AppendUint64(nil, uint64(g.found)))
+		b.Put(liveKey(g.id), binary.BigEndian.AppendUint64(nil, uint64(g.found)))
 		if err := s.Apply(ctx, b); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 func remoteOptions() Options {
@@ -215,7 +216,7 @@ func TestAnObjectThatNobodyCommittedGoesAfterACrash(t *testing.T) {
 		c.open()
 		c.eventually("deletion", func() bool { return len(c.objects.names()) == 0 })
 		c.eventually("forgetting", func() bool {
-			pairs, err := c.log.Scan(t.Context(), meta.PrefixRange([]byte{prefixSegment}), 1)
+			pairs, err := c.log.Scan(t.Context(), meta.PrefixRange([]byte{keys.Segment}), 1)
 			return err == nil && len(pairs) == 0
 		})
 	}

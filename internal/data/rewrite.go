@@ -273,8 +273,6 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 	pos := g.size
 	g.sums.Load().add(pos+recordHeaderLen, len(p), w.sums)
 	g.size += n
-	w.s.seq++
-	rec.seq = w.s.seq
 	w.s.mu.Unlock()
 	if err := g.local.Load().putRecord(rec, g.seed, p, pos); err != nil {
 		return Extent{}, noSpace(err)

@@ -185,7 +185,7 @@ func (s *Store) putRecord(g *segment, state recordState) error {
 	rec := g.rec
 	rec.state = state
 	b := &meta.Batch{}
-	b.Put(segmentKey(prefixSegment, g.id), rec.encode())
+	b.Put(segmentKey(g.id), rec.encode())
 	return s.log.Apply(b)
 }
 
@@ -195,7 +195,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	if !g.unused() {
 		return false, nil
 	}
-	key := segmentKey(prefixLive, g.id)
+	key := liveKey(g.id)
 	n, err := s.log.Counter(s.ctx, key)
 	if err != nil || n != 0 {
 		return false, err
@@ -215,7 +215,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 		}
 	}
 	b := &meta.Batch{}
-	b.Delete(segmentKey(prefixSegment, g.id))
+	b.Delete(segmentKey(g.id))
 	b.Delete(key)
 	if err := s.log.Apply(b); err != nil {
 		return false, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/meta/memory"
 	"golang.org/x/sys/unix"
 )
@@ -135,7 +136,7 @@ func TestOverwrittenSegmentsAreDeletedFromTheContentStore(t *testing.T) {
 	w.checkIndex()
 	w.must(w.truncate(2, 0))
 	w.eventually("deletion", func() bool { return len(w.objects.names()) == 0 && w.store.Stats().Segments == 0 })
-	for _, prefix := range []byte{prefixSegment, prefixLive, prefixExtent} {
+	for _, prefix := range []byte{keys.Segment, keys.Live, keys.Extent} {
 		pairs, err := w.log.Scan(t.Context(), extentlessRange(prefix), 10)
 		w.must(err)
 		if len(pairs) > 0 {

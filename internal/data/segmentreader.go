@@ -97,7 +97,7 @@ func (s *Store) storedTable(ctx context.Context, g *segment) (*pageTable, error)
 	}
 	t, err := readTable(func(p []byte, off int64) (int, error) {
 		return len(p), s.fetchBytes(ctx, g, p, off)
-	}, g, s.opts.Instance)
+	}, g.id, g.rec, s.opts.Instance)
 	if err == nil {
 		s.footers.put(t)
 	}

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
@@ -39,7 +37,7 @@ func (s *Source) disk() disk.FS {
 }
 
 func (s *Source) path(id SegmentID) string {
-	return filepath.Join(s.Dir, journalName, fmt.Sprintf("%016x-%08x.seg", id.Epoch(), id.Number()))
+	return filepath.Join(s.Dir, journalName, id.FileName())
 }
 
 // openSegment is a segment that was found.
@@ -117,7 +115,8 @@ type objectReader struct {
 
 // ReadAt implements io.ReaderAt, for ranges inside of the object.
 func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
-	return r.store.ReadAt(r.ctx, r.object, p, off)
+	n, err := r.store.ReadAt(r.ctx, r.object, p, off)
+	return n, objectError(err)
 }
 
 // journalFiles lists the segments that have a file in the journal.
@@ -133,18 +132,6 @@ func (s *Source) journalFiles() (ids []SegmentID, err error) {
 	}
 	return ids, err
 }
-
-// parseObject is the inverse of SegmentID.Object.
-func parseObject(name string) (SegmentID, bool) {
-	epoch, number, ok := strings.Cut(strings.TrimPrefix(name, segmentObjects), "/")
-	e, err1 := strconv.ParseUint(epoch, 16, 32)
-	n, err2 := strconv.ParseUint(number, 16, 32)
-	id := makeSegmentID(e, uint32(n))
-	return id, ok && err1 == nil && err2 == nil && id.Object() == name
-}
-
-// segmentObjects begins the names of the objects of all segments.
-const segmentObjects = "segments/"
 
 // deepChunk is what a deep examination reads at once, in bytes.
 const deepChunk = 1 << 20

@@ -215,7 +215,6 @@ type Store struct {
 	spare    *segment      // made in advance to follow the active one
 	creating chan struct{} // closed when the active segment has been made
 	number   uint32        // of the last segment made
-	seq      uint64        // of the last record
 	room     room
 	uploads  uploads
 	toSeal   []*segment

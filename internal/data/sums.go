@@ -61,7 +61,7 @@ func (r *recordSums) read(read readAt, id SegmentID, e Extent, mem []byte) ([]by
 	start := parts[0].pos
 	p := mem[:parts[len(parts)-1].end()-uint64(start)]
 	if _, err := read(p, int64(start)); err != nil {
-		return nil, missing(err, id)
+		return nil, readError(err, id)
 	}
 	for _, part := range parts {
 		if checksum(p[part.pos-start:][:part.n]) != part.crc {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // checkSource compares the segments that the index knows with those that
@@ -27,7 +28,7 @@ func (c *examiner) checkSource() error {
 // checkObjects looks for objects that no index knows. They lose nobody
 // anything but space.
 func (c *examiner) checkObjects() error {
-	err := c.Source.Content.List(c.ctx, segmentObjects, func(name string, size int64) error {
+	err := c.Source.Content.List(c.ctx, SegmentPrefix, func(name string, size int64) error {
 		if c.seen.Objects++; c.seen.Objects%1000 == 0 {
 			c.Progress("objects", c.seen.Objects, 0)
 		}
@@ -54,7 +55,7 @@ func (c *examiner) stillUnreferenced(name string, id SegmentID) (bool, error) {
 	if c.Current == nil {
 		return true, nil
 	}
-	got, err := c.Current.Get(c.ctx, segmentKey(prefixSegment, id))
+	got, err := c.Current.Get(c.ctx, segmentKey(id))
 	if err != nil || got[0] != nil {
 		return false, err
 	}
@@ -180,7 +181,7 @@ func (v *verifier) collect(group []*examined) (map[SegmentID][]placed, error) {
 	if n == 0 {
 		return extents, nil
 	}
-	err := v.each(prefixExtent, func(key, value []byte) {
+	err := v.each(keys.Extent, func(key, value []byte) {
 		if len(key) != extentKeyLen {
 			return
 		}
@@ -237,7 +238,7 @@ func (v *verifier) current(g *examined, rec segmentRecord) (_ segmentRecord, gon
 	if v.Current == nil {
 		return rec, false, nil
 	}
-	got, err := v.Current.Get(v.ctx, segmentKey(prefixSegment, g.id), segmentKey(prefixLive, g.id))
+	got, err := v.Current.Get(v.ctx, segmentKey(g.id), liveKey(g.id))
 	if err != nil {
 		return rec, false, err
 	}

@@ -179,7 +179,7 @@ func TestAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
 	ids, b := []SegmentID{}, &meta.Batch{}
 	w.store.segments.each(func(g *segment) { ids = append(ids, g.id) })
 	for _, id := range ids {
-		b.Delete(segmentKey(prefixSegment, id))
+		b.Delete(segmentKey(id))
 	}
 	w.must(old.Store.Apply(t.Context(), b))
 	var faults []Fault

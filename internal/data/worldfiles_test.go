@@ -11,6 +11,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 func (w *world) file(ino uint64) *testFile {
@@ -236,7 +237,7 @@ func (w *world) checkIndex() {
 	w.t.Helper()
 	ctx := context.Background()
 	live := map[SegmentID]int64{}
-	pairs, err := w.log.Scan(ctx, meta.PrefixRange([]byte{prefixExtent}), 1<<30)
+	pairs, err := w.log.Scan(ctx, meta.PrefixRange([]byte{keys.Extent}), 1<<30)
 	w.must(err)
 	ends := map[uint64]uint64{}
 	for _, p := range pairs {
@@ -257,7 +258,7 @@ func (w *world) checkIndex() {
 		}
 	}
 	w.store.segments.each(func(g *segment) {
-		n, err := w.log.Counter(ctx, segmentKey(prefixLive, g.id))
+		n, err := w.log.Counter(ctx, liveKey(g.id))
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ func OpenOffline(ctx context.Context, cfg *config.Config, logger *slog.Logger, c
 	} else if err != nil {
 		return o, err
 	}
-	got, err := o.Reader.Get(ctx, []byte("cinstance"))
+	got, err := o.Reader.Get(ctx, instanceKey)
 	if err != nil {
 		return o, err
 	}

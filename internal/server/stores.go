@@ -19,6 +19,7 @@ import (
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/meta/paircache"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
@@ -219,7 +220,7 @@ func dataFault(cfg *config.Config, err error) error {
 }
 
 // instanceKey has the name of the instance.
-var instanceKey = []byte("cinstance")
+var instanceKey = []byte(keys.Instance)
 
 // instanceOf returns the name of the filesystem instance, 32 hex digits, made
 // when the metadata store is new. Stores that belong to another instance are

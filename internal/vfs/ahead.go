@@ -1,6 +1,10 @@
 package vfs
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/dittofs/dittofs/internal/meta/keys"
+)
 
 // MaxComing is how many calls FileSystem.Ahead takes.
 const MaxComing = 32
@@ -35,24 +39,24 @@ func (a *aheadKeys) all() [][]byte { return a.keys[:a.n] }
 
 // Ahead implements FileSystem.
 func (fs *FS) Ahead(coming []Coming) (useful bool) {
-	keys, inodes := newAheadKeys(), newAheadKeys()
-	defer aheads.Put(keys)
+	first, inodes := newAheadKeys(), newAheadKeys()
+	defer aheads.Put(first)
 	defer aheads.Put(inodes)
 	for _, c := range coming[:min(len(coming), MaxComing)] {
 		switch {
 		case len(c.Name) > MaxName:
 		case c.Name != nil:
-			keys.add(prefixDirent, c.Inode, c.Name)
+			first.add(keys.Dirent, c.Inode, c.Name)
 		case !fs.nodes.has(c.Inode):
-			keys.add(prefixInode, c.Inode, nil)
+			first.add(keys.Inode, c.Inode, nil)
 			useful = true
 		}
 	}
-	fs.log.Ahead(keys.all())
+	fs.log.Ahead(first.all())
 	// The names are at hand now, and say which inodes are next.
 	var value [direntSize]byte
-	for _, key := range keys.all() {
-		if key[0] != prefixDirent {
+	for _, key := range first.all() {
+		if key[0] != keys.Dirent {
 			continue
 		}
 		got, ok := fs.log.Hint(value[:0], key)
@@ -60,7 +64,7 @@ func (fs *FS) Ahead(coming []Coming) (useful bool) {
 			continue
 		}
 		if d, err := decodeDirent(got); err == nil && !fs.nodes.has(d.ino) {
-			inodes.add(prefixInode, d.ino, nil)
+			inodes.add(keys.Inode, d.ino, nil)
 			useful = true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/printable"
 )
 
@@ -219,7 +220,7 @@ func (c *checker) count(n *int64, stage string) {
 }
 
 func (c *checker) readShares() error {
-	return c.each(prefixShare, func(key, value []byte) {
+	return c.each(keys.Share, func(key, value []byte) {
 		if len(value) != 12 {
 			c.fault(FaultShare, 0, nil, "share %q has a record of %d bytes", key, len(value))
 			return
@@ -234,7 +235,7 @@ func (c *checker) readShares() error {
 }
 
 func (c *checker) readInodes() error {
-	return c.each(prefixInode, func(key, value []byte) {
+	return c.each(keys.Inode, func(key, value []byte) {
 		c.count(&c.seen.Inodes, "inodes")
 		if len(key) != 8 {
 			c.fault(FaultInode, 0, nil, "inode key of %d bytes", len(key))
@@ -264,7 +265,7 @@ func (c *checker) readInodes() error {
 }
 
 func (c *checker) readNames() error {
-	return c.each(prefixDirent, func(key, value []byte) {
+	return c.each(keys.Dirent, func(key, value []byte) {
 		c.count(&c.seen.Names, "names")
 		if len(key) <= 8 {
 			c.fault(FaultName, 0, nil, "directory entry key of %d bytes", len(key))
@@ -381,7 +382,7 @@ func (c *checker) sum(cookie uint64, listed []byte) uint64 {
 
 func (c *checker) readLists() error {
 	lists := int64(0)
-	return c.each(prefixList, func(key, value []byte) {
+	return c.each(keys.List, func(key, value []byte) {
 		c.count(&lists, "lists")
 		if len(key) != 16 {
 			c.fault(FaultListing, 0, nil, "listed directory entry key of %d bytes", len(key))
@@ -406,7 +407,7 @@ func (c *checker) readLists() error {
 // (package data owns the rest).
 func (c *checker) readExtents() error {
 	orphans := map[uint64]bool{}
-	if err := c.each(prefixOrphan, func(key, _ []byte) {
+	if err := c.each(keys.Orphan, func(key, _ []byte) {
 		if len(key) == 8 {
 			orphans[binary.BigEndian.Uint64(key)] = true
 		}
@@ -442,7 +443,7 @@ func (c *checker) readExtents() error {
 }
 
 func (c *checker) readOrphans() error {
-	return c.each(prefixOrphan, func(key, _ []byte) {
+	return c.each(keys.Orphan, func(key, _ []byte) {
 		if len(key) != 8 {
 			c.fault(FaultOrphan, 0, nil, "orphan key of %d bytes", len(key))
 			return

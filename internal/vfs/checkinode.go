@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/printable"
 )
 
@@ -111,7 +112,7 @@ func (c *checker) checkListing(dir uint64) error {
 		listed string
 	}
 	byCookie := map[uint64]place{}
-	err := scanAll(c.ctx, c.r, key64(prefixDirent, dir), func(key, value []byte) {
+	err := scanAll(c.ctx, c.r, key64(keys.Dirent, dir), func(key, value []byte) {
 		name := string(key[8:])
 		e, err := decodeDirent(value)
 		if err != nil || name == "" {
@@ -126,7 +127,7 @@ func (c *checker) checkListing(dir uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := scanAll(c.ctx, c.r, key64(prefixList, dir), func(key, value []byte) {
+	if err := scanAll(c.ctx, c.r, key64(keys.List, dir), func(key, value []byte) {
 		if len(key) != 16 {
 			return // reported before
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/space"
 )
 
@@ -137,10 +138,10 @@ func (fs *FS) WriteVerifier() Verifier { return fs.verifier }
 const formatVersion = 1
 
 var (
-	keyFormat = settingKey("format")
-	keySecret = settingKey("handle-key")
-	keyInodes = settingKey("next-inode")
-	keyShares = settingKey("next-share")
+	keyFormat = []byte(keys.Format)
+	keySecret = []byte(keys.HandleKey)
+	keyInodes = []byte(keys.NextInode)
+	keyShares = []byte(keys.NextShare)
 )
 
 // loadSettings reads, or makes on first use, the settings of the filesystem.

@@ -3,6 +3,8 @@ package vfs
 import (
 	"context"
 	"sync"
+
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // nameCache holds directory entries in memory, absent ones too. It is exact:
@@ -79,7 +81,7 @@ func (fs *FS) entry(ctx context.Context, dir *node, name string) (dirent, error)
 func (fs *FS) findEntry(ctx context.Context, dir uint64, name string) (d dirent, err error) {
 	var buffer [9 + MaxName]byte
 	var value [direntSize]byte
-	key := append(appendKey64(buffer[:0], prefixDirent, dir), name...)
+	key := append(appendKey64(buffer[:0], keys.Dirent, dir), name...)
 	if got, ok := fs.log.Peek(ctx, value[:0], key); ok {
 		return decodeDirent(got)
 	}

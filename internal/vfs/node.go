@@ -9,6 +9,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/meta/commit"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // node is an inode in memory. Its lock isolates operations: one operation
@@ -309,7 +310,7 @@ func (fs *FS) loadNode(ctx context.Context, n *node) error {
 func (fs *FS) peekRecord(ctx context.Context, ino, born uint64) (record, bool) {
 	var key [9]byte
 	var value [recordFixed]byte
-	got, ok := fs.log.Peek(ctx, value[:0], appendKey64(key[:0], prefixInode, ino))
+	got, ok := fs.log.Peek(ctx, value[:0], appendKey64(key[:0], keys.Inode, ino))
 	// If it came meanwhile, what the log had may lie in between two changes.
 	if !ok || !fs.nodes.stayed(ino, born) {
 		return record{}, false

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // Path is where an inode is found: the name of its share and a path in it
@@ -44,7 +45,7 @@ type pathNode struct {
 }
 
 func (p *pathFinder) readTops([]uint64) error {
-	return scanAll(p.ctx, p.r, []byte{prefixShare}, func(key, value []byte) {
+	return scanAll(p.ctx, p.r, []byte{keys.Share}, func(key, value []byte) {
 		if len(value) == 12 {
 			p.tops[binary.BigEndian.Uint64(value[4:])] = string(key)
 		}
@@ -96,7 +97,7 @@ func (p *pathFinder) nameLeaves([]uint64) error {
 	if left == 0 {
 		return nil
 	}
-	err := scanAll(p.ctx, p.r, []byte{prefixDirent}, func(key, value []byte) {
+	err := scanAll(p.ctx, p.r, []byte{keys.Dirent}, func(key, value []byte) {
 		e, err := decodeDirent(value)
 		if err != nil || len(key) <= 8 {
 			return
@@ -121,7 +122,7 @@ func (p *pathFinder) nameDirectories([]uint64) error {
 		}
 	}
 	for dir := range parents {
-		if err := scanAll(p.ctx, p.r, key64(prefixDirent, dir), func(key, value []byte) {
+		if err := scanAll(p.ctx, p.r, key64(keys.Dirent, dir), func(key, value []byte) {
 			e, err := decodeDirent(value)
 			if err != nil {
 				return

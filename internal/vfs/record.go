@@ -3,31 +3,13 @@ package vfs
 import (
 	"encoding/binary"
 	"fmt"
-)
 
-// Keys of the metadata store that belong to the vfs. Package data owns the
-// prefixes "x", "g" and "G".
-//
-//	i be64(inode)                -> inode record
-//	d be64(directory) name       -> be64(inode) be64(cookie) type
-//	l be64(directory) be64(cookie) -> be64(inode) type name
-//	o be64(inode)                -> orphan: data to reclaim
-//	h name                       -> share: be32(id) be64(root inode)
-//	u be32(share) 'b' | 'i'      -> counters: bytes and inodes of a share
-//	c name                       -> settings of the filesystem
-const (
-	prefixInode  = 'i'
-	prefixDirent = 'd'
-	prefixList   = 'l'
-	prefixOrphan = 'o'
-	prefixShare  = 'h'
-	prefixUsage  = 'u'
-	prefixConfig = 'c'
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // CachedKeys are the prefixes of the keys that are worth a cache: inodes and
 // names, which calls ask for one by one.
-const CachedKeys = string(rune(prefixInode)) + string(rune(prefixDirent))
+const CachedKeys = string(rune(keys.Inode)) + string(rune(keys.Dirent))
 
 func key64(prefix byte, n uint64) []byte { return appendKey64(make([]byte, 0, 9), prefix, n) }
 
@@ -35,26 +17,25 @@ func appendKey64(b []byte, prefix byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, prefix), n)
 }
 
-func inodeKey(ino uint64) []byte  { return key64(prefixInode, ino) }
-func orphanKey(ino uint64) []byte { return key64(prefixOrphan, ino) }
+func inodeKey(ino uint64) []byte  { return key64(keys.Inode, ino) }
+func orphanKey(ino uint64) []byte { return key64(keys.Orphan, ino) }
 
 func direntKey(dir uint64, name string) []byte {
 	k := make([]byte, 0, 9+len(name))
-	k = append(k, prefixDirent)
+	k = append(k, keys.Dirent)
 	return append(binary.BigEndian.AppendUint64(k, dir), name...)
 }
 
 func listKey(dir, cookie uint64) []byte {
 	k := make([]byte, 0, 17)
-	k = append(k, prefixList)
+	k = append(k, keys.List)
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(k, dir), cookie)
 }
 
-func shareKey(name string) []byte   { return append([]byte{prefixShare}, name...) }
-func settingKey(name string) []byte { return append([]byte{prefixConfig}, name...) }
+func shareKey(name string) []byte { return append([]byte{keys.Share}, name...) }
 
 func usageKey(share uint32, what byte) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte{prefixUsage}, share), what)
+	return append(binary.BigEndian.AppendUint32([]byte{keys.Usage}, share), what)
 }
 
 // record is the stored form of an inode.

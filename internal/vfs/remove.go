@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // Remove takes away a name that is not a directory's.
@@ -214,7 +215,7 @@ func (fs *FS) startReaper() {
 // sweep reaps the orphans that the store lists.
 func (fs *FS) sweep(ctx context.Context) error {
 	const page = 256
-	next := meta.PrefixRange([]byte{prefixOrphan})
+	next := meta.PrefixRange([]byte{keys.Orphan})
 	for {
 		pairs, err := fs.log.Scan(ctx, next, page)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
 // LostAndFound is the directory at the top of a share under which Repair puts
@@ -239,7 +240,7 @@ func dropNameOf(dir, ino uint64) *fix {
 func (e *editor) dropNameOf(dir, ino uint64) error {
 	var name string
 	var found dirent
-	err := scanAll(e.ctx, e.s, key64(prefixDirent, dir), func(key, value []byte) {
+	err := scanAll(e.ctx, e.s, key64(keys.Dirent, dir), func(key, value []byte) {
 		if d, err := decodeDirent(value); err == nil && d.ino == ino && name == "" {
 			name, found = string(key[8:]), d
 		}
@@ -307,7 +308,7 @@ func (e *editor) reattach(ino uint64, share uint32) error {
 // it makes if need be; errLeft if the share has no top, or a file of that name.
 func (e *editor) lostAndFound(share uint32) (uint64, error) {
 	var root uint64
-	err := scanAll(e.ctx, e.s, []byte{prefixShare}, func(_, value []byte) {
+	err := scanAll(e.ctx, e.s, []byte{keys.Share}, func(_, value []byte) {
 		if len(value) == 12 && binary.BigEndian.Uint32(value) == share {
 			root = binary.BigEndian.Uint64(value[4:])
 		}

@@ -1,0 +1,23 @@
+package data
+
+import "errors"
+
+// Errors of this package, matched with errors.Is.
+var (
+	// ErrNoSpace: the journal has had no room for as long as writers may wait.
+	ErrNoSpace = errors.New("no space left in the journal")
+	// ErrBusy: the journal has no room at present; to be tried again.
+	ErrBusy = errors.New("no room in the journal yet")
+	// ErrWouldBlock: the data is not on this machine and the caller does not
+	// want to wait.
+	ErrWouldBlock = errors.New("data is not on this machine")
+	// ErrTooLarge: a write or a read above MaxRecord bytes, or a truncation
+	// that would not fit into one batch.
+	ErrTooLarge = errors.New("request is too large")
+	// ErrNotStored: the content store did not take the data in time.
+	ErrNotStored = errors.New("the content store does not take data")
+	// ErrOtherContent: the content store is not the one that was used before.
+	ErrOtherContent = errors.New("the content store is not that of this filesystem")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("data store is closed")
+)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -211,7 +212,7 @@ func TestMemoryDoesNotGrowWithTheMetadata(t *testing.T) {
 	runtime.ReadMemStats(&base)
 	pages := 0
 	made := &Manifest{}
-	w := &writer{store: nowhere{}, made: made, encoder: newEncoder(), refs: map[data.SegmentID]struct{}{}, progress: func(Progress) {
+	w := &writer{store: nowhere{}, made: made, encoder: newEncoder(), refs: map[format.SegmentID]struct{}{}, progress: func(Progress) {
 		if pages++; pages%50 == 0 {
 			runtime.GC()
 			var now runtime.MemStats

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 )
@@ -78,7 +79,7 @@ func New(o Options) *Maker {
 
 // Pinned says whether a segment must stay for a backup. Until Start has read
 // the manifests it is any.
-func (m *Maker) Pinned(id data.SegmentID) bool { return m.pins.has(id) }
+func (m *Maker) Pinned(id format.SegmentID) bool { return m.pins.has(id) }
 
 // Start tells the Maker the data store, and reads the manifests of the content
 // store as soon as that can be reached, until ctx ends. A start of the server
@@ -246,7 +247,7 @@ func (m *Maker) write(ctx context.Context, made *Manifest, known map[[32]byte]Ch
 	if err != nil {
 		return fmt.Errorf("metadata store: %w", err)
 	}
-	w := &writer{store: m.opts.Content, made: made, known: known, progress: progress, refs: map[data.SegmentID]struct{}{}, encoder: newEncoder()}
+	w := &writer{store: m.opts.Content, made: made, known: known, progress: progress, refs: map[format.SegmentID]struct{}{}, encoder: newEncoder()}
 	defer w.encoder.Close()
 	err = errors.Join(w.all(ctx, snap), snap.Close())
 	if err != nil {
@@ -255,7 +256,7 @@ func (m *Maker) write(ctx context.Context, made *Manifest, known map[[32]byte]Ch
 	if w.damaged > 0 {
 		m.opts.Logger.Error("the metadata has damaged extents; the backup has them too", "extents", w.damaged)
 	}
-	ids := make([]data.SegmentID, 0, len(w.refs))
+	ids := make([]format.SegmentID, 0, len(w.refs))
 	for id := range w.refs {
 		ids = append(ids, id)
 	}
@@ -272,7 +273,7 @@ type writer struct {
 	store    content.Store
 	made     *Manifest
 	known    map[[32]byte]Chunk
-	refs     map[data.SegmentID]struct{}
+	refs     map[format.SegmentID]struct{}
 	progress func(Progress)
 	encoder  *zstd.Encoder
 	damaged  int // extents

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // Manifest describes a backup.
@@ -75,7 +76,7 @@ func (m *Manifest) encode() ([]byte, error) {
 		b = binary.AppendUvarint(b, uint64(c.Pairs))
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.Segments)))
-	before := data.SegmentID(0)
+	before := format.SegmentID(0)
 	for _, g := range m.Segments {
 		b = binary.AppendUvarint(b, uint64(g.ID-before))
 		b = binary.AppendUvarint(b, uint64(g.Size))
@@ -158,11 +159,11 @@ func (r *reader) chunks(m *Manifest) {
 func (r *reader) segments(m *Manifest) {
 	n := r.uvarint(uint64(len(r.b) / segmentEntry))
 	m.Segments = make([]data.StoredSegment, n)
-	before := data.SegmentID(0)
+	before := format.SegmentID(0)
 	for i := range m.Segments {
 		g := &m.Segments[i]
 		step := r.uvarint(math.MaxUint64 - uint64(before))
-		g.ID = before + data.SegmentID(step)
+		g.ID = before + format.SegmentID(step)
 		r.bad = r.bad || step == 0 || g.ID.Epoch() == 0
 		g.Size = int64(r.uvarint(math.MaxUint32))
 		g.Payload = int64(r.uvarint(uint64(g.Size)))

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // pins are the segments that backups refer to. Until they are loaded, and
@@ -12,12 +12,12 @@ import (
 type pins struct {
 	mu     sync.RWMutex
 	known  bool
-	refs   map[string][]data.SegmentID // by backup, each in order
-	opaque map[string]bool             // backups that cannot be read
+	refs   map[string][]format.SegmentID // by backup, each in order
+	opaque map[string]bool               // backups that cannot be read
 }
 
 // has says whether a backup refers to the segment.
-func (p *pins) has(id data.SegmentID) bool {
+func (p *pins) has(id format.SegmentID) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if !p.known || len(p.opaque) > 0 {
@@ -35,7 +35,7 @@ func (p *pins) has(id data.SegmentID) bool {
 func (p *pins) set(entries []Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.known, p.refs, p.opaque = true, map[string][]data.SegmentID{}, map[string]bool{}
+	p.known, p.refs, p.opaque = true, map[string][]format.SegmentID{}, map[string]bool{}
 	for _, e := range entries {
 		if e.Err != nil {
 			p.opaque[e.Name] = true
@@ -58,8 +58,8 @@ func (p *pins) remove(name string) {
 	delete(p.opaque, name)
 }
 
-func segmentIDs(m *Manifest) []data.SegmentID {
-	ids := make([]data.SegmentID, len(m.Segments))
+func segmentIDs(m *Manifest) []format.SegmentID {
+	ids := make([]format.SegmentID, len(m.Segments))
 	for i := range m.Segments {
 		ids[i] = m.Segments[i].ID
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/dittofs/dittofs/internal/content"
-	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -179,11 +179,11 @@ func (r *restorer) segments(ctx context.Context) error {
 		want[g.ID.Object()] = g.Size
 	}
 	r.epoch = r.m.Epoch + 1
-	err := r.o.Content.List(ctx, data.SegmentPrefix, func(id string, size int64) error {
+	err := r.o.Content.List(ctx, format.SegmentPrefix, func(id string, size int64) error {
 		if s, ok := want[id]; ok && s == size {
 			delete(want, id)
 		}
-		if epoch, ok := data.ObjectEpoch(id); ok {
+		if epoch, ok := format.ObjectEpoch(id); ok {
 			r.epoch = max(r.epoch, epoch+1)
 		}
 		return nil

@@ -3,6 +3,8 @@ package data
 import (
 	"context"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 const (
@@ -63,7 +65,7 @@ type readAhead struct {
 // Ahead notes a read of n bytes at off, which are in the extents exts, and which
 // may make the file one that is laid out again. It returns the extents that the
 // reader will probably want next, for Prefetch; mostly none. size is the file's.
-func (f *File) Ahead(ctx context.Context, exts []Extent, off, n, size uint64) []Extent {
+func (f *File) Ahead(ctx context.Context, exts []format.Extent, off, n, size uint64) []format.Extent {
 	from, to := f.noteRead(exts, off, n, size)
 	if from >= to {
 		return nil
@@ -77,7 +79,7 @@ func (f *File) Ahead(ctx context.Context, exts []Extent, off, n, size uint64) []
 
 // noteRead takes in a read and returns the range that is to be fetched for its
 // reader, which is empty if nothing is.
-func (f *File) noteRead(exts []Extent, off, n, size uint64) (from, to uint64) {
+func (f *File) noteRead(exts []format.Extent, off, n, size uint64) (from, to uint64) {
 	s := f.s
 	fetches := s.opts.CachePages && s.opts.ReadAhead > 0
 	f.mu.Lock()
@@ -141,7 +143,7 @@ type aheadJob struct {
 
 // Prefetch brings the pages of extents that a reader will want soon here, in
 // the background. What there is no place for is left to the reader.
-func (s *Store) Prefetch(exts []Extent) {
+func (s *Store) Prefetch(exts []format.Extent) {
 	var job aheadJob
 	for _, e := range exts {
 		g := s.segment(e.Seg)
@@ -201,10 +203,10 @@ const (
 	lostPages                      // some are neither here nor being fetched
 )
 
-func (s *Store) whereabouts(exts []Extent) (found whereabouts) {
+func (s *Store) whereabouts(exts []format.Extent) (found whereabouts) {
 	for _, e := range exts {
 		g := s.segment(e.Seg)
-		if g == nil || g.getState() != stateStored || int64(e.Pos)+int64(e.Len) > g.rec.size {
+		if g == nil || g.getState() != stateStored || int64(e.Pos)+int64(e.Len) > g.rec.Size {
 			continue
 		}
 		found = max(found, s.pages.of(g).whereabouts(int64(e.Pos), int64(e.Len)))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -30,12 +31,12 @@ type keeper struct {
 	idle     chan struct{} // closed when deleting is 0; nil if nobody waits
 }
 
-func (s *Store) pinned(id SegmentID) bool { return s.opts.Pinned != nil && s.opts.Pinned(id) }
+func (s *Store) pinned(id format.SegmentID) bool { return s.opts.Pinned != nil && s.opts.Pinned(id) }
 
 // mayDelete begins the deletion of a segment that nothing refers to, and says
 // whether it may go on; then done ends it. A segment that must stay is
 // considered again when that may have changed.
-func (s *Store) mayDelete(id SegmentID) (done func(), ok bool) {
+func (s *Store) mayDelete(id format.SegmentID) (done func(), ok bool) {
 	k := &s.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -106,7 +107,7 @@ func (s *Store) Reconsider() {
 
 // StoredSegment is what the index says of a segment in the content store.
 type StoredSegment struct {
-	ID        SegmentID
+	ID        format.SegmentID
 	Size      int64 // of the object, in bytes
 	Payload   int64 // bytes of files in it, live or not
 	FooterCRC uint32
@@ -114,15 +115,15 @@ type StoredSegment struct {
 
 // IndexEntry is the segment's record, for an index that is made from a backup.
 func (g StoredSegment) IndexEntry() meta.Pair {
-	rec := segmentRecord{state: recordStored, size: g.Size, footerCRC: g.FooterCRC, payload: g.Payload}
-	return meta.Pair{Key: segmentKey(g.ID), Value: rec.encode()}
+	rec := format.SegmentEntry{State: format.Stored, Size: g.Size, FooterCRC: g.FooterCRC, Payload: g.Payload}
+	return meta.Pair{Key: format.SegmentKey(g.ID), Value: rec.Encode()}
 }
 
 // EnsureStored returns when the content store has the segments, which are held
 // (see Hold), in their order. Those that are missing, or that nobody knows, are
 // left out. If nothing reaches the content store for FullTimeout the error is
 // ErrNotStored.
-func (s *Store) EnsureStored(ctx context.Context, ids []SegmentID) ([]StoredSegment, error) {
+func (s *Store) EnsureStored(ctx context.Context, ids []format.SegmentID) ([]StoredSegment, error) {
 	targets := make([]syncTarget, 0, len(ids))
 	for _, id := range ids {
 		targets = append(targets, syncTarget{id: id})
@@ -141,7 +142,7 @@ func (s *Store) EnsureStored(ctx context.Context, ids []SegmentID) ([]StoredSegm
 	stored := make([]StoredSegment, 0, len(ids))
 	for _, id := range ids {
 		if g := s.segment(id); g != nil && g.getState() == stateStored {
-			stored = append(stored, StoredSegment{ID: id, Size: g.rec.size, Payload: g.rec.payload, FooterCRC: g.rec.footerCRC})
+			stored = append(stored, StoredSegment{ID: id, Size: g.rec.Size, Payload: g.rec.Payload, FooterCRC: g.rec.FooterCRC})
 		}
 	}
 	return stored, nil
@@ -149,13 +150,13 @@ func (s *Store) EnsureStored(ctx context.Context, ids []SegmentID) ([]StoredSegm
 
 // Refers returns the segment that a pair of the metadata store refers to: 0
 // unless it is an extent with bytes in one.
-func Refers(p meta.Pair) (SegmentID, error) {
+func Refers(p meta.Pair) (format.SegmentID, error) {
 	if len(p.Key) == 0 || p.Key[0] != keys.Extent {
 		return 0, nil
 	}
-	if len(p.Key) != extentKeyLen {
-		return 0, fmt.Errorf("extent key %x has %d bytes: %w", p.Key, len(p.Key), ErrCorrupt)
+	if len(p.Key) != format.ExtentKeyLen {
+		return 0, fmt.Errorf("extent key %x has %d bytes: %w", p.Key, len(p.Key), format.ErrCorrupt)
 	}
-	e, err := decodeExtent(p.Key, p.Value, binary.BigEndian.Uint64(p.Key[1:]))
+	e, err := format.DecodeExtent(p.Key, p.Value, binary.BigEndian.Uint64(p.Key[1:]))
 	return e.Seg, err
 }

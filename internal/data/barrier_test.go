@@ -7,11 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 // refs are the segments that the pairs of a reader refer to.
-func refs(t *testing.T, r meta.Reader) (ids []SegmentID) {
+func refs(t *testing.T, r meta.Reader) (ids []format.SegmentID) {
 	t.Helper()
 	pairs, err := r.Scan(t.Context(), meta.Range{}, 1<<20)
 	if err != nil {
@@ -68,7 +69,7 @@ func TestAPinnedSegmentStaysUntilItIsNoLonger(t *testing.T) {
 	var pinned atomic.Bool
 	opts := testOptions()
 	opts.DeleteAfter = time.Nanosecond
-	opts.Pinned = func(SegmentID) bool { return pinned.Load() }
+	opts.Pinned = func(format.SegmentID) bool { return pinned.Load() }
 	w := newWorld(t, opts)
 	w.must(w.write(1, 0, []byte("stored")))
 	w.must(w.flush(t.Context(), 1))
@@ -100,7 +101,7 @@ func TestEnsureStoredFailsWhenTheContentStoreTakesNothing(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	w.objects.fail(nil)
-	if _, err := w.store.EnsureStored(t.Context(), append(refs(t, w.log), makeSegmentID(99, 1))); err != nil {
+	if _, err := w.store.EnsureStored(t.Context(), append(refs(t, w.log), format.NewSegmentID(99, 1))); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
@@ -130,7 +131,7 @@ func BenchmarkRead(b *testing.B) {
 					w.sealAll()
 				}
 				f := w.file(1).f
-				var room [4]Extent
+				var room [4]format.Extent
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				for b.Loop() {

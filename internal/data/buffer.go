@@ -3,6 +3,8 @@ package data
 import (
 	"math/bits"
 	"sync"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // Buffers come in powers of two from 4 KiB to 1 MiB, each with room for the
@@ -10,7 +12,7 @@ import (
 const (
 	minBufferBits = 12
 	maxBufferBits = 20
-	bufferSlop    = 2 * pageSize
+	bufferSlop    = 2 * format.BlockSize
 )
 
 var bufferPools [maxBufferBits - minBufferBits + 1]sync.Pool

@@ -1,6 +1,10 @@
 package data
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/dittofs/dittofs/internal/data/format"
+)
 
 // TestACompactionLeavesLittleToItsSyncs: what a sync of a whole segment has to
 // write keeps the disk from the small syncs of clients.
@@ -29,7 +33,7 @@ func TestACompactionLeavesLittleToItsSyncs(t *testing.T) {
 	}
 	w.frozen.Lock()
 	defer w.frozen.Unlock()
-	if most > writeBackStep+rewriteRecord+pageSize*4 {
+	if most > writeBackStep+rewriteRecord+format.BlockSize*4 {
 		t.Errorf("a sync of a compaction had %d bytes to write", most)
 	}
 	for at, p := range want {

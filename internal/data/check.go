@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -17,7 +18,7 @@ type Fault struct {
 	Inode   uint64 // 0: none in particular
 	Off     uint64 // of the first byte of the file that is concerned
 	Len     uint64 // bytes of the file that cannot be read
-	Segment SegmentID
+	Segment format.SegmentID
 	// Unused says that no file has bytes in the segment: the fault costs nobody
 	// any, unless a backup refers to them.
 	Unused bool
@@ -95,7 +96,7 @@ func Examine(ctx context.Context, x Examination) (Examined, error) {
 	if x.Progress == nil {
 		x.Progress = func(string, int64, int64) {}
 	}
-	c := &examiner{Examination: x, ctx: ctx, segments: map[SegmentID]*examined{}}
+	c := &examiner{Examination: x, ctx: ctx, segments: map[format.SegmentID]*examined{}}
 	for _, pass := range []func() error{c.readSegments, c.readLive, c.readExtents, c.checkLive, c.checkSource} {
 		if err := pass(); err != nil {
 			return c.seen, err
@@ -108,24 +109,24 @@ type examiner struct {
 	Examination
 	ctx      context.Context
 	seen     Examined
-	segments map[SegmentID]*examined
+	segments map[format.SegmentID]*examined
 }
 
 // examined is what is known of a segment.
 type examined struct {
-	id      SegmentID
-	rec     segmentRecord // state 0: not sealed
-	unread  bool          // the record is damaged: nobody knows where it is
+	id      format.SegmentID
+	rec     format.SegmentEntry // state 0: not sealed
+	unread  bool                // the record is damaged: nobody knows where it is
 	extents int
 	found   int64 // live bytes in extents
 	counted int64 // by the counter
 }
 
-func (c *examiner) fault(kind string, id SegmentID, format string, args ...any) {
+func (c *examiner) fault(kind string, id format.SegmentID, format string, args ...any) {
 	c.Report(Fault{Kind: kind, Segment: id, What: fmt.Sprintf(format, args...)})
 }
 
-func (c *examiner) extentFault(kind string, ino uint64, e Extent, format string, args ...any) {
+func (c *examiner) extentFault(kind string, ino uint64, e format.Extent, format string, args ...any) {
 	c.Report(Fault{Kind: kind, Inode: ino, Off: e.Off, Len: e.Len, Segment: e.Seg, What: fmt.Sprintf(format, args...)})
 }
 
@@ -148,7 +149,7 @@ func (c *examiner) each(prefix byte, f func(key, value []byte)) error {
 }
 
 func (c *examiner) segment(key []byte) *examined {
-	id, err := decodeSegmentKey(key)
+	id, err := format.DecodeSegmentKey(key)
 	if err != nil {
 		c.fault(FaultSegmentRecord, 0, "%v", err)
 		return &examined{}
@@ -161,7 +162,7 @@ func (c *examiner) segment(key []byte) *examined {
 
 func (c *examiner) readSegments() error {
 	return c.each(keys.Segment, func(key, value []byte) {
-		rec, err := decodeSegmentRecord(value)
+		rec, err := format.DecodeSegmentEntry(value)
 		g := c.segment(key)
 		if err != nil {
 			g.unread = true
@@ -186,14 +187,14 @@ func (c *examiner) readExtents() error {
 		if c.seen.Extents++; c.seen.Extents%(64<<10) == 0 {
 			c.Progress("extents", c.seen.Extents, 0)
 		}
-		if len(key) != extentKeyLen {
+		if len(key) != format.ExtentKeyLen {
 			c.fault(FaultExtent, 0, "extent key %x has %d bytes", key, len(key))
 			return
 		}
 		ino := binary.BigEndian.Uint64(key[1:])
-		e, err := decodeExtent(key, value, ino)
+		e, err := format.DecodeExtent(key, value, ino)
 		if err != nil {
-			c.extentFault(FaultExtent, ino, Extent{Off: binary.BigEndian.Uint64(key[9:])}, "%v", err)
+			c.extentFault(FaultExtent, ino, format.Extent{Off: binary.BigEndian.Uint64(key[9:])}, "%v", err)
 			return
 		}
 		if e.Hole() {
@@ -204,21 +205,15 @@ func (c *examiner) readExtents() error {
 		case g == nil:
 			c.extentFault(FaultUnknown, ino, e, "segment %v is unknown", e.Seg)
 			return
-		case g.rec.state == recordDead:
+		case g.rec.State == format.Dead:
 			c.extentFault(FaultDead, ino, e, "segment %v is being deleted", e.Seg)
-		case !g.rec.holds(e):
-			c.extentFault(FaultBounds, ino, e, "bytes %d+%d do not lie in segment %v of %d bytes", e.Pos, e.Len, e.Seg, g.rec.size)
+		case !g.rec.Holds(e):
+			c.extentFault(FaultBounds, ino, e, "bytes %d+%d do not lie in segment %v of %d bytes", e.Pos, e.Len, e.Seg, g.rec.Size)
 		default:
 			g.extents++
 		}
 		g.found += int64(e.Len)
 	})
-}
-
-// holds says whether an extent can lie in the segment, as far as its record
-// tells.
-func (r segmentRecord) holds(e Extent) bool {
-	return e.Pos >= segmentHeaderLen+recordHeaderLen && (r.state == 0 || int64(e.Pos)+int64(e.Len) <= r.size-trailerLen)
 }
 
 func (c *examiner) checkLive() error {

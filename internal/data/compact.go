@@ -135,7 +135,7 @@ func (s *Store) busyLocked() bool {
 func (s *Store) usage() (payload, live int64) {
 	s.segments.each(func(g *segment) {
 		if g.getState() == stateStored && !g.unused() && !s.pinned(g.id) {
-			payload += g.rec.payload
+			payload += g.rec.Payload
 			live += g.live.Load()
 		}
 	})
@@ -172,7 +172,7 @@ func (s *Store) victims(garbage float64, now time.Time) (victims []*segment) {
 }
 
 // dead is the fraction of the segment's bytes that no file has any more.
-func (g *segment) dead() float64 { return 1 - float64(g.live.Load())/float64(g.rec.payload) }
+func (g *segment) dead() float64 { return 1 - float64(g.live.Load())/float64(g.rec.Payload) }
 
 // allow waits until a compaction may read or write n bytes more.
 func (s *Store) allow(ctx context.Context, n int) error {

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 func compactOptions() Options {
@@ -220,7 +222,7 @@ func TestCompactionLeavesDamagedSegmentsAlone(t *testing.T) {
 	for off := 0; off < len(want); off += 1000 {
 		p, err := w.read(1, uint64(off), 1000)
 		switch {
-		case errors.Is(err, ErrCorrupt):
+		case errors.Is(err, format.ErrCorrupt):
 		case err != nil || !bytes.Equal(p, want[off:off+1000]):
 			t.Fatalf("block at %d: %v", off, err)
 		default:
@@ -307,13 +309,13 @@ func TestTheCompactorWorksWhenBytesAreFreed(t *testing.T) {
 }
 
 func TestARecordOfTheFormatBeforeIsRead(t *testing.T) {
-	r := segmentRecord{state: recordStored, size: 5000, footerCRC: 7, payload: 4000}
-	if got, err := decodeSegmentRecord(r.encode()); err != nil || got != r {
+	r := format.SegmentEntry{State: format.Stored, Size: 5000, FooterCRC: 7, Payload: 4000}
+	if got, err := format.DecodeSegmentEntry(r.Encode()); err != nil || got != r {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	old := append([]byte{1}, r.encode()[1:oldSegmentRecordLen]...)
-	r.payload = r.size
-	if got, err := decodeSegmentRecord(old); err != nil || got != r {
+	old := append([]byte{1}, r.Encode()[1:14]...)
+	r.Payload = r.Size
+	if got, err := format.DecodeSegmentEntry(old); err != nil || got != r {
 		t.Fatalf("%+v, %v", got, err)
 	}
 }
@@ -323,7 +325,7 @@ func TestCompactionLeavesSegmentsOfBackupsAlone(t *testing.T) {
 	opts := compactOptions()
 	var pinned atomic.Bool
 	pinned.Store(true)
-	opts.Pinned = func(SegmentID) bool { return pinned.Load() }
+	opts.Pinned = func(format.SegmentID) bool { return pinned.Load() }
 	w := newWorld(t, opts)
 	want := w.scatter(1, 300, 1)
 	if sum, err := w.store.Compact(t.Context(), 0.01, nil); err != nil || sum.Segments != 0 {

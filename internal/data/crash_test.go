@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // The crash tests write blocks whose bytes follow from their version, and
@@ -260,12 +262,12 @@ func TestARecordThatFailedBeforeOthersDoesNotTakeThemAlong(t *testing.T) {
 		w.must(w.write(uint64(i+1), 0, p))
 		w.must(w.flush(t.Context(), uint64(i+1)))
 	}
-	start := int64(segmentHeaderLen + recordHeaderLen + len(a))
+	start := int64(format.HeaderLen + format.RecordHeaderLen + len(a))
 	for _, damage := range []struct{ from, to int64 }{
-		{0, 1},                               // the header begins wrong
-		{0, recordHeaderLen + int64(len(b))}, // nothing of it is there
-		{10, 20},                             // the header is damaged
-		{recordHeaderLen + 100, recordHeaderLen + 101}, // a byte of the data
+		{0, 1}, // the header begins wrong
+		{0, format.RecordHeaderLen + int64(len(b))}, // nothing of it is there
+		{10, 20}, // the header is damaged
+		{format.RecordHeaderLen + 100, format.RecordHeaderLen + 101}, // a byte of the data
 	} {
 		d := w.crash(nil)
 		zero(t, d.journal()[0], start+damage.from, damage.to-damage.from)

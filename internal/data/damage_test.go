@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // stored returns a world with one file whose bytes are in the content store,
@@ -30,14 +31,14 @@ func TestEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless(t *testing.T) {
 	harmless := 0
 	for at := 0; at < len(object); at += 37 {
 		w.objects.flip(name, at)
-		w.store.footers.remove(makeSegmentID(1, 1))
+		w.store.footers.remove(format.NewSegmentID(1, 1))
 		got, err := w.read(1, 0, uint64(len(p)))
 		switch {
 		case err == nil && string(got) == string(p):
 			harmless++
 		case err == nil:
 			t.Fatalf("byte %d flipped: other bytes were returned", at)
-		case !errors.Is(err, ErrCorrupt):
+		case !errors.Is(err, format.ErrCorrupt):
 			t.Fatalf("byte %d flipped: %v", at, err)
 		}
 		w.objects.flip(name, at)
@@ -45,17 +46,17 @@ func TestEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless(t *testing.T) {
 	if harmless > 0 {
 		t.Fatalf("%d flips were not noticed", harmless)
 	}
-	w.store.footers.remove(makeSegmentID(1, 1))
+	w.store.footers.remove(format.NewSegmentID(1, 1))
 	w.expect(1, 0, p)
 }
 
 func TestDamageOfOnePageLeavesTheOthersReadable(t *testing.T) {
 	p := random(newRand(1), 100_000)
 	w, name := stored(t, p)
-	w.objects.flip(name, 2*pageSize+5)
-	w.expect(1, 0, p[:pageSize])
-	w.expectCorrupt(1, 2*pageSize, 10)
-	w.expect(1, 4*pageSize, p[4*pageSize:])
+	w.objects.flip(name, 2*format.BlockSize+5)
+	w.expect(1, 0, p[:format.BlockSize])
+	w.expectCorrupt(1, 2*format.BlockSize, 10)
+	w.expect(1, 4*format.BlockSize, p[4*format.BlockSize:])
 }
 
 func TestAMissingOrShortObjectIsCorruption(t *testing.T) {
@@ -76,7 +77,7 @@ func TestAnotherSegmentUnderTheSameNameIsCorruption(t *testing.T) {
 	w, name := stored(t, random(newRand(1), 100_000))
 	other, otherName := stored(t, random(newRand(2), 100_000))
 	w.objects.m[name] = other.objects.m[otherName]
-	w.store.footers.remove(makeSegmentID(1, 1))
+	w.store.footers.remove(format.NewSegmentID(1, 1))
 	w.expectCorrupt(1, 0, 10)
 }
 
@@ -85,18 +86,18 @@ func TestAFlippedByteInTheJournalIsCorruptionAfterTheNextStart(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, p))
 	w.must(w.flush(t.Context(), 1))
-	for at := int64(0); at < int64(segmentHeaderLen+recordHeaderLen+len(p)); at += 61 {
+	for at := int64(0); at < int64(format.HeaderLen+format.RecordHeaderLen+len(p)); at += 61 {
 		c := w.crash(nil)
 		zero(t, c.journal()[0], at, 1)
 		c.open()
 		got, err := c.read(1, 0, uint64(len(p)))
 		switch {
-		case at < segmentHeaderLen:
+		case at < format.HeaderLen:
 			// The records prove themselves to be of this segment.
 			if err != nil || string(got) != string(p) {
 				t.Fatalf("byte %d of the header: %v", at, err)
 			}
-		case !errors.Is(err, ErrCorrupt):
+		case !errors.Is(err, format.ErrCorrupt):
 			t.Fatalf("byte %d: %v", at, err)
 		}
 		c.close()
@@ -109,7 +110,7 @@ func TestAFlippedByteBetweenWriteAndSealingIsNotSealedAsGood(t *testing.T) {
 	w.must(w.write(2, 0, []byte("neighbour")))
 	w.must(w.flush(t.Context(), 1))
 	w.must(w.flush(t.Context(), 2))
-	zero(t, w.journal()[0], segmentHeaderLen+recordHeaderLen+1000, 1)
+	zero(t, w.journal()[0], format.HeaderLen+format.RecordHeaderLen+1000, 1)
 	w.sealAll()
 	w.expectCorrupt(1, 0, 5000)
 	w.expectCorrupt(1, 3000, 1)
@@ -152,10 +153,10 @@ func TestAMissingJournalFileIsCorruptionAndTheRestStillWorks(t *testing.T) {
 
 func TestASegmentThatNobodyKnowsIsCorruption(t *testing.T) {
 	w := newWorld(t, testOptions())
-	unknown := Extent{Off: 0, Len: 10, Seg: makeSegmentID(1, 12345), Pos: segmentHeaderLen + recordHeaderLen}
-	hole := Extent{Off: 10, Len: 10}
-	for _, extents := range [][]Extent{{unknown}, {unknown, hole}} {
-		if b, err := w.store.Read(t.Context(), extents, false); !errors.Is(err, ErrCorrupt) {
+	unknown := format.Extent{Off: 0, Len: 10, Seg: format.NewSegmentID(1, 12345), Pos: format.HeaderLen + format.RecordHeaderLen}
+	hole := format.Extent{Off: 10, Len: 10}
+	for _, extents := range [][]format.Extent{{unknown}, {unknown, hole}} {
+		if b, err := w.store.Read(t.Context(), extents, false); !errors.Is(err, format.ErrCorrupt) {
 			t.Errorf("a read of %d extents gave %v (%v)", len(extents), b, err)
 		}
 	}

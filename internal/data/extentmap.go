@@ -3,6 +3,8 @@ package data
 import (
 	"slices"
 	"sort"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // chunkLen bounds the extents that an insertion moves.
@@ -12,7 +14,7 @@ const chunkLen = 256
 // a list of sorted chunks without pointers: cheap for the garbage collector,
 // and an insertion costs a move of at most one chunk. The zero value is empty.
 type extentMap struct {
-	chunks [][]Extent
+	chunks [][]format.Extent
 	n      int
 }
 
@@ -37,9 +39,9 @@ func (m *extentMap) seek(off uint64) cursor {
 }
 
 // get is the extent at the cursor; false at the end.
-func (k *cursor) get() (Extent, bool) {
+func (k *cursor) get() (format.Extent, bool) {
 	if k.c >= len(k.m.chunks) {
-		return Extent{}, false
+		return format.Extent{}, false
 	}
 	return k.m.chunks[k.c][k.i], true
 }
@@ -52,7 +54,7 @@ func (k *cursor) next() {
 }
 
 // previous is the extent before the cursor; false at the beginning.
-func (k *cursor) previous() (Extent, bool) {
+func (k *cursor) previous() (format.Extent, bool) {
 	if k.i > 0 {
 		return k.m.chunks[k.c][k.i-1], true
 	}
@@ -60,20 +62,20 @@ func (k *cursor) previous() (Extent, bool) {
 		chunk := k.m.chunks[k.c-1]
 		return chunk[len(chunk)-1], true
 	}
-	return Extent{}, false
+	return format.Extent{}, false
 }
 
 // last is the extent with the highest offset.
-func (m *extentMap) last() (Extent, bool) {
+func (m *extentMap) last() (format.Extent, bool) {
 	if m.n == 0 {
-		return Extent{}, false
+		return format.Extent{}, false
 	}
 	chunk := m.chunks[len(m.chunks)-1]
 	return chunk[len(chunk)-1], true
 }
 
 // add puts e in, which overlaps nothing.
-func (m *extentMap) add(e Extent) {
+func (m *extentMap) add(e format.Extent) {
 	m.n++
 	k := m.seek(e.Off)
 	if k.c == len(m.chunks) {
@@ -83,7 +85,7 @@ func (m *extentMap) add(e Extent) {
 	chunk := m.chunks[k.c]
 	if len(chunk) >= chunkLen {
 		half := len(chunk) / 2
-		upper := append(make([]Extent, 0, chunkLen), chunk[half:]...)
+		upper := append(make([]format.Extent, 0, chunkLen), chunk[half:]...)
 		m.chunks[k.c] = chunk[:half]
 		m.chunks = slices.Insert(m.chunks, k.c+1, upper)
 		if k.i > half {
@@ -96,17 +98,17 @@ func (m *extentMap) add(e Extent) {
 
 // push adds e after all others. A full last chunk is left full, so that files
 // written in order need the least memory.
-func (m *extentMap) push(e Extent) {
+func (m *extentMap) push(e format.Extent) {
 	if c := len(m.chunks) - 1; c >= 0 && len(m.chunks[c]) < chunkLen {
 		m.chunks[c] = append(m.chunks[c], e)
 		return
 	}
-	m.chunks = append(m.chunks, []Extent{e})
+	m.chunks = append(m.chunks, []format.Extent{e})
 }
 
 // cut removes [lo, hi), trimming and splitting the extents at its ends, and
 // calls f, if it is not nil, with each piece removed, in order.
-func (m *extentMap) cut(lo, hi uint64, f func(Extent)) {
+func (m *extentMap) cut(lo, hi uint64, f func(format.Extent)) {
 	for {
 		k := m.seek(lo)
 		e, ok := k.get()
@@ -114,17 +116,17 @@ func (m *extentMap) cut(lo, hi uint64, f func(Extent)) {
 			return
 		}
 		if f != nil {
-			f(e.clip(lo, hi))
+			f(e.Clip(lo, hi))
 		}
 		switch {
 		case e.Off < lo && e.End() > hi:
 			m.chunks[k.c][k.i].Len = lo - e.Off
-			m.add(e.clip(hi, e.End()))
+			m.add(e.Clip(hi, e.End()))
 			return
 		case e.Off < lo:
 			m.chunks[k.c][k.i].Len = lo - e.Off
 		case e.End() > hi:
-			m.chunks[k.c][k.i] = e.clip(hi, e.End())
+			m.chunks[k.c][k.i] = e.Clip(hi, e.End())
 			return
 		default:
 			m.remove(k, hi, f)
@@ -134,7 +136,7 @@ func (m *extentMap) cut(lo, hi uint64, f func(Extent)) {
 
 // remove deletes the extent at k, for which f was called, and those after it
 // in the same chunk that end at or before hi.
-func (m *extentMap) remove(k cursor, hi uint64, f func(Extent)) {
+func (m *extentMap) remove(k cursor, hi uint64, f func(format.Extent)) {
 	chunk := m.chunks[k.c]
 	j := k.i + 1
 	for ; j < len(chunk) && chunk[j].End() <= hi; j++ {
@@ -151,7 +153,7 @@ func (m *extentMap) remove(k cursor, hi uint64, f func(Extent)) {
 }
 
 // set replaces whatever overlaps e by e.
-func (m *extentMap) set(e Extent, f func(Extent)) {
+func (m *extentMap) set(e format.Extent, f func(format.Extent)) {
 	m.cut(e.Off, e.End(), f)
 	m.add(e)
 }
@@ -159,7 +161,7 @@ func (m *extentMap) set(e Extent, f func(Extent)) {
 func (m *extentMap) clear() { *m = extentMap{} }
 
 // appendAll appends at most limit extents to dst, in order.
-func (m *extentMap) appendAll(dst []Extent, limit int) []Extent {
+func (m *extentMap) appendAll(dst []format.Extent, limit int) []format.Extent {
 	for _, chunk := range m.chunks {
 		if room := limit - len(dst); len(chunk) > room {
 			return append(dst, chunk[:room]...)

@@ -3,12 +3,13 @@ package data
 import (
 	"testing"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"pgregory.net/rapid"
 )
 
 // modelMap is an extentMap of single bytes: for each offset, the place of its
 // byte, or none.
-type modelMap map[uint64]Extent
+type modelMap map[uint64]format.Extent
 
 func (m modelMap) cut(lo, hi uint64) {
 	for off := lo; off < hi; off++ {
@@ -16,9 +17,9 @@ func (m modelMap) cut(lo, hi uint64) {
 	}
 }
 
-func (m modelMap) set(e Extent) {
+func (m modelMap) set(e format.Extent) {
 	for off := e.Off; off < e.End(); off++ {
-		m[off] = e.clip(off, off+1)
+		m[off] = e.Clip(off, off+1)
 	}
 }
 
@@ -36,8 +37,8 @@ func (m modelMap) equal(t *rapid.T, got *extentMap) {
 		end = e.End()
 		count++
 		for off := e.Off; off < e.End(); off++ {
-			if m[off] != e.clip(off, off+1) {
-				t.Fatalf("at offset %d: %+v instead of %+v", off, e.clip(off, off+1), m[off])
+			if m[off] != e.Clip(off, off+1) {
+				t.Fatalf("at offset %d: %+v instead of %+v", off, e.Clip(off, off+1), m[off])
 			}
 			n++
 		}
@@ -52,9 +53,9 @@ func TestExtentMapAgreesWithAModelOfSingleBytes(t *testing.T) {
 		const space = 3000
 		m, model := extentMap{}, modelMap{}
 		place := uint32(1)
-		draw := func(maxLen uint64) Extent {
+		draw := func(maxLen uint64) format.Extent {
 			off := rapid.Uint64Range(0, space).Draw(t, "off")
-			e := Extent{Off: off, Len: rapid.Uint64Range(1, maxLen).Draw(t, "len")}
+			e := format.Extent{Off: off, Len: rapid.Uint64Range(1, maxLen).Draw(t, "len")}
 			if rapid.Bool().Draw(t, "data") {
 				e.Seg, e.Pos = 7, place
 				place += uint32(e.Len) + 10
@@ -69,7 +70,7 @@ func TestExtentMapAgreesWithAModelOfSingleBytes(t *testing.T) {
 			},
 			"fill": func(t *rapid.T) {
 				for range 100 {
-					e := Extent{Off: rapid.Uint64Range(0, space).Draw(t, "at"), Len: 1, Seg: 9, Pos: place}
+					e := format.Extent{Off: rapid.Uint64Range(0, space).Draw(t, "at"), Len: 1, Seg: 9, Pos: place}
 					place += 5
 					m.set(e, nil)
 					model.set(e)
@@ -78,7 +79,7 @@ func TestExtentMapAgreesWithAModelOfSingleBytes(t *testing.T) {
 			"cut": func(t *rapid.T) {
 				e := draw(500)
 				removed := modelMap{}
-				m.cut(e.Off, e.End(), func(p Extent) {
+				m.cut(e.Off, e.End(), func(p format.Extent) {
 					if p.Off < e.Off || p.End() > e.End() {
 						t.Fatalf("piece %+v was not asked for", p)
 					}
@@ -113,7 +114,7 @@ func TestExtentMapAgreesWithAModelOfSingleBytes(t *testing.T) {
 func TestExtentMapKeepsFilesWrittenInOrderInFullChunks(t *testing.T) {
 	var m extentMap
 	for i := range uint64(10 * chunkLen) {
-		m.add(Extent{Off: i * 10, Len: 10, Seg: 1, Pos: uint32(i)})
+		m.add(format.Extent{Off: i * 10, Len: 10, Seg: 1, Pos: uint32(i)})
 	}
 	if len(m.chunks) != 10 || m.n != 10*chunkLen {
 		t.Fatalf("%d extents in %d chunks", m.n, len(m.chunks))

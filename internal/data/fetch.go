@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
@@ -65,7 +66,7 @@ type fetcher struct {
 	mu      sync.Mutex
 	kept    []*flight // the oldest first
 	keepFor time.Duration
-	tables  map[SegmentID]*tableFlight
+	tables  map[format.SegmentID]*tableFlight
 	flying  atomic.Int64 // flights that have not arrived
 	// wanting counts flights that wait for memory.
 	wanting atomic.Int64
@@ -80,14 +81,14 @@ func (f *fetcher) init(s *Store) {
 	f.shares.total, f.shares.began = memory, time.Now()
 	f.keepFor = keepFlight
 	f.writers = make(chan struct{}, cacheWriters)
-	f.tables = map[SegmentID]*tableFlight{}
+	f.tables = map[format.SegmentID]*tableFlight{}
 }
 
 // readCopy reads an extent of a stored segment by way of the cache. What is
 // damaged there is fetched again; what is damaged in the store is ErrCorrupt.
-func (s *Store) readCopy(ctx context.Context, g *segment, e Extent, mem []byte, noWait bool) ([]byte, error) {
+func (s *Store) readCopy(ctx context.Context, g *segment, e format.Extent, mem []byte, noWait bool) ([]byte, error) {
 	if st := g.getState(); st == stateMissing || st == stateWritable {
-		return nil, fmt.Errorf("segment %v is missing: %w", g.id, ErrCorrupt)
+		return nil, fmt.Errorf("segment %v is missing: %w", g.id, format.ErrCorrupt)
 	}
 	t := s.footers.get(g.id)
 	if t == nil && noWait {
@@ -105,7 +106,7 @@ func (s *Store) readCopy(ctx context.Context, g *segment, e Extent, mem []byte, 
 		}
 	}
 	start := uint64(e.Pos)
-	lo, hi, err := t.covers(start, start+e.Len)
+	lo, hi, err := t.Covers(start, start+e.Len)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func (s *Store) readCopy(ctx context.Context, g *segment, e Extent, mem []byte, 
 
 // readPresent fills p, which begins at lo, from the pages that are here and
 // returns the others.
-func (s *Store) readPresent(c *segmentCopy, t *pageTable, p []byte, lo int64) (absent []int) {
+func (s *Store) readPresent(c *segmentCopy, t *format.Footer, p []byte, lo int64) (absent []int) {
 	for page := int(lo >> c.shift); int64(page)<<c.shift < lo+int64(len(p)); page++ {
 		part, at := c.part(page, p, lo)
 		if f := c.arrivedFlight(page); f != nil {
@@ -139,7 +140,7 @@ func (s *Store) readPresent(c *segmentCopy, t *pageTable, p []byte, lo int64) (a
 		}
 		err := s.pages.read(c, part, at)
 		if err == nil {
-			err = t.verify(part, uint64(at))
+			err = t.Verify(part, uint64(at))
 		}
 		if disk.Scarce(err) { // the copy is as good as before
 			s.stats.pageMisses.Add(1)
@@ -323,15 +324,15 @@ func (s *Store) fetchVerified(g *segment, table *tableFlight, off, n int64) (p [
 		if err = s.fetchBytes(s.ctx, g, p, off); err != nil {
 			return nil, err
 		}
-		var t *pageTable
+		var t *format.Footer
 		if t, err = table.wait(s.ctx); err != nil {
 			return nil, err
 		}
-		known := min(n, int64(t.dataLen)-off) // the footer is not in the table
+		known := min(n, int64(t.DataLen)-off) // the footer is not in the table
 		if known <= 0 {
 			return p, nil
 		}
-		if err = t.verify(p[:known], uint64(off)); err == nil {
+		if err = t.Verify(p[:known], uint64(off)); err == nil {
 			return p, nil
 		}
 		s.stats.storeErrors.Add(1)
@@ -350,25 +351,25 @@ func (s *Store) fetchBytes(ctx context.Context, g *segment, p []byte, off int64)
 	if !errors.Is(err, content.ErrNotFound) && ctx.Err() == nil {
 		s.stats.storeErrors.Add(1)
 	}
-	return readError(objectError(err), g.id)
+	return format.ReadError(objectError(err), g.id)
 }
 
 // tableFlight is the fetch under way of a segment's page table.
 type tableFlight struct {
 	done chan struct{}
-	t    *pageTable
+	t    *format.Footer
 	err  error
 }
 
 // noTableFlight is for a table that is here.
-func noTableFlight(t *pageTable) *tableFlight {
+func noTableFlight(t *format.Footer) *tableFlight {
 	f := &tableFlight{done: make(chan struct{}), t: t}
 	close(f.done)
 	return f
 }
 
 // wait returns the table when it is here.
-func (f *tableFlight) wait(ctx context.Context) (*pageTable, error) {
+func (f *tableFlight) wait(ctx context.Context) (*format.Footer, error) {
 	select {
 	case <-f.done:
 		return f.t, f.err
@@ -378,7 +379,7 @@ func (f *tableFlight) wait(ctx context.Context) (*pageTable, error) {
 }
 
 // fetchTable returns the page table of a segment.
-func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*pageTable, error) {
+func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*format.Footer, error) {
 	return s.boardTable(g, c).wait(ctx)
 }
 
@@ -416,9 +417,9 @@ func (s *Store) flyTable(flight *tableFlight, g *segment, c *segmentCopy) {
 		}
 		return len(p), s.pages.read(c, p, off)
 	}
-	flight.t, flight.err = readTable(local, g.id, g.rec, s.opts.Instance)
+	flight.t, flight.err = format.ReadFooter(local, g.id, g.rec, s.opts.Instance)
 	if flight.err != nil {
-		flight.t, flight.err = readTable(func(p []byte, off int64) (int, error) {
+		flight.t, flight.err = format.ReadFooter(func(p []byte, off int64) (int, error) {
 			return len(p), s.fetchBytes(s.ctx, g, p, off)
 		}, g.id, g.rec, s.opts.Instance)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // MaxDirty is the largest number of extents that Dirty returns. Files with a
@@ -51,10 +53,10 @@ func (s *Store) File(ino uint64) *File {
 // Insert makes an appended extent current. delta is the change of the file's
 // allocated bytes, those that are not in holes. After an error the extent is
 // still to be discarded.
-func (f *File) Insert(ctx context.Context, e Extent) (delta int64, err error) {
+func (f *File) Insert(ctx context.Context, e format.Extent) (delta int64, err error) {
 	g := f.s.segment(e.Seg)
-	if g == nil || e.check() != nil {
-		return 0, fmt.Errorf("insertion of extent %+v that was never appended: %w", e, ErrCorrupt)
+	if g == nil || e.Check() != nil {
+		return 0, fmt.Errorf("insertion of extent %+v that was never appended: %w", e, format.ErrCorrupt)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -94,7 +96,7 @@ func (f *File) countDirty() {
 }
 
 // undirty accounts for a piece that leaves the dirty map.
-func (f *File) undirty(e Extent) {
+func (f *File) undirty(e format.Extent) {
 	f.s.stats.dirty.Add(-int64(e.Len))
 	if g := f.s.segment(e.Seg); g != nil {
 		g.dirty.Add(-int64(e.Len))
@@ -113,7 +115,7 @@ func (f *File) allocated(lo, hi uint64) (n int64) {
 		if e.Off > lo {
 			n += f.allocatedCommitted(lo, e.Off)
 		}
-		part := e.clip(lo, hi)
+		part := e.Clip(lo, hi)
 		n += int64(part.Len)
 		lo = part.End()
 		d.next()
@@ -125,7 +127,7 @@ func (f *File) allocatedCommitted(lo, hi uint64) (n int64) {
 	c := f.committed.seek(lo)
 	for e, ok := c.get(); ok && e.Off < hi; e, ok = c.get() {
 		if !e.Hole() {
-			n += int64(e.clip(lo, hi).Len)
+			n += int64(e.Clip(lo, hi).Len)
 		}
 		c.next()
 	}
@@ -134,13 +136,13 @@ func (f *File) allocatedCommitted(lo, hi uint64) (n int64) {
 
 // Map returns the extents that cover exactly [off, off+n), dirty ones over
 // committed ones, with holes. A range that nothing covers is ErrCorrupt.
-func (f *File) Map(ctx context.Context, off, n uint64) ([]Extent, error) {
+func (f *File) Map(ctx context.Context, off, n uint64) ([]format.Extent, error) {
 	return f.AppendMap(ctx, nil, off, n)
 }
 
 // AppendMap is Map into memory of the caller.
-func (f *File) AppendMap(ctx context.Context, dst []Extent, off, n uint64) ([]Extent, error) {
-	if n == 0 || off > MaxFileSize || n > MaxFileSize-off {
+func (f *File) AppendMap(ctx context.Context, dst []format.Extent, off, n uint64) ([]format.Extent, error) {
+	if n == 0 || off > format.MaxFileSize || n > format.MaxFileSize-off {
 		return nil, fmt.Errorf("map of %d bytes at offset %d: %w", n, off, ErrTooLarge)
 	}
 	end := off + n
@@ -162,7 +164,7 @@ func (f *File) AppendMap(ctx context.Context, dst []Extent, off, n uint64) ([]Ex
 				return nil, err
 			}
 		}
-		part := e.clip(off, end)
+		part := e.Clip(off, end)
 		dst = append(dst, part)
 		off = part.End()
 		d.next()
@@ -173,14 +175,14 @@ func (f *File) AppendMap(ctx context.Context, dst []Extent, off, n uint64) ([]Ex
 // mapCommitted appends what lies in [lo, hi) under the dirty map. Behind the
 // committed end, but before a dirty extent, is a hole that the next Commit
 // will record.
-func (f *File) mapCommitted(dst []Extent, lo, hi uint64) ([]Extent, error) {
+func (f *File) mapCommitted(dst []format.Extent, lo, hi uint64) ([]format.Extent, error) {
 	c := f.committed.seek(lo)
 	for lo < hi {
 		e, ok := c.get()
 		if !ok || e.Off > lo {
 			break
 		}
-		part := e.clip(lo, hi)
+		part := e.Clip(lo, hi)
 		dst = appendMerged(dst, part)
 		lo = part.End()
 		c.next()
@@ -189,14 +191,14 @@ func (f *File) mapCommitted(dst []Extent, lo, hi uint64) ([]Extent, error) {
 		return dst, nil
 	}
 	if last, ok := f.dirty.last(); lo >= f.end && ok && hi <= last.End() {
-		return appendMerged(dst, Extent{Off: lo, Len: hi - lo}), nil
+		return appendMerged(dst, format.Extent{Off: lo, Len: hi - lo}), nil
 	}
-	return nil, fmt.Errorf("inode %d has no extent at offset %d: %w", f.ino, lo, ErrCorrupt)
+	return nil, fmt.Errorf("inode %d has no extent at offset %d: %w", f.ino, lo, format.ErrCorrupt)
 }
 
 // appendMerged appends e, or lengthens a hole that it continues.
-func appendMerged(dst []Extent, e Extent) []Extent {
-	if n := len(dst); n > 0 && e.continuesHole(dst[n-1]) {
+func appendMerged(dst []format.Extent, e format.Extent) []format.Extent {
+	if n := len(dst); n > 0 && e.ContinuesHole(dst[n-1]) {
 		dst[n-1].Len += e.Len
 		return dst
 	}
@@ -205,21 +207,21 @@ func appendMerged(dst []Extent, e Extent) []Extent {
 
 // Dirty returns the extents that were inserted and not committed, in order,
 // to pass to Sync and Commit; at most MaxDirty of them.
-func (f *File) Dirty() []Extent {
+func (f *File) Dirty() []format.Extent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dirty.n == 0 {
 		return nil
 	}
 	n := min(f.dirty.n, MaxDirty)
-	return f.dirty.appendAll(make([]Extent, 0, n), n)
+	return f.dirty.appendAll(make([]format.Extent, 0, n), n)
 }
 
 // Stored returns those of Dirty that the content store has.
-func (f *File) Stored() []Extent {
+func (f *File) Stored() []format.Extent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var stored []Extent
+	var stored []format.Extent
 	var last *segment
 	for _, chunk := range f.dirty.chunks {
 		for _, e := range chunk {
@@ -242,7 +244,7 @@ func (f *File) HasDirty() bool {
 }
 
 // dirtyIn says whether the file has dirty extents in the segment.
-func (f *File) dirtyIn(id SegmentID) bool {
+func (f *File) dirtyIn(id format.SegmentID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, chunk := range f.dirty.chunks {
@@ -259,7 +261,7 @@ func (f *File) dirtyIn(id SegmentID) bool {
 func (f *File) Drop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dirty.cut(0, MaxFileSize, f.undirty)
+	f.dirty.cut(0, format.MaxFileSize, f.undirty)
 	f.countDirty()
 }
 

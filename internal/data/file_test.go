@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"pgregory.net/rapid"
 )
@@ -149,7 +150,7 @@ func TestAHoleOfATebibyteIsOneExtent(t *testing.T) {
 	w.expect(5, size/2-3, []byte("\x00\x00\x00in the middle\x00\x00"))
 	w.expect(5, size-4, make([]byte, 4))
 	w.expect(5, 100<<30, make([]byte, 100))
-	pairs, err := w.log.Scan(t.Context(), extentRange(5, 0, MaxFileSize), 100)
+	pairs, err := w.log.Scan(t.Context(), format.ExtentRange(5, 0, format.MaxFileSize), 100)
 	w.must(err)
 	if len(pairs) != 3 {
 		t.Fatalf("%d extents in the index, want 3", len(pairs))
@@ -180,10 +181,10 @@ func TestAGapInTheIndexIsCorruptionAndNotAHole(t *testing.T) {
 	}
 	w.must(w.flush(t.Context(), 5))
 	b := &meta.Batch{}
-	b.Delete(extentKey(5, 20))
+	b.Delete(format.ExtentKey(5, 20))
 	w.must(w.log.Apply(b))
 	w.file(5).f.Close()
-	if _, err := w.read(5, 15, 10); !errors.Is(err, ErrCorrupt) {
+	if _, err := w.read(5, 15, 10); !errors.Is(err, format.ErrCorrupt) {
 		t.Fatalf("read over the gap: %v", err)
 	}
 	w.expect(5, 0, []byte("01234567890123456789"))
@@ -200,14 +201,14 @@ func TestALostTailOfTheIndexIsCorruption(t *testing.T) {
 	w.must(w.write(5, 10, []byte("0123456789")))
 	w.must(w.flush(t.Context(), 5))
 	b := &meta.Batch{}
-	b.Delete(extentKey(5, 10))
+	b.Delete(format.ExtentKey(5, 10))
 	w.must(w.log.Apply(b))
 	w.file(5).f.Close()
-	if _, err := w.read(5, 15, 5); !errors.Is(err, ErrCorrupt) {
+	if _, err := w.read(5, 15, 5); !errors.Is(err, format.ErrCorrupt) {
 		t.Fatalf("read of the lost tail: %v", err)
 	}
 	w.must(w.write(5, 30, []byte("more")))
-	if err := w.flush(t.Context(), 5); !errors.Is(err, ErrCorrupt) {
+	if err := w.flush(t.Context(), 5); !errors.Is(err, format.ErrCorrupt) {
 		t.Fatalf("a commit over the lost tail: %v", err)
 	}
 }

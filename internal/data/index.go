@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -25,7 +26,7 @@ const (
 // the committed bytes that are not in holes. What would not fit into a batch
 // stays dirty, as do the parts that others have overwritten since: as long as
 // the file is dirty where synced was, a crash can bring older bytes back.
-func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
+func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.checkEnd(ctx, oldSize); err != nil {
@@ -70,25 +71,25 @@ func (f *File) checkEnd(ctx context.Context, size uint64) error {
 		return err
 	}
 	if f.end != size {
-		return fmt.Errorf("inode %d has extents up to %d and a size of %d: %w", f.ino, f.end, size, ErrCorrupt)
+		return fmt.Errorf("inode %d has extents up to %d and a size of %d: %w", f.ino, f.end, size, format.ErrCorrupt)
 	}
 	return nil
 }
 
 // current returns the parts of synced that are still in the dirty map, in
 // order.
-func (f *File) current(synced []Extent) []Extent {
-	pieces := make([]Extent, 0, len(synced))
+func (f *File) current(synced []format.Extent) []format.Extent {
+	pieces := make([]format.Extent, 0, len(synced))
 	for _, e := range synced {
 		d := f.dirty.seek(e.Off)
 		for p, ok := d.get(); ok && p.Off < e.End(); p, ok = d.get() {
-			if part := p.clip(e.Off, e.End()); e.sameBytes(part) {
+			if part := p.Clip(e.Off, e.End()); e.SameBytes(part) {
 				pieces = append(pieces, part)
 			}
 			d.next()
 		}
 	}
-	byOffset := func(a, b Extent) int {
+	byOffset := func(a, b format.Extent) int {
 		if a.Off < b.Off {
 			return -1
 		}
@@ -113,7 +114,7 @@ type Resized struct {
 // the size reached is not newSize, the caller commits it with b before the next
 // step. Sizes above MaxFileSize are ErrTooLarge.
 func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (r Resized, err error) {
-	if newSize > MaxFileSize {
+	if newSize > format.MaxFileSize {
 		return r, fmt.Errorf("size %d: %w", newSize, ErrTooLarge)
 	}
 	f.mu.Lock()
@@ -122,7 +123,7 @@ func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint6
 		return r, err
 	}
 	r.Size = newSize
-	var victims []Extent
+	var victims []format.Extent
 	if newSize < oldSize {
 		victims, r.Size, err = f.tail(ctx, newSize, min(limit, maxCut))
 	} else if err = f.ensure(ctx, oldSize-min(oldSize, 1), oldSize); errors.Is(err, errGap) {
@@ -131,22 +132,22 @@ func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint6
 	if err != nil {
 		return r, err
 	}
-	r.Used = -f.allocated(r.Size, MaxFileSize)
-	f.dirty.cut(r.Size, MaxFileSize, f.undirty)
+	r.Used = -f.allocated(r.Size, format.MaxFileSize)
+	f.dirty.cut(r.Size, format.MaxFileSize, f.undirty)
 	f.countDirty()
 	c := f.change(b, len(victims)+1)
 	if newSize > oldSize {
 		c.extend(newSize)
 	}
 	for _, e := range victims {
-		c.free(e.clip(max(e.Off, r.Size), e.End()))
+		c.free(e.Clip(max(e.Off, r.Size), e.End()))
 		if e.Off >= r.Size {
 			c.delete(e.Off)
 		} else {
-			c.put(e.clip(e.Off, r.Size))
+			c.put(e.Clip(e.Off, r.Size))
 		}
 	}
-	f.committed.cut(r.Size, MaxFileSize, nil)
+	f.committed.cut(r.Size, format.MaxFileSize, nil)
 	f.end = r.Size
 	c.finish()
 	r.Committed = c.delta
@@ -155,7 +156,7 @@ func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint6
 
 // tail returns the extents that overlap [newSize, end), last first, and the
 // size down to which they reach: newSize, or more if there are above limit.
-func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []Extent, reached uint64, err error) {
+func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []format.Extent, reached uint64, err error) {
 	reached = f.end
 	f.keep = fileRange{newSize, f.end}
 	for reached > newSize && len(victims) < limit {
@@ -185,7 +186,7 @@ func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []E
 // before it calls again.
 func (s *Store) Reap(ctx context.Context, ino uint64, limit int) (b *meta.Batch, done bool, err error) {
 	limit = min(max(limit, 1), maxCut)
-	pairs, err := s.log.Scan(ctx, extentRange(ino, 0, ^uint64(0)), limit)
+	pairs, err := s.log.Scan(ctx, format.ExtentRange(ino, 0, ^uint64(0)), limit)
 	if err != nil {
 		return nil, false, err
 	}
@@ -193,7 +194,7 @@ func (s *Store) Reap(ctx context.Context, ino uint64, limit int) (b *meta.Batch,
 	live := liveDeltas{}
 	for _, p := range pairs {
 		b.Delete(p.Key)
-		e, err := decodeExtent(p.Key, p.Value, ino)
+		e, err := format.DecodeExtent(p.Key, p.Value, ino)
 		if err != nil {
 			s.logger.Error("a damaged extent of a removed file is dropped", "error", err)
 			continue
@@ -206,14 +207,14 @@ func (s *Store) Reap(ctx context.Context, ino uint64, limit int) (b *meta.Batch,
 
 // liveDelta is a change of a segment's live bytes.
 type liveDelta struct {
-	seg   SegmentID
+	seg   format.SegmentID
 	bytes int64
 }
 
 // liveDeltas sums changes of live bytes by segment; few are different.
 type liveDeltas []liveDelta
 
-func (l *liveDeltas) add(seg SegmentID, bytes int64) {
+func (l *liveDeltas) add(seg format.SegmentID, bytes int64) {
 	if seg == 0 {
 		return
 	}
@@ -236,7 +237,7 @@ func (s *Store) applyLive(b *meta.Batch, live liveDeltas) {
 		if d.bytes == 0 {
 			continue
 		}
-		b.Add(liveKey(d.seg), d.bytes)
+		b.Add(format.LiveKey(d.seg), d.bytes)
 		if d.bytes < 0 {
 			s.freed(-d.bytes)
 		}
@@ -257,7 +258,7 @@ type change struct {
 }
 
 func (f *File) change(b *meta.Batch, extents int) *change {
-	return &change{f: f, b: b, mem: make([]byte, 0, (extents+1)*(extentKeyLen+extentValueLen))}
+	return &change{f: f, b: b, mem: make([]byte, 0, (extents+1)*(format.ExtentKeyLen+format.ExtentValueLen))}
 }
 
 func (c *change) room(n int) []byte {
@@ -269,21 +270,21 @@ func (c *change) room(n int) []byte {
 	return c.mem[start:start:len(c.mem)]
 }
 
-func (c *change) put(e Extent) {
-	key := appendExtentKey(c.room(extentKeyLen), c.f.ino, e.Off)
-	value := appendExtentValue(c.room(extentValueLen), e)
+func (c *change) put(e format.Extent) {
+	key := format.AppendExtentKey(c.room(format.ExtentKeyLen), c.f.ino, e.Off)
+	value := format.AppendExtentValue(c.room(format.ExtentValueLen), e)
 	c.b.Put(key, value)
 	c.last = indexEntry{key, value}
 }
 
 func (c *change) delete(off uint64) {
-	key := appendExtentKey(c.room(extentKeyLen), c.f.ino, off)
+	key := format.AppendExtentKey(c.room(format.ExtentKeyLen), c.f.ino, off)
 	c.b.Delete(key)
 	c.last = indexEntry{key, nil}
 }
 
 // free accounts for bytes that are no longer part of the file.
-func (c *change) free(e Extent) {
+func (c *change) free(e format.Extent) {
 	if !e.Hole() {
 		c.live.add(e.Seg, -int64(e.Len))
 		c.delta -= int64(e.Len)
@@ -291,17 +292,17 @@ func (c *change) free(e Extent) {
 }
 
 // replace makes p current in the committed map and the index.
-func (c *change) replace(p Extent) {
+func (c *change) replace(p format.Extent) {
 	k := c.f.committed.seek(p.Off)
 	for d, ok := k.get(); ok && d.Off < p.End(); d, ok = k.get() {
-		c.free(d.clip(p.Off, p.End()))
+		c.free(d.Clip(p.Off, p.End()))
 		if d.Off < p.Off {
-			c.put(d.clip(d.Off, p.Off))
+			c.put(d.Clip(d.Off, p.Off))
 		} else if d.Off > p.Off {
 			c.delete(d.Off)
 		}
 		if d.End() > p.End() {
-			tail := d.clip(p.End(), d.End())
+			tail := d.Clip(p.End(), d.End())
 			c.put(tail)
 			c.f.use(tail.Off)
 		}
@@ -319,9 +320,9 @@ func (c *change) replace(p Extent) {
 // extend records a hole from the end of the file to size.
 func (c *change) extend(size uint64) {
 	f := c.f
-	hole := Extent{Off: f.end, Len: size - f.end}
-	if last, ok := f.committed.last(); ok && hole.continuesHole(last) {
-		hole = Extent{Off: last.Off, Len: size - last.Off}
+	hole := format.Extent{Off: f.end, Len: size - f.end}
+	if last, ok := f.committed.last(); ok && hole.ContinuesHole(last) {
+		hole = format.Extent{Off: last.Off, Len: size - last.Off}
 	}
 	c.put(hole)
 	f.committed.set(hole, nil)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,7 +19,7 @@ import (
 const copyBelow = 32 << 10
 
 var recordBuffers = sync.Pool{New: func() any {
-	b := make([]byte, recordHeaderLen+copyBelow)
+	b := make([]byte, format.RecordHeaderLen+copyBelow)
 	return &b
 }}
 
@@ -26,17 +27,17 @@ var recordBuffers = sync.Pool{New: func() any {
 // returns the bytes can be read, but they are not durable and belong to no
 // file until the extent is inserted or discarded. While the journal is full it
 // waits, and then returns ErrNoSpace.
-func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, error) {
-	if len(p) == 0 || len(p) > MaxRecord || off > MaxFileSize-uint64(len(p)) {
-		return Extent{}, fmt.Errorf("write of %d bytes at offset %d: %w", len(p), off, ErrTooLarge)
+func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (format.Extent, error) {
+	if len(p) == 0 || len(p) > format.MaxRecord || off > format.MaxFileSize-uint64(len(p)) {
+		return format.Extent{}, fmt.Errorf("write of %d bytes at offset %d: %w", len(p), off, ErrTooLarge)
 	}
 	sums := sumBuffers.Get().(*[]uint32)
 	defer sumBuffers.Put(sums)
-	rec := record{ino: ino, off: off, length: uint32(len(p))}
-	*sums, rec.crc = appendSums((*sums)[:0], p)
-	g, pos, err := s.reserve(ctx, int64(recordHeaderLen+len(p)), len(p), *sums)
+	rec := format.Record{Inode: ino, Off: off, Len: uint32(len(p))}
+	*sums, rec.CRC = appendSums((*sums)[:0], p)
+	g, pos, err := s.reserve(ctx, int64(format.RecordHeaderLen+len(p)), len(p), *sums)
 	if err != nil {
-		return Extent{}, err
+		return format.Extent{}, err
 	}
 	err = g.local.Load().putRecord(rec, g.seed, p, pos)
 	if g.writing.Add(-1) == 0 && s.opts.Remote && g.retired.Load() {
@@ -49,30 +50,30 @@ func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (Extent, 
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
 		}
-		return Extent{}, err
+		return format.Extent{}, err
 	}
 	s.stats.appended.Add(uint64(len(p)))
-	return Extent{Off: off, Len: uint64(len(p)), Seg: g.id, Pos: uint32(pos + recordHeaderLen)}, nil
+	return format.Extent{Off: off, Len: uint64(len(p)), Seg: g.id, Pos: uint32(pos + format.RecordHeaderLen)}, nil
 }
 
 // Discard gives up an appended extent that was not inserted.
-func (s *Store) Discard(e Extent) {
+func (s *Store) Discard(e format.Extent) {
 	if g := s.segment(e.Seg); g != nil {
 		g.pending.Add(-1)
 		s.wakeIfQuiet(g)
 	}
 }
 
-func (f *localFile) putRecord(rec record, seed uint32, p []byte, pos int64) error {
+func (f *localFile) putRecord(rec format.Record, seed uint32, p []byte, pos int64) error {
 	b := recordBuffers.Get().(*[]byte)
 	defer recordBuffers.Put(b)
-	rec.encode(*b, seed)
+	rec.Encode(*b, seed)
 	if len(p) > copyBelow {
-		_, err := f.WritevAt((*b)[:recordHeaderLen], p, pos)
+		_, err := f.WritevAt((*b)[:format.RecordHeaderLen], p, pos)
 		return err
 	}
-	n := copy((*b)[recordHeaderLen:], p)
-	_, err := f.WriteAt((*b)[:recordHeaderLen+n], pos)
+	n := copy((*b)[format.RecordHeaderLen:], p)
+	_, err := f.WriteAt((*b)[:format.RecordHeaderLen+n], pos)
 	return err
 }
 
@@ -95,8 +96,8 @@ func (s *Store) reserve(ctx context.Context, n int64, length int, sums []uint32)
 		}
 		if g := s.active; g != nil && s.takes(g, n) {
 			pos := g.size
-			g.sums.Load().add(pos+recordHeaderLen, length, sums)
-			if pos == segmentHeaderLen {
+			g.sums.Load().add(pos+format.RecordHeaderLen, length, sums)
+			if pos == format.HeaderLen {
 				g.begun = time.Now()
 			}
 			g.size += n
@@ -141,7 +142,7 @@ func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
 		s.active, s.spare = s.spare, nil
 		return nil
 	}
-	return s.createLocked(max(s.opts.SegmentSize, segmentHeaderLen+n), func(room int64) error {
+	return s.createLocked(max(s.opts.SegmentSize, format.HeaderLen+n), func(room int64) error {
 		if err := s.opts.MayWrite(room); err != nil {
 			return fmt.Errorf("%w: %w", ErrNoSpace, err)
 		}
@@ -164,7 +165,7 @@ func (s *Store) createLocked(capacity int64, room func(int64) error, to **segmen
 	}
 	s.room.take(reserved)
 	s.number++
-	id := makeSegmentID(s.log.Epoch(), s.number)
+	id := format.NewSegmentID(s.log.Epoch(), s.number)
 	s.mu.Unlock()
 	g, err := s.create(id, capacity)
 	var gone int64
@@ -257,13 +258,13 @@ func (s *Store) wakeIfQuiet(g *segment) {
 	}
 }
 
-func (s *Store) segmentPath(id SegmentID) string {
+func (s *Store) segmentPath(id format.SegmentID) string {
 	return filepath.Join(s.journalDir, id.FileName())
 }
 
 // create makes the file of a new segment, durably and with its space
 // allocated where the filesystem can.
-func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
+func (s *Store) create(id format.SegmentID, capacity int64) (*segment, error) {
 	path := s.segmentPath(id)
 	f, err := openLocal(s.disk, path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
@@ -273,7 +274,7 @@ func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 		f.unref()
 		return nil, noSpace(errors.Join(err, s.disk.Remove(path)))
 	}
-	g := &segment{id: id, size: segmentHeaderLen, capacity: capacity, seed: segmentSeed(id, s.opts.Instance)}
+	g := &segment{id: id, size: format.HeaderLen, capacity: capacity, seed: format.RecordSeed(id, s.opts.Instance)}
 	g.local.Store(f)
 	g.sums.Store(&recordSums{})
 	return g, nil
@@ -281,14 +282,14 @@ func (s *Store) create(id SegmentID, capacity int64) (*segment, error) {
 
 // footerRoom is about the size of the footer: with its space allocated too, a
 // segment can be sealed on a full disk.
-func footerRoom(capacity int64) int64 { return 4*(capacity/pageSize+1) + 4096 }
+func footerRoom(capacity int64) int64 { return 4*(capacity/format.BlockSize+1) + 4096 }
 
-func (s *Store) prepare(f *localFile, id SegmentID, capacity int64) error {
+func (s *Store) prepare(f *localFile, id format.SegmentID, capacity int64) error {
 	err := f.Allocate(0, capacity+footerRoom(capacity))
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	if _, err := f.WriteAt(encodeSegmentHeader(id, s.opts.Instance), 0); err != nil {
+	if _, err := f.WriteAt(format.EncodeHeader(id, s.opts.Instance), 0); err != nil {
 		return err
 	}
 	return s.syncDir()
@@ -315,7 +316,7 @@ func (s *Store) syncDir() error {
 // does not take the bytes within FullTimeout the error is ErrNotStored; a
 // caller that holds memory meanwhile is brief, and gets ErrBusy when nothing at
 // all arrived there for MaxWait.
-func (s *Store) Sync(ctx context.Context, exts []Extent, brief bool) error {
+func (s *Store) Sync(ctx context.Context, exts []format.Extent, brief bool) error {
 	var room [4]syncTarget
 	targets := syncTargets(room[:0], exts)
 	if s.opts.Remote {
@@ -334,11 +335,11 @@ func (s *Store) Sync(ctx context.Context, exts []Extent, brief bool) error {
 
 // syncTarget is a place up to which a segment must be durable.
 type syncTarget struct {
-	id  SegmentID
+	id  format.SegmentID
 	end int64
 }
 
-func syncTargets(targets []syncTarget, exts []Extent) []syncTarget {
+func syncTargets(targets []syncTarget, exts []format.Extent) []syncTarget {
 	at := -1
 	for i := range exts {
 		e := &exts[i]

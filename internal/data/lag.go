@@ -1,6 +1,10 @@
 package data
 
-import "time"
+import (
+	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
+)
 
 // Lag is what the content store does not have yet.
 type Lag struct {
@@ -21,16 +25,16 @@ func (s *Store) Lag() Lag {
 		l.Segments++
 		l.Oldest = earlier(l.Oldest, g.begun)
 	}
-	if g := s.active; g != nil && g.size > segmentHeaderLen {
+	if g := s.active; g != nil && g.size > format.HeaderLen {
 		add(g, g.size)
 	}
 	for _, g := range s.toSeal {
-		if g.size > segmentHeaderLen {
+		if g.size > format.HeaderLen {
 			add(g, g.size)
 		}
 	}
 	for _, g := range s.toStore {
-		add(g, g.rec.size)
+		add(g, g.rec.Size)
 	}
 	return l
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 const (
@@ -103,12 +105,12 @@ func (q *wishes) postpone(ino uint64, due time.Time) {
 // range: what lies behind its predecessor is the same piece.
 type scattering struct {
 	s      *Store
-	last   Extent
+	last   format.Extent
 	pieces int
 	bytes  uint64
 }
 
-func (c *scattering) add(e Extent) {
+func (c *scattering) add(e format.Extent) {
 	if !c.s.mayLayOut(e) {
 		return
 	}
@@ -127,7 +129,7 @@ func (c *scattering) pays() bool {
 
 // mayLayOut says whether an extent can be copied elsewhere, and its place comes
 // back: it is in the content store, and no backup keeps it there.
-func (s *Store) mayLayOut(e Extent) bool {
+func (s *Store) mayLayOut(e format.Extent) bool {
 	if e.Hole() {
 		return false
 	}
@@ -150,7 +152,7 @@ func (f *File) noteScattered(a *readAhead, size uint64) {
 	c := scattering{s: f.s}
 	k := f.committed.seek(r.lo)
 	for e, ok := k.get(); ok && e.Off < r.hi; e, ok = k.get() {
-		c.add(e.clip(r.lo, r.hi))
+		c.add(e.Clip(r.lo, r.hi))
 		k.next()
 	}
 	if c.pays() {
@@ -237,10 +239,10 @@ func (s *Store) layOutStep(ctx context.Context, ino uint64, r fileRange, mover M
 
 // layOutPart returns the extents of the index at the beginning of a range that
 // can be laid out in one job, and where they end.
-func (s *Store) layOutPart(ctx context.Context, ino uint64, r fileRange) (exts []Extent, end uint64, err error) {
+func (s *Store) layOutPart(ctx context.Context, ino uint64, r fileRange) (exts []format.Extent, end uint64, err error) {
 	f := &File{s: s, ino: ino}
 	var sum uint64
-	for keys := extentRange(ino, r.lo, r.hi); ; {
+	for keys := format.ExtentRange(ino, r.lo, r.hi); ; {
 		pairs, err := s.log.Scan(ctx, keys, scanPage)
 		if err != nil {
 			return nil, 0, err
@@ -267,8 +269,8 @@ func (s *Store) layOutPart(ctx context.Context, ino uint64, r fileRange) (exts [
 
 // copyExtents takes extents of an inode in the order of their places, so that
 // one request reads what lies together. What is damaged stays where it is.
-func (w *rewriter) copyExtents(ino uint64, exts []Extent) error {
-	slices.SortFunc(exts, func(a, b Extent) int {
+func (w *rewriter) copyExtents(ino uint64, exts []format.Extent) error {
+	slices.SortFunc(exts, func(a, b format.Extent) int {
 		return cmp.Or(cmp.Compare(a.Seg, b.Seg), cmp.Compare(a.Pos, b.Pos))
 	})
 	var r *segmentReader
@@ -282,7 +284,7 @@ func (w *rewriter) copyExtents(ino uint64, exts []Extent) error {
 			return err
 		}
 		if r == nil || r.g != g {
-			if r, err = w.s.readSegment(w.ctx, g); err != nil && !errors.Is(err, ErrCorrupt) {
+			if r, err = w.s.readSegment(w.ctx, g); err != nil && !errors.Is(err, format.ErrCorrupt) {
 				return err
 			}
 		}
@@ -290,7 +292,7 @@ func (w *rewriter) copyExtents(ino uint64, exts []Extent) error {
 		if err == nil {
 			p, err = r.bytes(uint64(e.Pos), e.Len)
 		}
-		if errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, format.ErrCorrupt) {
 			r = nil
 			if g.live.Load() > 0 {
 				w.s.logger.Error("damaged bytes of a file cannot be laid out again", "inode", ino, "offset", e.Off, "segment", g.id.String(), "error", err)

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 func layOutOptions() Options {
@@ -132,7 +134,7 @@ func TestABackupKeepsAFileFromBeingLaidOut(t *testing.T) {
 	opts := layOutOptions()
 	var pinned atomic.Bool
 	pinned.Store(true)
-	opts.Pinned = func(SegmentID) bool { return pinned.Load() }
+	opts.Pinned = func(format.SegmentID) bool { return pinned.Load() }
 	w := newWorld(t, opts)
 	want := w.scatterOnce(1, 300)
 	w.readInOrder(1, want)
@@ -202,7 +204,7 @@ func TestALayoutLeavesDamageWhereItIs(t *testing.T) {
 	damaged := 0
 	for off := 0; off < len(want); off += 1000 {
 		switch p, err := w.read(1, uint64(off), 1000); {
-		case errors.Is(err, ErrCorrupt):
+		case errors.Is(err, format.ErrCorrupt):
 			damaged++
 		case err != nil || string(p) != string(want[off:off+1000]):
 			t.Fatalf("block at %d: %v", off, err)

@@ -1,14 +1,13 @@
 package data
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/printable"
 )
@@ -17,21 +16,21 @@ import (
 type look struct {
 	*verifier
 	g       *examined
-	rec     segmentRecord
+	rec     format.SegmentEntry
 	extents []placed
-	table   *pageTable // of a sealed one
+	table   *format.Footer // of a sealed one
 
-	next    int            // of extents, to be found in a record
-	found   []bool         // of extents
-	strange map[int]record // of extents: the record that lies there
-	damaged []byteRange    // that fail their checksum, ascending, apart
+	next    int                   // of extents, to be found in a record
+	found   []bool                // of extents
+	strange map[int]format.Record // of extents: the record that lies there
+	damaged []format.Range        // that fail their checksum, ascending, apart
 	wrong   []wrong
 	faults  []segmentFault
 }
 
 // run fills wrong and faults.
 func (l *look) run() error {
-	l.found, l.strange = make([]bool, len(l.extents)), map[int]record{}
+	l.found, l.strange = make([]bool, len(l.extents)), map[int]format.Record{}
 	f, err := l.Source.open(l.ctx, l.g.id, l.rec)
 	if whole := (*segmentFault)(nil); errors.As(err, &whole) {
 		l.blameAll(*whole)
@@ -42,13 +41,13 @@ func (l *look) run() error {
 	}
 	defer f.Close() // only read from
 	l.seen.Segments++
-	if l.rec.state == 0 {
-		_, err := scanSegment(f, f.size, l.g.id, l.Source.Instance, l.meet)
+	if l.rec.State == 0 {
+		_, err := format.Scan(f, f.size, l.g.id, l.Source.Instance, l.meet)
 		l.seen.Bytes += f.size
 		l.blame()
 		return err
 	}
-	l.table, err = readTable(f.ReadAt, l.g.id, l.rec, l.Source.Instance)
+	l.table, err = format.ReadFooter(f.ReadAt, l.g.id, l.rec, l.Source.Instance)
 	if err != nil && l.ctx.Err() == nil && fault.Of(err) == nil { // the store gave an answer
 		l.blameAll(segmentFault{FaultFooter, err.Error()})
 		return nil
@@ -81,7 +80,7 @@ func (l *look) blameAll(f segmentFault) {
 // blame decides what is wrong with each extent.
 func (l *look) blame() {
 	for _, r := range l.damaged {
-		what := fmt.Sprintf("bytes %d to %d of segment %v fail their checksum", r.start, r.end, l.g.id)
+		what := fmt.Sprintf("bytes %d to %d of segment %v fail their checksum", r.Start, r.End, l.g.id)
 		if l.usedByFiles(r) {
 			l.faults = append(l.faults, segmentFault{FaultPage, what})
 		} else {
@@ -97,55 +96,55 @@ func (l *look) blame() {
 
 // usedByFiles says whether a damaged range costs a file bytes. That of a segment
 // without any file does count: a backup may refer to it.
-func (l *look) usedByFiles(r byteRange) bool {
+func (l *look) usedByFiles(r format.Range) bool {
 	return len(l.extents) == 0 || slices.ContainsFunc(l.extents, func(e placed) bool {
-		return e.pos < r.end && uint64(r.start) < uint64(e.pos)+uint64(e.len)
+		return e.pos < r.End && uint64(r.Start) < uint64(e.pos)+uint64(e.len)
 	})
 }
 
 func (l *look) verdict(i int, e placed) (kind, why string) {
 	start, end := uint64(e.pos), uint64(e.pos)+uint64(e.len)
 	if l.table != nil {
-		if _, _, err := l.table.covers(start, end); err != nil {
+		if _, _, err := l.table.Covers(start, end); err != nil {
 			return FaultSealed, err.Error()
 		}
 	}
 	if r, ok := overlap(l.damaged, start, end); ok {
-		return FaultPage, fmt.Sprintf("bytes %d to %d of segment %v fail their checksum", r.start, r.end, l.g.id)
+		return FaultPage, fmt.Sprintf("bytes %d to %d of segment %v fail their checksum", r.Start, r.End, l.g.id)
 	}
 	if l.found[i] {
 		return "", ""
 	}
 	if r, ok := l.strange[i]; ok {
-		return FaultRecord, fmt.Sprintf("byte %d of segment %v belongs to inode %d, offset %d", e.pos, l.g.id, r.ino, r.off)
+		return FaultRecord, fmt.Sprintf("byte %d of segment %v belongs to inode %d, offset %d", e.pos, l.g.id, r.Inode, r.Off)
 	}
 	// The header of its record may be what is damaged; its own bytes are right.
-	if _, ok := overlap(l.damaged, start-min(start, MaxRecord+recordHeaderLen), start); ok {
+	if _, ok := overlap(l.damaged, start-min(start, format.MaxRecord+format.RecordHeaderLen), start); ok {
 		return "", ""
 	}
 	return FaultRecord, fmt.Sprintf("no whole record lies at byte %d of segment %v", e.pos, l.g.id)
 }
 
 // overlap returns one of the ranges that has bytes of [start, end).
-func overlap(ranges []byteRange, start, end uint64) (byteRange, bool) {
+func overlap(ranges []format.Range, start, end uint64) (format.Range, bool) {
 	for _, r := range ranges {
-		if uint64(r.start) < end && start < uint64(r.end) {
+		if uint64(r.Start) < end && start < uint64(r.End) {
 			return r, true
 		}
 	}
-	return byteRange{}, false
+	return format.Range{}, false
 }
 
 // meet finds the extents that lie in a record, whose bytes begin at pos.
 // Records come in the order of their places.
-func (l *look) meet(rec record, pos uint32) {
-	end := uint64(pos) + uint64(rec.length)
+func (l *look) meet(rec format.Record, pos uint32) {
+	end := uint64(pos) + uint64(rec.Len)
 	for ; l.next < len(l.extents) && uint64(l.extents[l.next].pos) < end; l.next++ {
 		e := l.extents[l.next]
 		if e.pos < pos || uint64(e.pos)+uint64(e.len) > end {
 			continue
 		}
-		if e.ino == rec.ino && e.off == rec.off+uint64(e.pos-pos) {
+		if e.ino == rec.Inode && e.off == rec.Off+uint64(e.pos-pos) {
 			l.found[l.next] = true
 		} else {
 			l.strange[l.next] = rec
@@ -156,21 +155,17 @@ func (l *look) meet(rec record, pos uint32) {
 // readHeaders walks from record to record; if that leads nowhere, it reads
 // everything.
 func (l *look) readHeaders(f *openSegment) error {
-	head := make([]byte, recordHeaderLen)
-	w := l.walk()
-	for w.pos+recordHeaderLen <= int64(l.table.dataLen) {
-		if w.skipBad() {
-			continue
-		}
-		if _, err := f.ReadAt(head, w.pos); err != nil && !errors.Is(err, io.EOF) {
+	head := make([]byte, format.RecordHeaderLen)
+	w := format.NewWalker(l.table, l.Source.Instance)
+	for place, ok := w.Place(); ok; place, ok = w.Place() {
+		if _, err := f.ReadAt(head, place); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		rec, ok := decodeRecord(head, w.seed)
+		rec, pos, ok := w.Take(head)
 		if !ok {
 			return l.readAll(f)
 		}
-		l.meet(rec, uint32(w.pos+recordHeaderLen))
-		w.pos += recordHeaderLen + int64(rec.length)
+		l.meet(rec, pos)
 	}
 	return l.ctx.Err()
 }
@@ -181,82 +176,34 @@ func (l *look) readAll(f *openSegment) error {
 	clear(l.found)
 	clear(l.strange)
 	r := &deepReader{ctx: l.ctx, from: f, rate: l.rate}
-	w := l.walk()
-	for at := int64(0); at < int64(l.table.dataLen); at += deepChunk {
-		chunk, err := r.read(at, int(min(deepChunk, int64(l.table.dataLen)-at)))
+	w := format.NewWalker(l.table, l.Source.Instance)
+	for at := int64(0); at < int64(l.table.DataLen); at += deepChunk {
+		chunk, err := r.read(at, int(min(deepChunk, int64(l.table.DataLen)-at)))
 		if err != nil {
 			return err
 		}
 		l.seen.Bytes += int64(len(chunk))
 		l.compare(chunk, at)
-		w.feed(chunk, at, l.meet)
+		w.Feed(chunk, at, l.meet)
 	}
 	return nil
 }
 
 // compare notes the pages of a chunk that fail their checksum.
 func (l *look) compare(chunk []byte, at int64) {
-	for i := 0; i < len(chunk); i += pageSize {
-		p := chunk[i:min(i+pageSize, len(chunk))]
+	for i := 0; i < len(chunk); i += format.BlockSize {
+		p := chunk[i:min(i+format.BlockSize, len(chunk))]
 		start := at + int64(i)
-		if checksum(p) == l.table.pages[start/pageSize] {
+		if format.Checksum(p) == l.table.Blocks[start/format.BlockSize] {
 			continue
 		}
-		r := byteRange{uint32(start), uint32(start) + uint32(len(p))}
-		if n := len(l.damaged); n > 0 && l.damaged[n-1].end == r.start {
-			l.damaged[n-1].end = r.end
+		r := format.Range{Start: uint32(start), End: uint32(start) + uint32(len(p))}
+		if n := len(l.damaged); n > 0 && l.damaged[n-1].End == r.Start {
+			l.damaged[n-1].End = r.End
 		} else {
 			l.damaged = append(l.damaged, r)
 		}
 	}
-}
-
-// walker goes from record to record through the data of a sealed segment.
-type walker struct {
-	seed uint32
-	pos  int64 // of the next header
-	bad  []byteRange
-	tail []byte // the end of what was fed: the beginning of a header, perhaps
-}
-
-func (l *look) walk() *walker {
-	return &walker{seed: segmentSeed(l.g.id, l.Source.Instance), pos: segmentHeaderLen, bad: l.table.bad}
-}
-
-// skipBad moves on if there is no record where it is.
-func (w *walker) skipBad() bool {
-	for len(w.bad) > 0 && int64(w.bad[0].end) <= w.pos {
-		w.bad = w.bad[1:]
-	}
-	if len(w.bad) == 0 || int64(w.bad[0].start) > w.pos {
-		return false
-	}
-	w.pos = int64(w.bad[0].end)
-	return true
-}
-
-// feed takes the next bytes, those from at on. What is no header where one
-// should be is damaged: it looks for the next.
-func (w *walker) feed(chunk []byte, at int64, each func(record, uint32)) {
-	base := at - int64(len(w.tail))
-	buf := append(w.tail, chunk...)
-	end := base + int64(len(buf))
-	magic := binary.BigEndian.AppendUint32(nil, recordMagic)
-	for w.pos+recordHeaderLen <= end {
-		if w.skipBad() {
-			continue
-		}
-		rest := buf[w.pos-base:]
-		if rec, ok := decodeRecord(rest, w.seed); ok {
-			each(rec, uint32(w.pos+recordHeaderLen))
-			w.pos += recordHeaderLen + int64(rec.length)
-		} else if i := bytes.Index(rest[1:], magic); i >= 0 {
-			w.pos += 1 + int64(i)
-		} else {
-			w.pos = max(w.pos+1, end-recordHeaderLen+1)
-		}
-	}
-	w.tail = append([]byte(nil), buf[len(buf)-min(len(buf), recordHeaderLen-1):]...)
 }
 
 // report tells what was found: each fault of the segment, with what it costs,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -139,7 +140,7 @@ func (s *Store) collectPass(now time.Time) time.Duration {
 }
 
 // tryCollect deletes a candidate that was taken out, or puts it back for later.
-func (s *Store) tryCollect(id SegmentID, now time.Time) {
+func (s *Store) tryCollect(id format.SegmentID, now time.Time) {
 	done, err := s.collect(id)
 	again := settleAgain
 	if err != nil && s.ctx.Err() == nil {
@@ -157,7 +158,7 @@ func (s *Store) tryCollect(id SegmentID, now time.Time) {
 
 // takeDead takes out the candidates whose time has come. One that is used
 // again meanwhile comes back when it is no longer.
-func (s *Store) takeDead(now time.Time) (ids []SegmentID) {
+func (s *Store) takeDead(now time.Time) (ids []format.SegmentID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, t := range s.dead {
@@ -173,7 +174,7 @@ func (s *Store) takeDead(now time.Time) (ids []SegmentID) {
 // batches on their way; done says that it is no longer a candidate. The
 // record says first that the segment is dead, so that a crash in between
 // leaves no object that nobody knows.
-func (s *Store) collect(id SegmentID) (done bool, err error) {
+func (s *Store) collect(id format.SegmentID) (done bool, err error) {
 	if err := s.failure(); err != nil {
 		return false, err
 	}
@@ -181,7 +182,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 	if g == nil || !g.unused() {
 		return true, nil
 	}
-	live := liveKey(id)
+	live := format.LiveKey(id)
 	if n, err := s.log.Counter(s.ctx, live); err != nil || n != 0 {
 		return n < 0, err
 	}
@@ -190,8 +191,8 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 		return true, nil
 	}
 	defer deleted()
-	if g.rec.state != 0 {
-		if err := s.putRecord(g, recordDead); err != nil {
+	if g.rec.State != 0 {
+		if err := s.putRecord(g, format.Dead); err != nil {
 			return false, err
 		}
 	}
@@ -201,7 +202,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 		return false, fmt.Errorf("content store: %w", err)
 	}
 	b := &meta.Batch{}
-	b.Delete(segmentKey(id))
+	b.Delete(format.SegmentKey(id))
 	b.Delete(live)
 	if err := s.log.Apply(b); err != nil {
 		return false, err
@@ -209,7 +210,7 @@ func (s *Store) collect(id SegmentID) (done bool, err error) {
 	s.segments.remove(id)
 	s.footers.remove(id)
 	s.stats.deleted.Add(1)
-	s.stats.deletedBytes.Add(uint64(g.rec.size))
+	s.stats.deletedBytes.Add(uint64(g.rec.Size))
 	return true, nil
 }
 

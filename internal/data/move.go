@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -18,8 +19,8 @@ const (
 // Move says that the bytes of Old, which are contiguous and ascend, are also at
 // New.
 type Move struct {
-	New Extent
-	Old []Extent
+	New format.Extent
+	Old []format.Extent
 }
 
 // Move makes the new places current where the index still has the old ones, and
@@ -55,12 +56,12 @@ func (f *File) Move(ctx context.Context, b *meta.Batch, moves []Move) (done int,
 }
 
 // still returns the parts of the new place whose old one is still current.
-func (f *File) still(m Move) (parts []Extent) {
+func (f *File) still(m Move) (parts []format.Extent) {
 	for _, o := range m.Old {
 		k := f.committed.seek(o.Off)
 		for e, ok := k.get(); ok && e.Off < o.End(); e, ok = k.get() {
-			if part := e.clip(o.Off, o.End()); o.sameBytes(part) {
-				part = m.New.clip(part.Off, part.End())
+			if part := e.Clip(o.Off, o.End()); o.SameBytes(part) {
+				part = m.New.Clip(part.Off, part.End())
 				if n := len(parts); n > 0 && parts[n-1].End() == part.Off {
 					parts[n-1].Len += part.Len
 				} else {

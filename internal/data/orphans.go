@@ -3,6 +3,8 @@ package data
 import (
 	"context"
 	"fmt"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // Orphans are objects of the content store that were put there as segments and
@@ -20,7 +22,7 @@ type Orphans struct {
 const maxOrphans = 1 << 20
 
 type orphan struct {
-	id   SegmentID
+	id   format.SegmentID
 	size int64
 }
 
@@ -58,8 +60,8 @@ func (s *Store) Orphans(ctx context.Context, remove bool, each func(object strin
 
 // findOrphans lists the segments of earlier epochs that the index does not have.
 func (s *Store) findOrphans(ctx context.Context) (found []orphan, err error) {
-	err = s.content.List(ctx, SegmentPrefix, func(name string, size int64) error {
-		id, ok := parseObject(name)
+	err = s.content.List(ctx, format.SegmentPrefix, func(name string, size int64) error {
+		id, ok := format.ParseObject(name)
 		switch {
 		case !ok || id.Epoch() == 0:
 		case id.Epoch() > s.log.Epoch():
@@ -76,11 +78,11 @@ func (s *Store) findOrphans(ctx context.Context) (found []orphan, err error) {
 }
 
 // orphaned says whether a segment is an orphan, and deletes it if remove is set.
-func (s *Store) orphaned(ctx context.Context, id SegmentID, remove bool) (bool, error) {
+func (s *Store) orphaned(ctx context.Context, id format.SegmentID, remove bool) (bool, error) {
 	if err := s.failure(); err != nil {
 		return false, err
 	}
-	got, err := s.log.Get(ctx, segmentKey(id), liveKey(id))
+	got, err := s.log.Get(ctx, format.SegmentKey(id), format.LiveKey(id))
 	if err != nil {
 		return false, err
 	}

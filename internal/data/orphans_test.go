@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // strayed is a world of epoch 2 whose content store has one segment of epoch 1
@@ -36,7 +38,7 @@ func (w *world) orphans(remove bool) (names []string, sum Orphans) {
 
 func TestOnlySegmentsOfEarlierEpochsThatNobodyKnowsAreOrphans(t *testing.T) {
 	opts := testOptions()
-	opts.Pinned = func(id SegmentID) bool { return id == makeSegmentID(1, 0x201) }
+	opts.Pinned = func(id format.SegmentID) bool { return id == format.NewSegmentID(1, 0x201) }
 	w := strayed(t, opts,
 		"segments/0000000000000001/00000200", "segments/0000000000000001/00000201", // the second is in a backup
 		"segments/0000000000000002/00000300", // of this epoch: perhaps under way

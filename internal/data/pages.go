@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
@@ -31,7 +32,7 @@ type pageCache struct {
 	clock atomic.Uint64
 
 	mu      sync.Mutex
-	copies  map[SegmentID]*segmentCopy
+	copies  map[format.SegmentID]*segmentCopy
 	victims []victim // ascending by used
 
 	files handleCache
@@ -39,7 +40,7 @@ type pageCache struct {
 
 // segmentCopy is what is here of a stored segment.
 type segmentCopy struct {
-	id    SegmentID
+	id    format.SegmentID
 	size  int64
 	shift uint8
 	path  string
@@ -69,7 +70,7 @@ type victim struct {
 
 func (p *pageCache) init(s *Store) {
 	p.store = s
-	p.copies = map[SegmentID]*segmentCopy{}
+	p.copies = map[format.SegmentID]*segmentCopy{}
 	p.files.init(s.disk, s.opts.copyFiles())
 }
 
@@ -81,8 +82,8 @@ func (p *pageCache) of(g *segment) *segmentCopy {
 	if c == nil {
 		size := p.store.opts.PageSize
 		c = &segmentCopy{
-			id: g.id, size: g.rec.size, path: p.store.segmentPath(g.id),
-			used: make([]atomic.Uint64, (g.rec.size+size-1)/size),
+			id: g.id, size: g.rec.Size, path: p.store.segmentPath(g.id),
+			used: make([]atomic.Uint64, (g.rec.Size+size-1)/size),
 		}
 		for 1<<c.shift < size {
 			c.shift++
@@ -293,7 +294,7 @@ func (p *pageCache) punch(c *segmentCopy, page int) error {
 }
 
 // forget removes the copy of a segment that is deleted, and returns its room.
-func (p *pageCache) forget(id SegmentID) (gone int64) {
+func (p *pageCache) forget(id format.SegmentID) (gone int64) {
 	p.mu.Lock()
 	c := p.copies[id]
 	delete(p.copies, id)
@@ -351,16 +352,16 @@ type handleCache struct {
 	disk  disk.FS
 	mu    sync.Mutex
 	max   int
-	open  map[SegmentID]*localFile
-	order []SegmentID // the oldest first
+	open  map[format.SegmentID]*localFile
+	order []format.SegmentID // the oldest first
 }
 
 func (h *handleCache) init(d disk.FS, maximum int) {
-	h.disk, h.max, h.open = d, maximum, map[SegmentID]*localFile{}
+	h.disk, h.max, h.open = d, maximum, map[format.SegmentID]*localFile{}
 }
 
 // acquire returns an open file with a reference, which the caller gives back.
-func (h *handleCache) acquire(id SegmentID, path string, create bool) (*localFile, error) {
+func (h *handleCache) acquire(id format.SegmentID, path string, create bool) (*localFile, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if f := h.open[id]; f != nil && f.ref() {
@@ -387,19 +388,19 @@ func (h *handleCache) acquire(id SegmentID, path string, create bool) (*localFil
 	return f, nil
 }
 
-func (h *handleCache) forget(id SegmentID) {
+func (h *handleCache) forget(id format.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closeLocked(id)
 }
 
-func (h *handleCache) closeLocked(id SegmentID) {
+func (h *handleCache) closeLocked(id format.SegmentID) {
 	f := h.open[id]
 	if f == nil {
 		return
 	}
 	delete(h.open, id)
-	h.order = slices.DeleteFunc(h.order, func(o SegmentID) bool { return o == id })
+	h.order = slices.DeleteFunc(h.order, func(o format.SegmentID) bool { return o == id })
 	f.unref()
 }
 
@@ -409,5 +410,5 @@ func (h *handleCache) closeAll() {
 	for _, f := range h.open {
 		f.unref()
 	}
-	h.open, h.order = map[SegmentID]*localFile{}, nil
+	h.open, h.order = map[format.SegmentID]*localFile{}, nil
 }

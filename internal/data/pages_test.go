@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // cachedOptions are those of a store whose content is far away.
@@ -314,7 +316,7 @@ func TestDamageInTheContentStoreIsAnErrorAlsoThroughTheCache(t *testing.T) {
 	}
 	damaged := 0
 	for i := range uint64(8) {
-		if _, err := w.read(1, i*64<<10, 64<<10); errors.Is(err, ErrCorrupt) {
+		if _, err := w.read(1, i*64<<10, 64<<10); errors.Is(err, format.ErrCorrupt) {
 			damaged++
 		} else if err != nil {
 			t.Error(err)

@@ -6,19 +6,20 @@ import (
 	"fmt"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // Read returns the bytes of contiguous extents as Map returned them; holes are
 // zeros. What is missing or fails its checksum is ErrCorrupt; extents that
 // were replaced long before may be missing, and are then mapped again. With
 // noWait the data must be on this machine, else ErrWouldBlock.
-func (s *Store) Read(ctx context.Context, exts []Extent, noWait bool) (*Buffer, error) {
+func (s *Store) Read(ctx context.Context, exts []format.Extent, noWait bool) (*Buffer, error) {
 	var n uint64
 	for i := range exts {
-		if err := exts[i].check(); err != nil {
+		if err := exts[i].Check(); err != nil {
 			return nil, err
 		}
-		if n += exts[i].Len; n > MaxRecord {
+		if n += exts[i].Len; n > format.MaxRecord {
 			return nil, fmt.Errorf("read of %d bytes: %w", n, ErrTooLarge)
 		}
 	}
@@ -31,7 +32,7 @@ func (s *Store) Read(ctx context.Context, exts []Extent, noWait bool) (*Buffer, 
 	return b, nil
 }
 
-func (s *Store) readInto(ctx context.Context, b *Buffer, exts []Extent, n int, noWait bool) (err error) {
+func (s *Store) readInto(ctx context.Context, b *Buffer, exts []format.Extent, n int, noWait bool) (err error) {
 	if len(exts) == 1 && !exts[0].Hole() {
 		b.p, err = s.readExtent(ctx, exts[0], b.mem, noWait)
 		return err
@@ -53,7 +54,7 @@ func (s *Store) readInto(ctx context.Context, b *Buffer, exts []Extent, n int, n
 }
 
 // readPart reads one of several extents.
-func (s *Store) readPart(ctx context.Context, e Extent, dst []byte, noWait bool) error {
+func (s *Store) readPart(ctx context.Context, e format.Extent, dst []byte, noWait bool) error {
 	scratch := newBuffer(len(dst))
 	defer scratch.Release()
 	p, err := s.readExtent(ctx, e, scratch.mem, noWait)
@@ -66,10 +67,10 @@ func (s *Store) readPart(ctx context.Context, e Extent, dst []byte, noWait bool)
 
 // readExtent reads an extent into mem, which has room for the rest of its
 // first and last page, and returns the part of mem that holds it.
-func (s *Store) readExtent(ctx context.Context, e Extent, mem []byte, noWait bool) ([]byte, error) {
+func (s *Store) readExtent(ctx context.Context, e format.Extent, mem []byte, noWait bool) ([]byte, error) {
 	g := s.segment(e.Seg)
 	if g == nil {
-		return nil, fmt.Errorf("segment %v does not exist: %w", e.Seg, ErrCorrupt)
+		return nil, fmt.Errorf("segment %v does not exist: %w", e.Seg, format.ErrCorrupt)
 	}
 	if f := g.acquire(); f != nil {
 		defer f.unref()
@@ -86,25 +87,25 @@ func (s *Store) readExtent(ctx context.Context, e Extent, mem []byte, noWait boo
 
 // readLocal reads from the journal, verified by what is known of an open segment
 // or by the table of a sealed one.
-func (s *Store) readLocal(g *segment, f *localFile, e Extent, mem []byte) ([]byte, error) {
+func (s *Store) readLocal(g *segment, f *localFile, e format.Extent, mem []byte) ([]byte, error) {
 	if sums := g.sums.Load(); sums != nil {
 		return sums.read(f.ReadAt, g.id, e, mem)
 	}
 	t := g.table.Load()
 	if t == nil {
 		var err error
-		if t, err = readTable(f.ReadAt, g.id, g.rec, s.opts.Instance); err != nil {
+		if t, err = format.ReadFooter(f.ReadAt, g.id, g.rec, s.opts.Instance); err != nil {
 			return nil, err
 		}
 		g.table.CompareAndSwap(nil, t)
 	}
-	return readPages(f.ReadAt, t, e, mem)
+	return format.ReadExtent(f.ReadAt, t, e, mem)
 }
 
 // readStored reads from the content store.
-func (s *Store) readStored(ctx context.Context, g *segment, e Extent, mem []byte) ([]byte, error) {
+func (s *Store) readStored(ctx context.Context, g *segment, e format.Extent, mem []byte) ([]byte, error) {
 	if st := g.getState(); st == stateMissing || st == stateWritable {
-		return nil, fmt.Errorf("segment %v is missing: %w", g.id, ErrCorrupt)
+		return nil, fmt.Errorf("segment %v is missing: %w", g.id, format.ErrCorrupt)
 	}
 	object := g.id.Object()
 	read := func(p []byte, off int64) (int, error) {
@@ -117,19 +118,19 @@ func (s *Store) readStored(ctx context.Context, g *segment, e Extent, mem []byte
 	t := s.footers.get(g.id)
 	if t == nil {
 		var err error
-		if t, err = readTable(read, g.id, g.rec, s.opts.Instance); err != nil {
+		if t, err = format.ReadFooter(read, g.id, g.rec, s.opts.Instance); err != nil {
 			return nil, err
 		}
 		s.footers.put(t)
 	}
 	s.stats.storeReads.Add(1)
-	return readPages(read, t, e, mem)
+	return format.ReadExtent(read, t, e, mem)
 }
 
 // objectError makes an object that is not there ErrCorrupt: the index leads to it.
 func objectError(err error) error {
 	if errors.Is(err, content.ErrNotFound) {
-		return fmt.Errorf("%w: %w", err, ErrCorrupt)
+		return fmt.Errorf("%w: %w", err, format.ErrCorrupt)
 	}
 	return err
 }

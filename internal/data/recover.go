@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -78,16 +79,16 @@ func (s *Store) recognise(ctx context.Context) error {
 
 // loadSegments fills the table from the index.
 func (s *Store) loadSegments(ctx context.Context) error {
-	err := s.eachKey(ctx, keys.Segment, func(id SegmentID, value []byte) error {
-		rec, err := decodeSegmentRecord(value)
+	err := s.eachKey(ctx, keys.Segment, func(id format.SegmentID, value []byte) error {
+		rec, err := format.DecodeSegmentEntry(value)
 		if err != nil {
 			return fmt.Errorf("segment %v: %w", id, err)
 		}
 		g := &segment{id: id, rec: rec}
-		switch rec.state {
-		case recordStored:
+		switch rec.State {
+		case format.Stored:
 			g.setState(stateStored)
-		case recordDead:
+		case format.Dead:
 			g.setState(stateDead)
 		default:
 			g.setState(stateSealed)
@@ -99,9 +100,9 @@ func (s *Store) loadSegments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.eachKey(ctx, keys.Live, func(id SegmentID, value []byte) error {
+	return s.eachKey(ctx, keys.Live, func(id format.SegmentID, value []byte) error {
 		if len(value) != 8 {
-			return fmt.Errorf("live bytes of segment %v: %w", id, ErrCorrupt)
+			return fmt.Errorf("live bytes of segment %v: %w", id, format.ErrCorrupt)
 		}
 		g := s.segment(id)
 		if g == nil {
@@ -116,7 +117,7 @@ func (s *Store) loadSegments(ctx context.Context) error {
 }
 
 // eachKey calls f for each segment with a key of the prefix.
-func (s *Store) eachKey(ctx context.Context, prefix byte, f func(SegmentID, []byte) error) error {
+func (s *Store) eachKey(ctx context.Context, prefix byte, f func(format.SegmentID, []byte) error) error {
 	r := meta.PrefixRange([]byte{prefix})
 	for {
 		pairs, err := s.log.Scan(ctx, r, scanPage)
@@ -124,7 +125,7 @@ func (s *Store) eachKey(ctx context.Context, prefix byte, f func(SegmentID, []by
 			return err
 		}
 		for _, p := range pairs {
-			id, err := decodeSegmentKey(p.Key)
+			id, err := format.DecodeSegmentKey(p.Key)
 			if err != nil {
 				return err
 			}
@@ -141,7 +142,7 @@ func (s *Store) eachKey(ctx context.Context, prefix byte, f func(SegmentID, []by
 }
 
 // noteNumber keeps numbers from being used twice within an epoch.
-func (s *Store) noteNumber(id SegmentID) {
+func (s *Store) noteNumber(id format.SegmentID) {
 	if id.Epoch() == s.log.Epoch() {
 		s.number = max(s.number, id.Number())
 	}
@@ -151,11 +152,11 @@ func (s *Store) noteNumber(id SegmentID) {
 // restored from a copy, an epoch can come a second time, and its segments must
 // not have the names of those of the first.
 func (s *Store) skipTakenNumbers(ctx context.Context) error {
-	prefix := objectPrefix(s.log.Epoch())
+	prefix := format.ObjectPrefix(s.log.Epoch())
 	err := s.content.List(ctx, prefix, func(object string, _ int64) error {
 		number, err := strconv.ParseUint(strings.TrimPrefix(object, prefix), 16, 32)
 		if err == nil {
-			s.noteNumber(makeSegmentID(s.log.Epoch(), uint32(number)))
+			s.noteNumber(format.NewSegmentID(s.log.Epoch(), uint32(number)))
 		}
 		return nil
 	})
@@ -166,14 +167,14 @@ func (s *Store) skipTakenNumbers(ctx context.Context) error {
 }
 
 // journalFiles lists the segments that have a file in the journal.
-func (s *Store) journalFiles() ([]SegmentID, error) {
+func (s *Store) journalFiles() ([]format.SegmentID, error) {
 	entries, err := s.disk.ReadDir(s.journalDir)
 	if err != nil {
 		return nil, err
 	}
-	var ids []SegmentID
+	var ids []format.SegmentID
 	for _, e := range entries {
-		id, ok := parseSegmentName(e.Name())
+		id, ok := format.ParseFileName(e.Name())
 		switch {
 		case !ok:
 			s.logger.Warn("an unknown file in the journal is left alone", "name", e.Name())
@@ -188,7 +189,7 @@ func (s *Store) journalFiles() ([]SegmentID, error) {
 }
 
 // recoverFile deals with one file of the journal.
-func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
+func (s *Store) recoverFile(ctx context.Context, id format.SegmentID) error {
 	g := s.segment(id)
 	path := s.segmentPath(id)
 	if g == nil || g.getState() == stateMissing && g.live.Load() <= 0 || g.getState() == stateDead {
@@ -205,12 +206,12 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 	if g.getState() == stateMissing {
 		return s.recoverUnsealed(g, f)
 	}
-	if g.rec.state == recordStored && s.opts.CachePages {
+	if g.rec.State == format.Stored && s.opts.CachePages {
 		return s.recoverCopy(g, f)
 	}
-	if g.rec.state == recordStored {
+	if g.rec.State == format.Stored {
 		size, err := s.content.Size(ctx, id.Object())
-		if err == nil && size == g.rec.size {
+		if err == nil && size == g.rec.Size {
 			g.dropLocal()
 			return s.disk.Remove(path)
 		}
@@ -227,7 +228,7 @@ func (s *Store) recoverFile(ctx context.Context, id SegmentID) error {
 // recovered queues a sealed segment of the journal for the content store.
 func (s *Store) recovered(g *segment) {
 	g.inherited = s.opts.Remote && g.live.Load() > 0
-	g.room = onDisk(g.rec.size)
+	g.room = onDisk(g.rec.Size)
 	s.room.take(g.room)
 	s.toStore = append(s.toStore, g)
 }
@@ -256,15 +257,15 @@ func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
 	if err := rewrite(f, size); err != nil {
 		return err
 	}
-	t, err := scanSegment(f, size, g.id, s.opts.Instance, nil)
+	t, err := format.Scan(f, size, g.id, s.opts.Instance, nil)
 	if err != nil {
 		return err
 	}
-	g.seed = segmentSeed(g.id, s.opts.Instance)
+	g.seed = format.RecordSeed(g.id, s.opts.Instance)
 	if err := s.complete(g, f, t); err != nil {
 		return err
 	}
-	s.logger.Info("recovered a segment", "segment", g.id.String(), "bytes", t.dataLen, "cut", size-int64(t.dataLen), "gaps", len(t.bad))
+	s.logger.Info("recovered a segment", "segment", g.id.String(), "bytes", t.DataLen, "cut", size-int64(t.DataLen), "gaps", len(t.Bad))
 	s.recovered(g)
 	return nil
 }
@@ -318,9 +319,9 @@ func (s *Store) settleState(ctx context.Context, g *segment) error {
 func (s *Store) findStored(ctx context.Context, g *segment) error {
 	size, err := s.content.Size(ctx, g.id.Object())
 	switch {
-	case err == nil && size == g.rec.size:
+	case err == nil && size == g.rec.Size:
 		g.setState(stateStored)
-		return s.putRecord(g, recordStored)
+		return s.putRecord(g, format.Stored)
 	case err == nil || errors.Is(err, content.ErrNotFound):
 		g.setState(stateMissing)
 		if g.live.Load() > 0 {

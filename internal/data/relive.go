@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -14,7 +15,7 @@ import (
 // it is live. Nobody else may use the store meanwhile.
 func RepairLive(ctx context.Context, s meta.Store, told func(f Fault, done string)) error {
 	unread := false
-	c := &examiner{ctx: ctx, segments: map[SegmentID]*examined{}, Examination: Examination{
+	c := &examiner{ctx: ctx, segments: map[format.SegmentID]*examined{}, Examination: Examination{
 		Index: s, Progress: func(string, int64, int64) {},
 		Report: func(f Fault) { unread = unread || f.Kind == FaultExtent },
 	}}
@@ -28,7 +29,7 @@ func RepairLive(ctx context.Context, s meta.Store, told func(f Fault, done strin
 			continue
 		}
 		b := &meta.Batch{}
-		b.Put(liveKey(g.id), binary.BigEndian.AppendUint64(nil, uint64(g.found)))
+		b.Put(format.LiveKey(g.id), binary.BigEndian.AppendUint64(nil, uint64(g.found)))
 		if err := s.Apply(ctx, b); err != nil {
 			return err
 		}

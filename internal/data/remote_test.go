@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -241,7 +242,7 @@ func TestAnObjectThatComesLateGoesWithTheNextStart(t *testing.T) {
 	if n := c.store.Stats().Segments; n != 1 {
 		t.Fatalf("%d segments are known", n)
 	}
-	c.objects.m[makeSegmentID(1, 1).Object()] = late
+	c.objects.m[format.NewSegmentID(1, 1).Object()] = late
 	c.reopen()
 	c.eventually("deletion", func() bool { return len(c.objects.names()) == 0 && c.store.Stats().Segments == 0 })
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
@@ -51,7 +52,7 @@ type rewriter struct {
 // piece is a part of an inode that lives in a segment to be rewritten.
 type piece struct {
 	ino  uint64
-	ext  Extent
+	ext  format.Extent
 	from int // place in the memory
 }
 
@@ -71,7 +72,7 @@ func (s *Store) rewriteSegments(ctx context.Context, victims []*segment, mover M
 		switch {
 		case err == errEnough:
 			victims = victims[:i+1]
-		case errors.Is(err, ErrCorrupt) && g.live.Load() > 0:
+		case errors.Is(err, format.ErrCorrupt) && g.live.Load() > 0:
 			s.logger.Error("a damaged segment cannot be compacted", "segment", g.id.String(), "error", err)
 			g.spared.Store(time.Now().Add(spareFor).UnixNano())
 		case err != nil && g.live.Load() > 0:
@@ -93,7 +94,7 @@ func (s *Store) rewriteSegments(ctx context.Context, victims []*segment, mover M
 	for i, g := range victims {
 		done.Segments++
 		if live := g.live.Load(); live <= 0 {
-			done.Freed += g.rec.size
+			done.Freed += g.rec.Size
 		} else if live > before[i]/2 { // of removed files whose extents are still there, or damaged
 			g.spared.Store(time.Now().Add(spareFor).UnixNano())
 		}
@@ -117,7 +118,7 @@ func (w *rewriter) begin(victims []*segment) ([]*segment, error) {
 	var sum int64
 	for i, v := range victims {
 		sum += v.copySize()
-		if whole := g.capacity >= w.s.opts.SegmentSize; sum > g.capacity-segmentHeaderLen && !(whole && i == 0) {
+		if whole := g.capacity >= w.s.opts.SegmentSize; sum > g.capacity-format.HeaderLen && !(whole && i == 0) {
 			victims = victims[:i]
 			break
 		}
@@ -132,13 +133,13 @@ func (w *rewriter) begin(victims []*segment) ([]*segment, error) {
 // as large as its are, and not very small.
 func (g *segment) copySize() int64 {
 	live := g.live.Load()
-	return live + max(live/32, live*(g.rec.size-g.rec.payload)/max(g.rec.payload, 1))
+	return live + max(live/32, live*(g.rec.Size-g.rec.Payload)/max(g.rec.Payload, 1))
 }
 
 // copyLive takes what lives in a segment.
 func (w *rewriter) copyLive(g *segment) error {
-	return w.s.eachRecord(w.ctx, g, func(r *segmentReader, rec record, pos uint32) error {
-		if err := w.s.allow(w.ctx, int(rec.length)); err != nil {
+	return w.s.eachRecord(w.ctx, g, func(r *segmentReader, rec format.Record, pos uint32) error {
+		if err := w.s.allow(w.ctx, int(rec.Len)); err != nil {
 			return err
 		}
 		live, err := w.s.indexed(w.ctx, rec, g.id, pos)
@@ -150,7 +151,7 @@ func (w *rewriter) copyLive(g *segment) error {
 			if err != nil {
 				return err
 			}
-			if err := w.add(rec.ino, e, p); err != nil {
+			if err := w.add(rec.Inode, e, p); err != nil {
 				return err
 			}
 		}
@@ -163,10 +164,10 @@ func (w *rewriter) copyLive(g *segment) error {
 
 // indexed returns the extents of the index that lie in a record, whose bytes
 // are at pos of a segment.
-func (s *Store) indexed(ctx context.Context, rec record, id SegmentID, pos uint32) (live []Extent, err error) {
-	f := &File{s: s, ino: rec.ino}
-	lo, hi := rec.off, rec.off+uint64(rec.length)
-	pairs, err := s.log.Scan(ctx, extentRange(rec.ino, lo, hi), scanPage)
+func (s *Store) indexed(ctx context.Context, rec format.Record, id format.SegmentID, pos uint32) (live []format.Extent, err error) {
+	f := &File{s: s, ino: rec.Inode}
+	lo, hi := rec.Off, rec.Off+uint64(rec.Len)
+	pairs, err := s.log.Scan(ctx, format.ExtentRange(rec.Inode, lo, hi), scanPage)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +179,7 @@ func (s *Store) indexed(ctx context.Context, rec record, id SegmentID, pos uint3
 		last := exts[len(exts)-1]
 		if skip := last.End() - lo; last.End() < hi {
 			rest := rec
-			rest.off, rest.length = last.End(), rec.length-uint32(skip)
+			rest.Off, rest.Len = last.End(), rec.Len-uint32(skip)
 			if live, err = s.indexed(ctx, rest, id, pos+uint32(skip)); err != nil {
 				return nil, err
 			}
@@ -190,20 +191,20 @@ func (s *Store) indexed(ctx context.Context, rec record, id SegmentID, pos uint3
 			return nil, err
 		}
 		if before.End() > lo {
-			exts = append([]Extent{before}, exts...)
+			exts = append([]format.Extent{before}, exts...)
 		}
 	}
-	whole := Extent{Off: lo, Len: uint64(rec.length), Seg: id, Pos: pos}
-	mine := make([]Extent, 0, len(exts)+len(live))
+	whole := format.Extent{Off: lo, Len: uint64(rec.Len), Seg: id, Pos: pos}
+	mine := make([]format.Extent, 0, len(exts)+len(live))
 	for _, e := range exts {
-		if part := e.clip(lo, hi); whole.sameBytes(part) {
+		if part := e.Clip(lo, hi); whole.SameBytes(part) {
 			mine = append(mine, part)
 		}
 	}
 	return append(mine, live...), nil
 }
 
-func (w *rewriter) add(ino uint64, e Extent, p []byte) error {
+func (w *rewriter) add(ino uint64, e format.Extent, p []byte) error {
 	if len(w.memory)+len(p) > rewriteMemory {
 		if err := w.write(); err != nil {
 			return err
@@ -226,7 +227,7 @@ func (w *rewriter) write() error {
 	for i := 0; i < len(w.pieces); {
 		first := w.pieces[i]
 		p = p[:0]
-		var old []Extent
+		var old []format.Extent
 		for ; i < len(w.pieces); i++ {
 			next := w.pieces[i]
 			off := first.ext.Off + uint64(len(p))
@@ -246,11 +247,11 @@ func (w *rewriter) write() error {
 }
 
 // append writes a record to the open output.
-func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
+func (w *rewriter) append(ino, off uint64, p []byte) (format.Extent, error) {
 	if err := w.s.allow(w.ctx, len(p)); err != nil {
-		return Extent{}, err
+		return format.Extent{}, err
 	}
-	n := int64(recordHeaderLen + len(p))
+	n := int64(format.RecordHeaderLen + len(p))
 	if g := w.output; g != nil && !w.s.takes(g, n) {
 		w.retire()
 	}
@@ -258,30 +259,30 @@ func (w *rewriter) append(ino, off uint64, p []byte) (Extent, error) {
 		g, err := w.s.newOutput(n, w.s.opts.SegmentSize)
 		if errors.Is(err, errInTheWay) {
 			w.crowded = true
-			return Extent{}, errEnough
+			return format.Extent{}, errEnough
 		}
 		if err != nil {
-			return Extent{}, err
+			return format.Extent{}, err
 		}
 		w.output, w.onDisk = g, 0
 		w.outputs = append(w.outputs, g)
 	}
 	g := w.output
-	rec := record{ino: ino, off: off, length: uint32(len(p))}
-	w.sums, rec.crc = appendSums(w.sums[:0], p)
+	rec := format.Record{Inode: ino, Off: off, Len: uint32(len(p))}
+	w.sums, rec.CRC = appendSums(w.sums[:0], p)
 	w.s.mu.Lock()
 	pos := g.size
-	g.sums.Load().add(pos+recordHeaderLen, len(p), w.sums)
+	g.sums.Load().add(pos+format.RecordHeaderLen, len(p), w.sums)
 	g.size += n
 	w.s.mu.Unlock()
 	if err := g.local.Load().putRecord(rec, g.seed, p, pos); err != nil {
-		return Extent{}, noSpace(err)
+		return format.Extent{}, noSpace(err)
 	}
 	if err := w.writeBack(); err != nil {
-		return Extent{}, noSpace(err)
+		return format.Extent{}, noSpace(err)
 	}
 	w.bytes += int64(len(p))
-	return Extent{Off: off, Len: uint64(len(p)), Seg: g.id, Pos: uint32(pos + recordHeaderLen)}, nil
+	return format.Extent{Off: off, Len: uint64(len(p)), Seg: g.id, Pos: uint32(pos + format.RecordHeaderLen)}, nil
 }
 
 // writeBack brings what was written to the output to the disk, in steps.
@@ -320,9 +321,9 @@ func (s *Store) newOutput(n, smallest int64) (*segment, error) {
 		}
 		return s.makeRoom(room)
 	}
-	capacity := max(s.opts.SegmentSize, segmentHeaderLen+n)
+	capacity := max(s.opts.SegmentSize, format.HeaderLen+n)
 	err := s.createLocked(capacity, fits, &g)
-	for step := s.opts.SegmentSize / 8; errors.Is(err, unix.ENOSPC) && capacity-step >= max(smallest, segmentHeaderLen+n); {
+	for step := s.opts.SegmentSize / 8; errors.Is(err, unix.ENOSPC) && capacity-step >= max(smallest, format.HeaderLen+n); {
 		capacity -= step
 		err = s.createLocked(capacity, fits, &g)
 	}
@@ -341,7 +342,7 @@ func (s *Store) newOutput(n, smallest int64) (*segment, error) {
 func (w *rewriter) retire() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if w.output.size == segmentHeaderLen {
+	if w.output.size == format.HeaderLen {
 		w.discardLocked()
 		return
 	}

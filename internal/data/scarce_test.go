@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
@@ -34,7 +35,7 @@ func TestWantOfDescriptorsIsNoFaultOfTheJournal(t *testing.T) {
 			for i := uint64(0); i < 3 && err == nil; i++ { // a spare segment may be there
 				err = w.write(2, i*uint64(len(p)), p)
 			}
-			if !disk.Scarce(err) || errors.Is(err, ErrCorrupt) {
+			if !disk.Scarce(err) || errors.Is(err, format.ErrCorrupt) {
 				t.Errorf("a write that needs another segment: %v", err)
 			}
 			w.expect(1, 0, p) // its file is open

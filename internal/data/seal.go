@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"golang.org/x/sync/errgroup"
 )
@@ -134,12 +135,12 @@ func (s *Store) seal(g *segment) error {
 		return err
 	}
 	f := g.local.Load()
-	t, err := scanSegment(f, g.size, g.id, s.opts.Instance, nil)
+	t, err := format.Scan(f, g.size, g.id, s.opts.Instance, nil)
 	if err != nil {
 		return err
 	}
-	if len(t.bad) > 0 || int64(t.dataLen) < g.size {
-		s.logger.Error("a segment has damaged records; their bytes cannot be read", "segment", g.id.String(), "ranges", len(t.bad))
+	if len(t.Bad) > 0 || int64(t.DataLen) < g.size {
+		s.logger.Error("a segment has damaged records; their bytes cannot be read", "segment", g.id.String(), "ranges", len(t.Bad))
 	}
 	if err := s.complete(g, f, t); err != nil {
 		return err
@@ -148,17 +149,17 @@ func (s *Store) seal(g *segment) error {
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
 	s.toStore = append(s.toStore, g)
-	s.room.release(g.room - onDisk(g.rec.size))
-	g.room = onDisk(g.rec.size)
+	s.room.release(g.room - onDisk(g.rec.Size))
+	g.room = onDisk(g.rec.Size)
 	s.uploader.signal()
 	return nil
 }
 
 // complete writes the footer and the record of a segment.
-func (s *Store) complete(g *segment, f *localFile, t *pageTable) error {
-	footer := t.encode(segmentSeed(g.id, s.opts.Instance))
-	size := int64(t.dataLen) + int64(len(footer))
-	if _, err := f.WriteAt(footer, int64(t.dataLen)); err != nil {
+func (s *Store) complete(g *segment, f *localFile, t *format.Footer) error {
+	footer := t.Encode(format.RecordSeed(g.id, s.opts.Instance))
+	size := int64(t.DataLen) + int64(len(footer))
+	if _, err := f.WriteAt(footer, int64(t.DataLen)); err != nil {
 		return err
 	}
 	if err := f.Truncate(size); err != nil {
@@ -169,8 +170,8 @@ func (s *Store) complete(g *segment, f *localFile, t *pageTable) error {
 		s.fail(err)
 		return err
 	}
-	g.rec = segmentRecord{state: recordSealed, size: size, footerCRC: footerChecksum(footer), payload: t.payload}
-	if err := s.putRecord(g, recordSealed); err != nil {
+	g.rec = format.SegmentEntry{State: format.Sealed, Size: size, FooterCRC: format.FooterChecksum(footer), Payload: t.Payload}
+	if err := s.putRecord(g, format.Sealed); err != nil {
 		return err
 	}
 	g.table.Store(t)
@@ -181,11 +182,11 @@ func (s *Store) complete(g *segment, f *localFile, t *pageTable) error {
 }
 
 // putRecord makes the segment's state durable.
-func (s *Store) putRecord(g *segment, state recordState) error {
+func (s *Store) putRecord(g *segment, state format.EntryState) error {
 	rec := g.rec
-	rec.state = state
+	rec.State = state
 	b := &meta.Batch{}
-	b.Put(segmentKey(g.id), rec.encode())
+	b.Put(format.SegmentKey(g.id), rec.Encode())
 	return s.log.Apply(b)
 }
 
@@ -195,7 +196,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	if !g.unused() {
 		return false, nil
 	}
-	key := liveKey(g.id)
+	key := format.LiveKey(g.id)
 	n, err := s.log.Counter(s.ctx, key)
 	if err != nil || n != 0 {
 		return false, err
@@ -207,7 +208,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	defer deleted()
 	if g.offered {
 		// First, so that who is fenced deletes nothing.
-		if err := s.putRecord(g, recordDead); err != nil {
+		if err := s.putRecord(g, format.Dead); err != nil {
 			return false, err
 		}
 		if err := s.content.Delete(s.ctx, g.id.Object()); err != nil {
@@ -215,7 +216,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 		}
 	}
 	b := &meta.Batch{}
-	b.Delete(segmentKey(g.id))
+	b.Delete(format.SegmentKey(g.id))
 	b.Delete(key)
 	if err := s.log.Apply(b); err != nil {
 		return false, err
@@ -223,7 +224,7 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	g.setState(stateDead)
 	s.segments.remove(g.id)
 	s.stats.deleted.Add(1)
-	s.stats.deletedBytes.Add(uint64(max(g.size, g.rec.size)))
+	s.stats.deletedBytes.Add(uint64(max(g.size, g.rec.Size)))
 	if f := g.local.Load(); f != nil {
 		if err := s.disk.Remove(f.Name()); err != nil {
 			s.logger.Warn("an unused segment could not be removed", "error", err)

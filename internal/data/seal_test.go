@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/meta/memory"
@@ -151,7 +152,7 @@ func TestDeletionThatACrashInterruptedIsFinished(t *testing.T) {
 	w.must(w.flush(t.Context(), 1))
 	w.sealAll()
 	w.must(w.truncate(1, 0))
-	w.must(w.store.putRecord(w.store.segment(makeSegmentID(1, 1)), recordDead))
+	w.must(w.store.putRecord(w.store.segment(format.NewSegmentID(1, 1)), format.Dead))
 	c := w.crash(nil)
 	c.opts.DeleteAfter = time.Millisecond
 	c.open()
@@ -251,7 +252,7 @@ func TestAWriterGivesUpWhenItsContextEnds(t *testing.T) {
 		cancel()
 	}()
 	for err == nil {
-		var e Extent
+		var e format.Extent
 		if e, err = w.store.Append(ctx, 1, 0, make([]byte, 30<<10)); err == nil {
 			w.store.Discard(e)
 		}
@@ -273,12 +274,12 @@ func TestAWriteThatIsTooLargeForTheJournalIsRefused(t *testing.T) {
 	w.must(w.flush(t.Context(), 1))
 	w.sealAll()
 	w.expect(1, 100, p[100:])
-	for _, off := range []uint64{MaxFileSize, MaxFileSize - 1, ^uint64(0)} {
+	for _, off := range []uint64{format.MaxFileSize, format.MaxFileSize - 1, ^uint64(0)} {
 		if err := w.write(1, off, []byte("xy")); !errors.Is(err, ErrTooLarge) {
 			t.Fatalf("offset %d: %v", off, err)
 		}
 	}
-	if _, err := w.store.Append(t.Context(), 1, 0, make([]byte, MaxRecord+1)); !errors.Is(err, ErrTooLarge) {
+	if _, err := w.store.Append(t.Context(), 1, 0, make([]byte, format.MaxRecord+1)); !errors.Is(err, ErrTooLarge) {
 		t.Fatal(err)
 	}
 }
@@ -326,7 +327,7 @@ func TestAWriteThatTheDiskCutsShortNeverBecomesAnExtent(t *testing.T) {
 		if err := write(); err != nil || !cut {
 			return err
 		}
-		if err := f.Truncate(off + int64(recordHeaderLen+n)/2); err != nil {
+		if err := f.Truncate(off + int64(format.RecordHeaderLen+n)/2); err != nil {
 			return err
 		}
 		return unix.ENOSPC
@@ -460,7 +461,7 @@ func TestAnObjectOfTheSameNameIsNotOverwritten(t *testing.T) {
 	p := random(newRand(1), 10_000)
 	w.must(w.write(1, 0, p))
 	w.must(w.flush(t.Context(), 1))
-	name := makeSegmentID(1, 1).Object()
+	name := format.NewSegmentID(1, 1).Object()
 	w.objects.m[name] = []byte("somebody else's")
 	w.store.mu.Lock()
 	w.store.retireLocked()

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // segment is one segment of the store, from its first record to its deletion.
 type segment struct {
-	id    SegmentID
+	id    format.SegmentID
 	state atomic.Int32
 	live  atomic.Int64 // bytes of committed extents, with batches not yet submitted
 	dirty atomic.Int64 // bytes of extents in dirty maps
@@ -46,10 +47,10 @@ type segment struct {
 	// nanoseconds since 1970.
 	spared atomic.Int64
 
-	local atomic.Pointer[localFile]  // nil if there is no local copy
-	sums  atomic.Pointer[recordSums] // of an open segment, nil from when it is sealed
-	table atomic.Pointer[pageTable]  // of a sealed local copy
-	rec   segmentRecord              // set before stateSealed
+	local atomic.Pointer[localFile]     // nil if there is no local copy
+	sums  atomic.Pointer[recordSums]    // of an open segment, nil from when it is sealed
+	table atomic.Pointer[format.Footer] // of a sealed local copy
+	rec   format.SegmentEntry           // set before stateSealed
 
 	// Of a writable segment, under Store.mu.
 	size, capacity int64

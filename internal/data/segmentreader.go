@@ -3,6 +3,8 @@ package data
 import (
 	"context"
 	"fmt"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // readerChunk is what a segmentReader reads at once.
@@ -14,7 +16,7 @@ type segmentReader struct {
 	s     *Store
 	ctx   context.Context
 	g     *segment
-	t     *pageTable
+	t     *format.Footer
 	step  uint64 // read at once
 	chunk []byte // the bytes from off on
 	off   uint64
@@ -27,7 +29,7 @@ func (s *Store) readSegment(ctx context.Context, g *segment) (*segmentReader, er
 	if err != nil {
 		return nil, err
 	}
-	r := &segmentReader{s: s, ctx: ctx, g: g, t: t, step: pageSize}
+	r := &segmentReader{s: s, ctx: ctx, g: g, t: t, step: format.BlockSize}
 	if s.opts.CachePages {
 		r.step = readerChunk
 	}
@@ -36,38 +38,28 @@ func (s *Store) readSegment(ctx context.Context, g *segment) (*segmentReader, er
 
 // eachRecord calls f with each whole record of a stored segment and the place
 // of its bytes.
-func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentReader, rec record, pos uint32) error) error {
+func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentReader, rec format.Record, pos uint32) error) error {
 	r, err := s.readSegment(ctx, g)
 	if err != nil {
 		return err
 	}
 	r.step = readerChunk
-	t := r.t
-	seed := segmentSeed(g.id, s.opts.Instance)
-	bad := t.bad
-	for pos := uint64(segmentHeaderLen); pos < uint64(t.dataLen); {
-		for len(bad) > 0 && uint64(bad[0].end) <= pos {
-			bad = bad[1:]
+	w := format.NewWalker(r.t, s.opts.Instance)
+	for place, ok := w.Place(); ok; place, ok = w.Place() {
+		if place+format.RecordHeaderLen > int64(r.t.DataLen) {
+			return fmt.Errorf("segment %v ends within a record: %w", g.id, format.ErrCorrupt)
 		}
-		if len(bad) > 0 && uint64(bad[0].start) <= pos {
-			pos = uint64(bad[0].end)
-			continue
-		}
-		if pos+recordHeaderLen > uint64(t.dataLen) {
-			return fmt.Errorf("segment %v ends within a record: %w", g.id, ErrCorrupt)
-		}
-		head, err := r.bytes(pos, recordHeaderLen)
+		head, err := r.bytes(uint64(place), format.RecordHeaderLen)
 		if err != nil {
 			return err
 		}
-		rec, ok := decodeRecord(head, seed)
-		if !ok || pos+recordHeaderLen+uint64(rec.length) > uint64(t.dataLen) {
-			return fmt.Errorf("segment %v has no record at %d: %w", g.id, pos, ErrCorrupt)
+		rec, pos, ok := w.Take(head)
+		if !ok {
+			return fmt.Errorf("segment %v has no record at %d: %w", g.id, place, format.ErrCorrupt)
 		}
-		if err := f(r, rec, uint32(pos+recordHeaderLen)); err != nil {
+		if err := f(r, rec, pos); err != nil {
 			return err
 		}
-		pos += recordHeaderLen + uint64(rec.length)
 	}
 	return nil
 }
@@ -75,9 +67,9 @@ func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentRea
 // bytes returns n bytes from pos on, until the next call.
 func (r *segmentReader) bytes(pos, n uint64) ([]byte, error) {
 	if pos < r.off || pos+n > r.off+uint64(len(r.chunk)) {
-		lo := pos / pageSize * pageSize
-		hi := max(lo+r.step, (pos+n+pageSize-1)/pageSize*pageSize)
-		hi = min(hi, uint64(r.t.dataLen))
+		lo := pos / format.BlockSize * format.BlockSize
+		hi := max(lo+r.step, (pos+n+format.BlockSize-1)/format.BlockSize*format.BlockSize)
+		hi = min(hi, uint64(r.t.DataLen))
 		chunk, err := r.s.readVerified(r.ctx, r.g, r.t, int64(lo), int64(hi-lo))
 		if err != nil {
 			return nil, err
@@ -88,14 +80,14 @@ func (r *segmentReader) bytes(pos, n uint64) ([]byte, error) {
 }
 
 // storedTable returns the page table of a segment in the content store.
-func (s *Store) storedTable(ctx context.Context, g *segment) (*pageTable, error) {
+func (s *Store) storedTable(ctx context.Context, g *segment) (*format.Footer, error) {
 	if t := s.footers.get(g.id); t != nil {
 		return t, nil
 	}
 	if s.opts.CachePages {
 		return s.fetchTable(ctx, g, s.pages.of(g))
 	}
-	t, err := readTable(func(p []byte, off int64) (int, error) {
+	t, err := format.ReadFooter(func(p []byte, off int64) (int, error) {
 		return len(p), s.fetchBytes(ctx, g, p, off)
 	}, g.id, g.rec, s.opts.Instance)
 	if err == nil {
@@ -106,7 +98,7 @@ func (s *Store) storedTable(ctx context.Context, g *segment) (*pageTable, error)
 
 // readVerified reads n bytes from off on, the beginning of a page, of a stored
 // segment: from the cache what is there, the rest from the content store.
-func (s *Store) readVerified(ctx context.Context, g *segment, t *pageTable, off, n int64) ([]byte, error) {
+func (s *Store) readVerified(ctx context.Context, g *segment, t *format.Footer, off, n int64) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 )
@@ -36,7 +37,7 @@ func (s *Source) disk() disk.FS {
 	return s.Disk
 }
 
-func (s *Source) path(id SegmentID) string {
+func (s *Source) path(id format.SegmentID) string {
 	return filepath.Join(s.Dir, journalName, id.FileName())
 }
 
@@ -56,12 +57,12 @@ func (f *segmentFault) Error() string { return f.what }
 
 // open finds a segment by its record; a *segmentFault says that it is not what
 // the record says.
-func (s *Source) open(ctx context.Context, id SegmentID, rec segmentRecord) (*openSegment, error) {
-	if rec.state == recordStored && s.CachePages {
+func (s *Source) open(ctx context.Context, id format.SegmentID, rec format.SegmentEntry) (*openSegment, error) {
+	if rec.State == format.Stored && s.CachePages {
 		return s.openObject(ctx, id, rec)
 	}
 	file, err := s.openFile(id)
-	if err == nil && (rec.state == 0 || file.size == rec.size) {
+	if err == nil && (rec.State == 0 || file.size == rec.Size) {
 		return file, nil
 	}
 	if err == nil {
@@ -70,13 +71,13 @@ func (s *Source) open(ctx context.Context, id SegmentID, rec segmentRecord) (*op
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if rec.state == 0 {
+	if rec.State == 0 {
 		return nil, &segmentFault{FaultMissing, fmt.Sprintf("segment %v is missing: the journal has no file %s", id, filepath.Base(s.path(id)))}
 	}
 	return s.openObject(ctx, id, rec)
 }
 
-func (s *Source) openFile(id SegmentID) (*openSegment, error) {
+func (s *Source) openFile(id format.SegmentID) (*openSegment, error) {
 	f, err := s.disk().OpenFile(s.path(id), os.O_RDONLY)
 	if err != nil {
 		return nil, err
@@ -88,15 +89,15 @@ func (s *Source) openFile(id SegmentID) (*openSegment, error) {
 	return &openSegment{ReaderAt: f, Closer: f, size: size, near: true}, nil
 }
 
-func (s *Source) openObject(ctx context.Context, id SegmentID, rec segmentRecord) (*openSegment, error) {
+func (s *Source) openObject(ctx context.Context, id format.SegmentID, rec format.SegmentEntry) (*openSegment, error) {
 	size, err := s.Content.Size(ctx, id.Object())
 	switch {
 	case errors.Is(err, content.ErrNotFound):
 		return nil, &segmentFault{FaultMissing, fmt.Sprintf("segment %v is missing: it is neither in the journal nor in the content store (%s)", id, id.Object())}
 	case err != nil:
 		return nil, fmt.Errorf("content store: %w", err)
-	case size != rec.size:
-		return nil, &segmentFault{FaultFooter, fmt.Sprintf("segment %v has %d bytes in the content store (%s), it was sealed with %d", id, size, id.Object(), rec.size)}
+	case size != rec.Size:
+		return nil, &segmentFault{FaultFooter, fmt.Sprintf("segment %v has %d bytes in the content store (%s), it was sealed with %d", id, size, id.Object(), rec.Size)}
 	}
 	_, near := s.Content.(content.Local)
 	return &openSegment{ReaderAt: objectReader{ctx, s.Content, id.Object()}, Closer: nothing{}, size: size, near: near}, nil
@@ -120,13 +121,13 @@ func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // journalFiles lists the segments that have a file in the journal.
-func (s *Source) journalFiles() (ids []SegmentID, err error) {
+func (s *Source) journalFiles() (ids []format.SegmentID, err error) {
 	entries, err := s.disk().ReadDir(filepath.Join(s.Dir, journalName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		if id, ok := parseSegmentName(e.Name()); ok {
+		if id, ok := format.ParseFileName(e.Name()); ok {
 			ids = append(ids, id)
 		}
 	}
@@ -156,9 +157,9 @@ func (r *deepReader) read(at int64, n int) ([]byte, error) {
 		return nil, err
 	}
 	unreadable, err := r.readAt(chunk, at)
-	for i := 0; unreadable && i < n && err == nil; i += pageSize {
+	for i := 0; unreadable && i < n && err == nil; i += format.BlockSize {
 		var lost bool
-		part := chunk[i:min(i+pageSize, n)]
+		part := chunk[i:min(i+format.BlockSize, n)]
 		if lost, err = r.readAt(part, at+int64(i)); lost {
 			clear(part)
 		}

@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"sync"
 	"sync/atomic"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // counters are what happened since Open, and the bytes now dirty.
@@ -85,10 +87,10 @@ type footerCache struct {
 	mu    sync.Mutex
 	bytes int64
 	order list.List // of *pageTable, most recent first
-	m     map[SegmentID]*list.Element
+	m     map[format.SegmentID]*list.Element
 }
 
-func (c *footerCache) get(id SegmentID) *pageTable {
+func (c *footerCache) get(id format.SegmentID) *format.Footer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.m[id]
@@ -97,26 +99,26 @@ func (c *footerCache) get(id SegmentID) *pageTable {
 		return nil
 	}
 	c.order.MoveToFront(e)
-	return e.Value.(*pageTable)
+	return e.Value.(*format.Footer)
 }
 
-func (c *footerCache) put(t *pageTable) {
+func (c *footerCache) put(t *format.Footer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil {
-		c.m = map[SegmentID]*list.Element{}
+		c.m = map[format.SegmentID]*list.Element{}
 	}
-	if c.m[t.id] != nil {
+	if c.m[t.ID] != nil {
 		return
 	}
-	c.m[t.id] = c.order.PushFront(t)
-	c.bytes += t.memory()
+	c.m[t.ID] = c.order.PushFront(t)
+	c.bytes += t.Memory()
 	for c.bytes > c.limit && c.order.Len() > 1 {
 		c.drop(c.order.Back())
 	}
 }
 
-func (c *footerCache) remove(id SegmentID) {
+func (c *footerCache) remove(id format.SegmentID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.m[id]; e != nil {
@@ -125,9 +127,9 @@ func (c *footerCache) remove(id SegmentID) {
 }
 
 func (c *footerCache) drop(e *list.Element) {
-	t := c.order.Remove(e).(*pageTable)
-	delete(c.m, t.id)
-	c.bytes -= t.memory()
+	t := c.order.Remove(e).(*format.Footer)
+	delete(c.m, t.ID)
+	c.bytes -= t.Memory()
 }
 
 func (c *footerCache) size() int64 {

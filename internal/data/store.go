@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"golang.org/x/time/rate"
@@ -102,7 +103,7 @@ type Options struct {
 	MaxFiles int
 	// Pinned says that a segment must stay in the content store though no file
 	// uses it, because a backup refers to it; nil for none. It does not block.
-	Pinned func(SegmentID) bool
+	Pinned func(format.SegmentID) bool
 	// MayWrite and MayRewrite say whether a new segment of so many bytes may be
 	// made, for clients and for a compaction; an error says what it would take
 	// the last of. They do not block; default: always.
@@ -148,12 +149,12 @@ func (o *Options) complete() error {
 	switch {
 	case o.Dir == "" || o.Content == nil || o.Log == nil:
 		return errors.New("data store: Dir, Content and Log are required")
-	case len(o.Instance) != instanceLen:
-		return fmt.Errorf("data store: instance %q is not of %d hexadecimal digits", o.Instance, instanceLen)
+	case len(o.Instance) != format.InstanceLen:
+		return fmt.Errorf("data store: instance %q is not of %d hexadecimal digits", o.Instance, format.InstanceLen)
 	case o.Log.Epoch() == 0 || o.Log.Epoch() > math.MaxUint32:
 		return fmt.Errorf("data store: epoch %d of the metadata is out of range", o.Log.Epoch())
-	case o.SegmentSize < pageSize:
-		return fmt.Errorf("data store: a cache of %d bytes is too small, give it at least %d", o.CacheSize, 8*pageSize)
+	case o.SegmentSize < format.BlockSize:
+		return fmt.Errorf("data store: a cache of %d bytes is too small, give it at least %d", o.CacheSize, 8*format.BlockSize)
 	}
 	return nil
 }
@@ -219,7 +220,7 @@ type Store struct {
 	uploads  uploads
 	toSeal   []*segment
 	toStore  []*segment
-	dead     map[SegmentID]time.Time // candidates for deletion, and when they died
+	dead     map[format.SegmentID]time.Time // candidates for deletion, and when they died
 	flush    func(ctx context.Context, ino uint64) error
 	maxDirty int64 // extents, with Remote
 	maxParts int   // see the constant
@@ -266,7 +267,7 @@ func newStore(opts Options, lock disk.Lock) *Store {
 		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize, opts.MaxFiles-opts.copyFiles()),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
 		compactor: make(wake, 1), limiter: rate.NewLimiter(rate.Limit(opts.CompactRate), compactBurst),
-		dead: map[SegmentID]time.Time{}, maxDirty: maxDirtyExtents, maxParts: maxParts,
+		dead: map[format.SegmentID]time.Time{}, maxDirty: maxDirtyExtents, maxParts: maxParts,
 	}
 	s.disk = disk.Owned(opts.Disk, s.owned)
 	s.extents.limit = opts.ExtentMemory
@@ -317,7 +318,7 @@ func (s *Store) SetFlush(f func(ctx context.Context, ino uint64) error) {
 }
 
 // segment returns a known segment, or nil.
-func (s *Store) segment(id SegmentID) *segment { return s.segments.get(id) }
+func (s *Store) segment(id format.SegmentID) *segment { return s.segments.get(id) }
 
 func (s *Store) usableLocked() error {
 	if s.closed {
@@ -387,10 +388,10 @@ func (s *Store) release() {
 // segmentTable holds all segments that anything refers to.
 type segmentTable struct {
 	mu sync.RWMutex
-	m  map[SegmentID]*segment
+	m  map[format.SegmentID]*segment
 }
 
-func (t *segmentTable) get(id SegmentID) *segment {
+func (t *segmentTable) get(id format.SegmentID) *segment {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.m[id]
@@ -400,12 +401,12 @@ func (t *segmentTable) put(g *segment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.m == nil {
-		t.m = map[SegmentID]*segment{}
+		t.m = map[format.SegmentID]*segment{}
 	}
 	t.m[g.id] = g
 }
 
-func (t *segmentTable) remove(id SegmentID) {
+func (t *segmentTable) remove(id format.SegmentID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.m, id)

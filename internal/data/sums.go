@@ -5,6 +5,8 @@ import (
 	"hash/crc32"
 	"sort"
 	"sync"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // The table that verifies a segment is made when it is sealed. Until then what
@@ -53,19 +55,19 @@ func (r *recordSums) full(limit int) bool {
 
 // read reads an extent into mem, which has room for the rest of its first and
 // last part, and returns the part of mem that holds it, verified.
-func (r *recordSums) read(read readAt, id SegmentID, e Extent, mem []byte) ([]byte, error) {
+func (r *recordSums) read(read format.ReadAt, id format.SegmentID, e format.Extent, mem []byte) ([]byte, error) {
 	parts := r.covers(uint64(e.Pos), uint64(e.Pos)+e.Len)
 	if parts == nil {
-		return nil, fmt.Errorf("bytes %d to %d of segment %v are of no record: %w", e.Pos, uint64(e.Pos)+e.Len, id, ErrCorrupt)
+		return nil, fmt.Errorf("bytes %d to %d of segment %v are of no record: %w", e.Pos, uint64(e.Pos)+e.Len, id, format.ErrCorrupt)
 	}
 	start := parts[0].pos
 	p := mem[:parts[len(parts)-1].end()-uint64(start)]
 	if _, err := read(p, int64(start)); err != nil {
-		return nil, readError(err, id)
+		return nil, format.ReadError(err, id)
 	}
 	for _, part := range parts {
-		if checksum(p[part.pos-start:][:part.n]) != part.crc {
-			return nil, fmt.Errorf("bytes %d to %d of segment %v fail their checksum: %w", part.pos, part.end(), id, ErrCorrupt)
+		if format.Checksum(p[part.pos-start:][:part.n]) != part.crc {
+			return nil, fmt.Errorf("bytes %d to %d of segment %v fail their checksum: %w", part.pos, part.end(), id, format.ErrCorrupt)
 		}
 	}
 	return p[e.Pos-start:][:e.Len], nil
@@ -96,13 +98,13 @@ func (r *recordSums) covers(start, end uint64) []partSum {
 func appendSums(crcs []uint32, p []byte) ([]uint32, uint32) {
 	var whole uint32
 	for len(p) > partSize {
-		part := checksum(p[:partSize])
+		part := format.Checksum(p[:partSize])
 		crcs = append(crcs, part)
 		whole = behindPart(whole) ^ part
 		p = p[partSize:]
 	}
-	crcs = append(crcs, checksum(p))
-	return crcs, crc32.Update(whole, castagnoli, p)
+	crcs = append(crcs, format.Checksum(p))
+	return crcs, crc32.Update(whole, format.Castagnoli, p)
 }
 
 // sumBuffers are for the checksums of one record.
@@ -114,7 +116,7 @@ var sumBuffers = sync.Pool{New: func() any { return new([]uint32) }}
 var partShift = func() (table [4][256]uint32) {
 	var zeros [partSize]byte
 	for bit := range 32 {
-		shifted := ^crc32.Update(^(uint32(1) << bit), castagnoli, zeros[:])
+		shifted := ^crc32.Update(^(uint32(1) << bit), format.Castagnoli, zeros[:])
 		row := &table[bit/8]
 		for i := range row {
 			if i>>(bit%8)&1 == 1 {

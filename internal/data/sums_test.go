@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // flipBit flips a bit of a byte of a file.
@@ -43,7 +45,7 @@ func openWorld(t *testing.T, opts Options) (w *world, content map[uint64][]byte)
 		copy(file[off:], p)
 		content[ino] = file
 	}
-	for ino, n := range []int{1, 41, 300, partSize - 1, partSize, partSize + 1, 2 * partSize, 3*partSize + 77, pageSize, 50_000} {
+	for ino, n := range []int{1, 41, 300, partSize - 1, partSize, partSize + 1, 2 * partSize, 3*partSize + 77, format.BlockSize, 50_000} {
 		put(uint64(ino+1), 0, n)
 	}
 	put(10, 100, 10) // leaves two pieces of a large record
@@ -85,7 +87,7 @@ func expectRightOrCorrupt(t *testing.T, w *world, content map[uint64][]byte, wha
 		for _, r := range ranges(len(want)) {
 			got, err := w.read(ino, r[0], r[1])
 			switch {
-			case errors.Is(err, ErrCorrupt):
+			case errors.Is(err, format.ErrCorrupt):
 				refused++
 			case err != nil:
 				t.Fatalf("%s: inode %d, %d bytes at %d: %v", what, ino, r[1], r[0], err)
@@ -119,7 +121,7 @@ func TestAFlippedBitOfAnOpenSegmentIsNeverRead(t *testing.T) {
 	// The last byte of each header and of each part, and the first one behind it.
 	places := map[int64]bool{}
 	for _, p := range w.store.active.sums.Load().parts {
-		for _, at := range []int64{int64(p.pos) - recordHeaderLen, int64(p.pos) - 1, int64(p.pos), int64(p.end()) - 1, int64(p.end())} {
+		for _, at := range []int64{int64(p.pos) - format.RecordHeaderLen, int64(p.pos) - 1, int64(p.pos), int64(p.end()) - 1, int64(p.end())} {
 			places[at] = true
 		}
 	}
@@ -161,7 +163,7 @@ func TestSealingMakesNoGoodChecksumOfAFlippedBit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused, flips := 0, 0
-			for at := int64(segmentHeaderLen + 13); ; at += 9001 {
+			for at := int64(format.HeaderLen + 13); ; at += 9001 {
 				w, content := openWorld(t, testOptions())
 				if at >= w.store.active.size {
 					break
@@ -206,15 +208,15 @@ func TestTheTableOfASegmentIsOfTheBytesThatWereVerified(t *testing.T) {
 	size := w.store.active.size
 	damaged := bytes.Clone(whole)
 	damaged[size-1] ^= 1
-	table, err := scanSegment(&fickle{p: whole, from: int(size - 1)}, size, w.store.active.id, testInstance, nil)
+	table, err := format.Scan(&fickle{p: whole, from: int(size - 1)}, size, w.store.active.id, testInstance, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := uint64(len(table.pages)-1) * pageSize
-	if err := table.verify(whole[last:size], last); err != nil {
+	last := uint64(len(table.Blocks)-1) * format.BlockSize
+	if err := table.Verify(whole[last:size], last); err != nil {
 		t.Errorf("the bytes that were verified: %v", err)
 	}
-	if err := table.verify(damaged[last:size], last); !errors.Is(err, ErrCorrupt) {
+	if err := table.Verify(damaged[last:size], last); !errors.Is(err, format.ErrCorrupt) {
 		t.Errorf("bytes that were read after them: %v", err)
 	}
 }
@@ -223,8 +225,8 @@ func TestTheChecksumOfARecordIsThatOfAllItsParts(t *testing.T) {
 	p := random(newRand(3), 3*partSize+10)
 	for _, n := range []int{1, partSize - 1, partSize, partSize + 1, 2 * partSize, 2*partSize + 1, 3 * partSize, len(p)} {
 		sums, whole := appendSums(nil, p[:n])
-		if whole != checksum(p[:n]) {
-			t.Errorf("%d bytes: %08x, want %08x", n, whole, checksum(p[:n]))
+		if whole != format.Checksum(p[:n]) {
+			t.Errorf("%d bytes: %08x, want %08x", n, whole, format.Checksum(p[:n]))
 		}
 		if want := (n + partSize - 1) / partSize; len(sums) != want {
 			t.Errorf("%d bytes: %d parts, want %d", n, len(sums), want)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -74,7 +75,7 @@ func TestAServerThatLostItsJournalDirectoryChangesNothingThere(t *testing.T) {
 			lock, err := lockDir(disk.OS{}, w.dir, testInstance, false)
 			w.must(err)
 			defer lock.Close()
-			id := makeSegmentID(w.log.Epoch(), 2) // the next that the old one would make
+			id := format.NewSegmentID(w.log.Epoch(), 2) // the next that the old one would make
 			w.must(os.WriteFile(filepath.Join(w.dir, journalName, filepath.Base(w.store.segmentPath(id))), []byte("another's"), 0o600))
 			before := tree(t, w.dir)
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // runUploader hands sealed segments to the content store, several at a time,
@@ -137,14 +138,14 @@ func (s *Store) handOff(ctx context.Context, g *segment) error {
 	if err != nil {
 		return err
 	}
-	if err := s.putRecord(g, recordStored); err != nil {
+	if err := s.putRecord(g, format.Stored); err != nil {
 		return err
 	}
 	if t := g.table.Load(); t != nil {
 		s.footers.put(t)
 	}
 	s.stats.stored.Add(1) // before those who wait for it look
-	s.stats.storedBytes.Add(uint64(g.rec.size))
+	s.stats.storedBytes.Add(uint64(g.rec.Size))
 	s.settleCopy(g, f, moved)
 	if g.unused() {
 		s.mayBeDead(g)
@@ -192,5 +193,5 @@ func (s *Store) put(ctx context.Context, g *segment, f *localFile) (moved bool, 
 			return moved, err
 		}
 	}
-	return false, s.content.Put(ctx, object, f, g.rec.size)
+	return false, s.content.Put(ctx, object, f, g.rec.Size)
 }

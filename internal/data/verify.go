@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
 
@@ -28,11 +29,11 @@ func (c *examiner) checkSource() error {
 // checkObjects looks for objects that no index knows. They lose nobody
 // anything but space.
 func (c *examiner) checkObjects() error {
-	err := c.Source.Content.List(c.ctx, SegmentPrefix, func(name string, size int64) error {
+	err := c.Source.Content.List(c.ctx, format.SegmentPrefix, func(name string, size int64) error {
 		if c.seen.Objects++; c.seen.Objects%1000 == 0 {
 			c.Progress("objects", c.seen.Objects, 0)
 		}
-		id, ok := parseObject(name)
+		id, ok := format.ParseObject(name)
 		if ok && c.segments[id] != nil {
 			return nil
 		}
@@ -51,11 +52,11 @@ func (c *examiner) checkObjects() error {
 // stillUnreferenced says whether an object that a snapshot does not know is
 // still there and still unknown. A segment is in the index before it is in the
 // content store, and until after.
-func (c *examiner) stillUnreferenced(name string, id SegmentID) (bool, error) {
+func (c *examiner) stillUnreferenced(name string, id format.SegmentID) (bool, error) {
 	if c.Current == nil {
 		return true, nil
 	}
-	got, err := c.Current.Get(c.ctx, segmentKey(id))
+	got, err := c.Current.Get(c.ctx, format.SegmentKey(id))
 	if err != nil || got[0] != nil {
 		return false, err
 	}
@@ -119,13 +120,13 @@ func (c *examiner) checkSegments() error {
 // concerns says whether a segment is worth a look: one with extents, and with
 // Deep any that was sealed.
 func (c *examiner) concerns(g *examined) bool {
-	return !g.unread && g.extents > 0 || c.Deep && (g.rec.state == recordSealed || g.rec.state == recordStored)
+	return !g.unread && g.extents > 0 || c.Deep && (g.rec.State == format.Sealed || g.rec.State == format.Stored)
 }
 
 // work is the unit of progress: bytes with Deep, else segments.
 func (c *examiner) work(g *examined) int64 {
 	if c.Deep {
-		return g.rec.size
+		return g.rec.Size
 	}
 	return 1
 }
@@ -171,8 +172,8 @@ func (v *verifier) verify(group []*examined, done func(*examined)) error {
 }
 
 // collect reads the extents in the segments of the group.
-func (v *verifier) collect(group []*examined) (map[SegmentID][]placed, error) {
-	extents := make(map[SegmentID][]placed, len(group))
+func (v *verifier) collect(group []*examined) (map[format.SegmentID][]placed, error) {
+	extents := make(map[format.SegmentID][]placed, len(group))
 	n := 0
 	for _, g := range group {
 		extents[g.id] = make([]placed, 0, g.extents)
@@ -182,15 +183,15 @@ func (v *verifier) collect(group []*examined) (map[SegmentID][]placed, error) {
 		return extents, nil
 	}
 	err := v.each(keys.Extent, func(key, value []byte) {
-		if len(key) != extentKeyLen {
+		if len(key) != format.ExtentKeyLen {
 			return
 		}
 		ino := binary.BigEndian.Uint64(key[1:])
-		e, err := decodeExtent(key, value, ino)
+		e, err := format.DecodeExtent(key, value, ino)
 		if err != nil || e.Hole() {
 			return
 		}
-		if list, ok := extents[e.Seg]; ok && v.segments[e.Seg].rec.holds(e) {
+		if list, ok := extents[e.Seg]; ok && v.segments[e.Seg].rec.Holds(e) {
 			extents[e.Seg] = append(list, placed{ino, e.Off, e.Pos, uint32(e.Len)})
 		}
 	})
@@ -234,22 +235,22 @@ func (v *verifier) segment(g *examined, extents []placed) error {
 // gone: nothing refers to it any more. One to which no file referred before is
 // there as long as its record does not call it dead, which comes before its
 // deletion: a backup may keep it.
-func (v *verifier) current(g *examined, rec segmentRecord) (_ segmentRecord, gone bool, err error) {
+func (v *verifier) current(g *examined, rec format.SegmentEntry) (_ format.SegmentEntry, gone bool, err error) {
 	if v.Current == nil {
 		return rec, false, nil
 	}
-	got, err := v.Current.Get(v.ctx, segmentKey(g.id), liveKey(g.id))
+	got, err := v.Current.Get(v.ctx, format.SegmentKey(g.id), format.LiveKey(g.id))
 	if err != nil {
 		return rec, false, err
 	}
-	next := segmentRecord{}
+	next := format.SegmentEntry{}
 	if got[0] != nil {
-		if next, err = decodeSegmentRecord(got[0]); err != nil {
+		if next, err = format.DecodeSegmentEntry(got[0]); err != nil {
 			return rec, false, nil // reported when it was read
 		}
 	}
 	if len(got[1]) != 8 || binary.BigEndian.Uint64(got[1]) == 0 {
-		return next, g.found > 0 || next.state != recordStored, nil
+		return next, g.found > 0 || next.State != format.Stored, nil
 	}
-	return next, next.state == recordDead, nil
+	return next, next.State == format.Dead, nil
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -149,7 +149,7 @@ func TestBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
 	if faults, _ := w.examine(Examination{}); len(faults) > 0 {
 		t.Errorf("unsealed and whole: %v", faults)
 	}
-	zero(t, w.journal()[0], segmentHeaderLen+recordHeaderLen+1000, 1)
+	zero(t, w.journal()[0], format.HeaderLen+format.RecordHeaderLen+1000, 1)
 	if faults, _ := w.examine(Examination{}); len(faults) != 1 || faults[0].Kind != FaultRecord || faults[0].Inode != 1 {
 		t.Errorf("unsealed: %v", faults)
 	}
@@ -164,7 +164,7 @@ func TestBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
 func TestADamagedHeaderDoesNotHideTheRecordsBehindIt(t *testing.T) {
 	w := manySegments(t)
 	name := w.objects.names()[0]
-	at := int(segmentHeaderLen + 5*(recordHeaderLen+10_000)) // the sixth record's
+	at := int(format.HeaderLen + 5*(format.RecordHeaderLen+10_000)) // the sixth record's
 	w.objects.flip(name, at+3)
 	faults, _ := w.examine(Examination{Source: &Source{Dir: w.dir, Content: local{w.objects}, Instance: testInstance}})
 	if got := kindsOf(faults); !slices.Equal(got, []string{FaultPage + " 0", FaultPage + " 1"}) {
@@ -176,10 +176,10 @@ func TestAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
 	w := manySegments(t)
 	// A snapshot from before segments were sealed and stored: no records.
 	old := w.meta.clone(w)
-	ids, b := []SegmentID{}, &meta.Batch{}
+	ids, b := []format.SegmentID{}, &meta.Batch{}
 	w.store.segments.each(func(g *segment) { ids = append(ids, g.id) })
 	for _, id := range ids {
-		b.Delete(segmentKey(id))
+		b.Delete(format.SegmentKey(id))
 	}
 	w.must(old.Store.Apply(t.Context(), b))
 	var faults []Fault
@@ -202,7 +202,7 @@ func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 	opts := testOptions()
 	var pinned atomic.Bool
 	pinned.Store(true)
-	opts.Pinned = func(SegmentID) bool { return pinned.Load() }
+	opts.Pinned = func(format.SegmentID) bool { return pinned.Load() }
 	opts.DeleteAfter = time.Nanosecond
 	w := newWorld(t, opts)
 	w.must(w.write(1, 0, random(newRand(1), 50_000)))
@@ -253,46 +253,4 @@ func TestReadingKeepsToItsRate(t *testing.T) {
 	if err := p.wait(ctx, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled wait: %v", err)
 	}
-}
-
-// FuzzWalker compares the walk in pieces of any size with that of the scan.
-func FuzzWalker(f *testing.F) {
-	f.Add([]byte("some bytes"), uint16(100), uint16(7))
-	f.Add(make([]byte, 4000), uint16(64), uint16(1000))
-	f.Add([]byte("some bytes"), uint16(math.MaxUint16), uint16(3))
-	f.Fuzz(func(t *testing.T, p []byte, at, step uint16) {
-		if len(p) == 0 || len(p) > 4096 || step < 3 {
-			return
-		}
-		id := makeSegmentID(1, 1)
-		segment := encodeSegmentHeader(id, testInstance)
-		seed := segmentSeed(id, testInstance)
-		for i := range 3 {
-			head := make([]byte, recordHeaderLen)
-			record{ino: uint64(i + 1), length: uint32(len(p)), crc: checksum(p)}.encode(head, seed)
-			segment = append(append(segment, head...), p...)
-		}
-		damaged := int(at) < len(segment)
-		if damaged {
-			segment[at] ^= 1
-		}
-		var want, got []uint32
-		if _, err := scanSegment(strings.NewReader(string(segment)), int64(len(segment)), id, testInstance, func(_ record, pos uint32) { want = append(want, pos) }); err != nil {
-			t.Fatal(err)
-		}
-		w := &walker{seed: seed, pos: segmentHeaderLen}
-		for off := 0; off < len(segment); off += int(step) {
-			w.feed(segment[off:min(off+int(step), len(segment))], int64(off), func(_ record, pos uint32) { got = append(got, pos) })
-		}
-		// The walk takes damaged bytes for whole too, but finds no record twice, nor where there is none.
-		all := []uint32{segmentHeaderLen + recordHeaderLen}
-		for len(all) < 3 {
-			all = append(all, all[len(all)-1]+uint32(len(p)+recordHeaderLen))
-		}
-		missing := slices.ContainsFunc(want, func(pos uint32) bool { return !slices.Contains(got, pos) })
-		invented := slices.ContainsFunc(got, func(pos uint32) bool { return !slices.Contains(all, pos) })
-		if missing || invented || !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) || !damaged && len(got) != len(all) {
-			t.Fatalf("step %d, damage at %d (%v): records at %v, want %v", step, at, damaged, got, want)
-		}
-	})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -28,7 +29,7 @@ const (
 )
 
 // errGap: the index has nothing where an extent must be.
-var errGap = fmt.Errorf("gap in the extents: %w", ErrCorrupt)
+var errGap = fmt.Errorf("gap in the extents: %w", format.ErrCorrupt)
 
 // indexEntry is one change of the index; a nil value means deleted.
 type indexEntry struct{ key, value []byte }
@@ -96,7 +97,7 @@ func (f *File) loadEnd(ctx context.Context) error {
 	if f.endKnown {
 		return nil
 	}
-	r := extentRange(f.ino, 0, MaxFileSize)
+	r := format.ExtentRange(f.ino, 0, format.MaxFileSize)
 	pairs, err := f.s.log.Scan(ctx, r, wholeFile)
 	if err != nil {
 		return err
@@ -105,12 +106,12 @@ func (f *File) loadEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var last Extent
+	var last format.Extent
 	if len(exts) > 0 {
 		last = exts[len(exts)-1]
 	}
 	if len(exts) == wholeFile {
-		if last, err = f.floor(ctx, MaxFileSize); err != nil {
+		if last, err = f.floor(ctx, format.MaxFileSize); err != nil {
 			return err
 		}
 	}
@@ -123,7 +124,7 @@ func (f *File) loadEnd(ctx context.Context) error {
 
 // load reads the extents of the index that overlap [lo, hi).
 func (f *File) load(ctx context.Context, lo, hi uint64) error {
-	r := extentRange(f.ino, lo, hi)
+	r := format.ExtentRange(f.ino, lo, hi)
 	for first := true; ; first = false {
 		pairs, err := f.s.log.Scan(ctx, r, scanPage)
 		if err != nil {
@@ -139,7 +140,7 @@ func (f *File) load(ctx context.Context, lo, hi uint64) error {
 				return err
 			}
 			if before.End() > lo {
-				exts = append([]Extent{before}, exts...)
+				exts = append([]format.Extent{before}, exts...)
 			}
 		}
 		if err := f.loaded(exts); err != nil {
@@ -154,20 +155,20 @@ func (f *File) load(ctx context.Context, lo, hi uint64) error {
 
 // floor is the last extent of the index that begins before off; the zero
 // Extent if there is none.
-func (f *File) floor(ctx context.Context, off uint64) (Extent, error) {
-	r := extentRange(f.ino, 0, off)
+func (f *File) floor(ctx context.Context, off uint64) (format.Extent, error) {
+	r := format.ExtentRange(f.ino, 0, off)
 	r.Reverse = true
 	pairs, err := f.s.log.Scan(ctx, r, 1)
 	if err != nil || len(pairs) == 0 {
-		return Extent{}, err
+		return format.Extent{}, err
 	}
-	return decodeExtent(pairs[0].Key, pairs[0].Value, f.ino)
+	return format.DecodeExtent(pairs[0].Key, pairs[0].Value, f.ino)
 }
 
-func (f *File) decode(pairs []meta.Pair) ([]Extent, error) {
-	exts := make([]Extent, 0, len(pairs)+1)
+func (f *File) decode(pairs []meta.Pair) ([]format.Extent, error) {
+	exts := make([]format.Extent, 0, len(pairs)+1)
 	for _, p := range pairs {
-		e, err := decodeExtent(p.Key, p.Value, f.ino)
+		e, err := format.DecodeExtent(p.Key, p.Value, f.ino)
 		if err != nil {
 			return nil, err
 		}
@@ -177,14 +178,14 @@ func (f *File) decode(pairs []meta.Pair) ([]Extent, error) {
 }
 
 // loaded puts extents of the index into the committed map.
-func (f *File) loaded(exts []Extent) error {
+func (f *File) loaded(exts []format.Extent) error {
 	for _, e := range exts {
 		c := f.committed.seek(e.Off)
 		if old, ok := c.get(); ok && old.Off < e.End() {
 			if old == e {
 				continue
 			}
-			return fmt.Errorf("inode %d has two extents at offset %d: %w", f.ino, max(old.Off, e.Off), ErrCorrupt)
+			return fmt.Errorf("inode %d has two extents at offset %d: %w", f.ino, max(old.Off, e.Off), format.ErrCorrupt)
 		}
 		f.committed.add(e)
 		f.use(e.Off)

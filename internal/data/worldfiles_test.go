@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -25,7 +26,7 @@ func (w *world) file(ino uint64) *testFile {
 			w.t.Error(err)
 		}
 		if size[0] != nil {
-			e, err := decodeExtent(extentKey(ino, 0), size[0], ino)
+			e, err := format.DecodeExtent(format.ExtentKey(ino, 0), size[0], ino)
 			if err != nil {
 				w.t.Error(err)
 			}
@@ -37,10 +38,10 @@ func (w *world) file(ino uint64) *testFile {
 }
 
 // The size of an inode, as the vfs would keep it in the inode's record.
-func sizeKey(ino uint64) []byte { return append([]byte("i"), extentKey(ino, 0)...) }
+func sizeKey(ino uint64) []byte { return append([]byte("i"), format.ExtentKey(ino, 0)...) }
 
 func putSize(b *meta.Batch, ino, size uint64) {
-	b.Put(sizeKey(ino), appendExtentValue(nil, Extent{Len: size + 1}))
+	b.Put(sizeKey(ino), format.AppendExtentValue(nil, format.Extent{Len: size + 1}))
 }
 
 // write stores p in the file, not durably.
@@ -78,7 +79,7 @@ func (w *world) flushInode(ctx context.Context, ino uint64) error {
 	return w.flush(ctx, ino)
 }
 
-func (w *world) commit(ctx context.Context, ino uint64, f *testFile, dirty []Extent) error {
+func (w *world) commit(ctx context.Context, ino uint64, f *testFile, dirty []format.Extent) error {
 	f.mu.Lock()
 	err := w.commitLocked(ctx, ino, f, dirty)
 	ticket := f.ticket
@@ -89,7 +90,7 @@ func (w *world) commit(ctx context.Context, ino uint64, f *testFile, dirty []Ext
 	return ticket.Wait()
 }
 
-func (w *world) commitLocked(ctx context.Context, ino uint64, f *testFile, dirty []Extent) error {
+func (w *world) commitLocked(ctx context.Context, ino uint64, f *testFile, dirty []format.Extent) error {
 	b := &meta.Batch{}
 	size, delta, err := f.f.Commit(ctx, b, dirty, f.stored)
 	if err != nil || b.Len() == 0 {
@@ -152,7 +153,7 @@ func (w *world) read(ino, off, n uint64) ([]byte, error) {
 			return nil, err
 		}
 		b, err := w.store.Read(context.Background(), exts, false)
-		if errors.Is(err, ErrCorrupt) && try == 0 {
+		if errors.Is(err, format.ErrCorrupt) && try == 0 {
 			continue
 		}
 		if err != nil {
@@ -236,13 +237,13 @@ var _ content.Store = frozenObjects{}
 func (w *world) checkIndex() {
 	w.t.Helper()
 	ctx := context.Background()
-	live := map[SegmentID]int64{}
+	live := map[format.SegmentID]int64{}
 	pairs, err := w.log.Scan(ctx, meta.PrefixRange([]byte{keys.Extent}), 1<<30)
 	w.must(err)
 	ends := map[uint64]uint64{}
 	for _, p := range pairs {
 		ino := binary.BigEndian.Uint64(p.Key[1:])
-		e, err := decodeExtent(p.Key, p.Value, ino)
+		e, err := format.DecodeExtent(p.Key, p.Value, ino)
 		w.must(err)
 		if e.Off != ends[ino] {
 			w.t.Fatalf("inode %d: extent at %d follows one that ends at %d", ino, e.Off, ends[ino])
@@ -258,7 +259,7 @@ func (w *world) checkIndex() {
 		}
 	}
 	w.store.segments.each(func(g *segment) {
-		n, err := w.log.Counter(ctx, liveKey(g.id))
+		n, err := w.log.Counter(ctx, format.LiveKey(g.id))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -275,7 +276,7 @@ func (w *world) checkIndex() {
 // expectCorrupt reads a range that must be reported as damaged.
 func (w *world) expectCorrupt(ino, off, n uint64) {
 	w.t.Helper()
-	if p, err := w.read(ino, off, n); !errors.Is(err, ErrCorrupt) {
+	if p, err := w.read(ino, off, n); !errors.Is(err, format.ErrCorrupt) {
 		w.t.Fatalf("read of damaged bytes: %d bytes, error %v", len(p), err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fsck"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
@@ -74,7 +75,7 @@ func (m *image) start() {
 	m.data, err = data.Open(m.t.Context(), data.Options{
 		Dir: filepath.Join(m.dir, "cache"), CacheSize: 64 << 20, SegmentSize: 256 << 10, Content: m.objects(), Log: m.log,
 		Instance: instance, Logger: logger, SealAfter: time.Hour, CheckpointEvery: time.Hour,
-		Pinned: func(data.SegmentID) bool { return m.kept },
+		Pinned: func(format.SegmentID) bool { return m.kept },
 	})
 	m.must(err)
 	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: logger})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fsck"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
@@ -103,7 +104,7 @@ func (m *image) fillDirectory(dir, first uint64, n int, template []byte) {
 	p := bytes.Repeat([]byte("8 bytes."), manySize/8)
 	for start := 0; start < n; start += 1000 {
 		b := &meta.Batch{}
-		var dirty []data.Extent
+		var dirty []format.Extent
 		count := min(1000, n-start)
 		for i := start; i < start+count; i++ {
 			ino, name := first+uint64(i), fmt.Sprint("file", i)
@@ -112,7 +113,7 @@ func (m *image) fillDirectory(dir, first uint64, n int, template []byte) {
 			f := m.data.File(ino)
 			_, err = f.Insert(m.t.Context(), e)
 			m.must(err)
-			_, _, err = f.Commit(m.t.Context(), b, []data.Extent{e}, 0)
+			_, _, err = f.Commit(m.t.Context(), b, []format.Extent{e}, 0)
 			m.must(err)
 			dirty = append(dirty, e)
 			rec := bytes.Clone(template)

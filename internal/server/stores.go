@@ -15,6 +15,7 @@ import (
 	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
 	"github.com/dittofs/dittofs/internal/content/s3"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -172,7 +173,7 @@ func contentField(t config.ContentType) string {
 
 func (s *stores) openData(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger, fail func(error)) (err error) {
 	far := cfg.Content.Type == config.ContentS3
-	var pinned func(data.SegmentID) bool
+	var pinned func(format.SegmentID) bool
 	if s.backup != nil {
 		pinned = s.backup.Pinned
 	}

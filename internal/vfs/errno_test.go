@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 func TestAnErrorThatIsOverInAMomentAsksClientsToComeAgain(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAnErrorThatIsOverInAMomentAsksClientsToComeAgain(t *testing.T) {
 		want Errno
 	}{
 		{wrap(unix.EMFILE), EJUKEBOX}, {wrap(unix.ENFILE), EJUKEBOX}, {wrap(unix.ENOMEM), EJUKEBOX}, {data.ErrBusy, EJUKEBOX},
-		{wrap(unix.EIO), EIO}, {wrap(unix.ENOENT), EIO}, {data.ErrCorrupt, EIO}, {data.ErrNoSpace, ENOSPC},
+		{wrap(unix.EIO), EIO}, {wrap(unix.ENOENT), EIO}, {format.ErrCorrupt, EIO}, {data.ErrNoSpace, ENOSPC},
 	} {
 		if got := f.errno("read", 1, c.err); !errors.Is(got, c.want) {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)

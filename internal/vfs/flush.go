@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -131,7 +132,7 @@ func (fs *FS) moveSome(ctx context.Context, n *node, moves []data.Move) (done in
 
 // leftOver tells whether something that flush owes its caller can still be
 // dirty: an extent over one of synced, or one that Dirty had no room for.
-func leftOver(synced []data.Extent, f *data.File) bool {
+func leftOver(synced []format.Extent, f *data.File) bool {
 	if len(synced) == 0 || !f.HasDirty() {
 		return false
 	}
@@ -166,7 +167,7 @@ func (fs *FS) commitAllLocked(ctx context.Context, n *node) error {
 
 // commitLocked submits the synced extents with the inode, in batches that the
 // metadata store takes; the lock is held.
-func (fs *FS) commitLocked(ctx context.Context, n *node, synced []data.Extent) error {
+func (fs *FS) commitLocked(ctx context.Context, n *node, synced []format.Extent) error {
 	for part := range slices.Chunk(synced, maxCommitExtents) {
 		b := &meta.Batch{}
 		size, delta, err := n.file.Commit(ctx, b, part, n.storedSize)

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // Read returns up to count bytes at off.
@@ -18,14 +18,14 @@ func (fs *FS) Read(req *Request, id ID, off uint64, count uint32, noWait bool) (
 	// A segment can be compacted away between the mapping and the read; the
 	// mapping is then taken again. What is missing where it is mapped to for a
 	// second time is damage.
-	var before []data.Extent
+	var before []format.Extent
 	for {
 		exts, eof, attr, err := fs.mapRead(req, n, off, count)
 		if err != nil || len(exts) == 0 {
 			return nil, eof, attr, fs.errno("read", n.ino, err)
 		}
 		buf, err := fs.data.Read(req.Context, exts, noWait)
-		if errors.Is(err, data.ErrCorrupt) && !slices.Equal(exts, before) {
+		if errors.Is(err, format.ErrCorrupt) && !slices.Equal(exts, before) {
 			before = exts
 			continue
 		}
@@ -36,7 +36,7 @@ func (fs *FS) Read(req *Request, id ID, off uint64, count uint32, noWait bool) (
 	}
 }
 
-func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []data.Extent, eof bool, attr Attr, err error) {
+func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []format.Extent, eof bool, attr Attr, err error) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.removed {
@@ -53,7 +53,7 @@ func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []d
 	case off >= n.rec.size:
 		return nil, true, attr, nil
 	}
-	length := min(uint64(count), n.rec.size-off, data.MaxRecord)
+	length := min(uint64(count), n.rec.size-off, format.MaxRecord)
 	if length == 0 {
 		return nil, false, attr, nil
 	}
@@ -76,7 +76,7 @@ func (fs *FS) Write(req *Request, id ID, off uint64, p []byte, how Stability) (S
 	}
 	// The bytes go to the journal before the lock, so that the writers of one
 	// file run in parallel; their order is the order of the insertions.
-	var ext data.Extent
+	var ext format.Extent
 	if len(p) > 0 {
 		if ext, err = fs.data.Append(req.Context, n.ino, off, p); err != nil {
 			return 0, WCC{}, fs.errno("write", n.ino, err)
@@ -119,7 +119,7 @@ func (fs *FS) checkWrite(req *Request, n *node, off uint64, count int) (Attr, er
 
 // insert makes an appended extent part of the file. An empty extent (a write
 // of no bytes) changes nothing.
-func (fs *FS) insert(req *Request, n *node, ext data.Extent) (WCC, error) {
+func (fs *FS) insert(req *Request, n *node, ext format.Extent) (WCC, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.removed {
@@ -138,7 +138,7 @@ func (fs *FS) insert(req *Request, n *node, ext data.Extent) (WCC, error) {
 	return wcc, nil
 }
 
-func (fs *FS) insertLocked(req *Request, n *node, ext data.Extent) error {
+func (fs *FS) insertLocked(req *Request, n *node, ext format.Extent) error {
 	delta, err := fs.insertCounted(req.Context, n, ext)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (fs *FS) insertLocked(req *Request, n *node, ext data.Extent) error {
 // insertCounted inserts an extent and counts its new bytes for the share. With
 // a quota, one writer of the share at a time: what one was granted counts for
 // the next.
-func (fs *FS) insertCounted(ctx context.Context, n *node, ext data.Extent) (delta int64, err error) {
+func (fs *FS) insertCounted(ctx context.Context, n *node, ext format.Extent) (delta int64, err error) {
 	share := fs.share(n.rec.share)
 	if quota := share.quotaBytes.Load(); quota != 0 {
 		share.granting.Lock()

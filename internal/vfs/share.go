@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/pkg/config"
 )
@@ -135,7 +135,7 @@ func (fs *FS) Usage(share uint32) Usage {
 // checkByteQuota refuses an extent whose new bytes would exceed the share's
 // quota. Only when the whole extent does not fit is it worth finding out how
 // much of it overwrites what is there. The file's lock is held.
-func checkByteQuota(ctx context.Context, quota, used int64, n *node, ext data.Extent) error {
+func checkByteQuota(ctx context.Context, quota, used int64, n *node, ext format.Extent) error {
 	if used+int64(ext.Len) <= quota {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package data
+package format
 
 import (
 	"bufio"
@@ -8,63 +8,63 @@ import (
 	"io"
 )
 
-// scanSegment reads a segment file from its beginning and returns the table
+// Scan reads a segment file from its beginning and returns the footer
 // that verifies it: the data ends with the last whole record, and what lies
 // between whole records is a bad range, as is a damaged header. Damage never
 // stops the scan; it looks for the next record header, since records are
 // written in parallel and one that failed or was cut off by a crash may lie
 // before whole ones. each, if not nil, is called with every whole record and
 // the position of its bytes. An error is one of reading.
-func scanSegment(r io.ReaderAt, size int64, id SegmentID, instance string, each func(record, uint32)) (*pageTable, error) {
+func Scan(r io.ReaderAt, size int64, id SegmentID, instance string, each func(Record, uint32)) (*Footer, error) {
 	size = min(size, maxSegment)
 	s := scanner{in: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 256<<10), each: each}
-	s.seed = segmentSeed(id, instance)
-	header, err := s.in.Peek(segmentHeaderLen)
+	s.seed = RecordSeed(id, instance)
+	header, err := s.in.Peek(HeaderLen)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	if checkSegmentHeader(header, id, instance) != nil {
-		s.bad = append(s.bad, byteRange{0, segmentHeaderLen})
+	if checkHeader(header, id, instance) != nil {
+		s.bad = append(s.bad, Range{0, HeaderLen})
 	}
-	missing := segmentHeaderLen - len(header)
+	missing := HeaderLen - len(header)
 	if err := s.skip(len(header)); err != nil {
 		return nil, err
 	}
 	s.hash.write(make([]byte, missing))
-	s.whole(segmentHeaderLen)
+	s.whole(HeaderLen)
 	if err := s.run(); err != nil {
 		return nil, err
 	}
-	pages := append([]uint32(nil), s.hash.pages[:pageCount(uint32(s.good))]...)
-	pages[len(pages)-1] = s.last
-	return &pageTable{id: id, dataLen: uint32(s.good), payload: s.payload, pages: pages, bad: s.bad}, nil
+	blocks := append([]uint32(nil), s.hash.blocks[:blockCount(uint32(s.good))]...)
+	blocks[len(blocks)-1] = s.last
+	return &Footer{ID: id, DataLen: uint32(s.good), Payload: s.payload, Blocks: blocks, Bad: s.bad}, nil
 }
 
-// scanner walks the records of a segment. The checksums of pages are of the very
+// scanner walks the records of a segment. The checksums of blocks are of the very
 // bytes whose records were verified: nothing is read twice.
 type scanner struct {
 	in   *bufio.Reader
-	hash pageHasher // of all bytes before pos
+	hash blockHasher // of all bytes before pos
 	seed uint32
 	pos  int64  // of the next byte of in
 	good int64  // end of the last whole record
-	last uint32 // checksum of the last page up to there
+	last uint32 // checksum of the last block up to there
 	// payload is the sum of the bytes of whole records.
 	payload int64
-	bad     []byteRange
-	each    func(record, uint32)
+	bad     []Range
+	each    func(Record, uint32)
 }
 
 func (s *scanner) run() error {
 	for {
-		head, err := s.in.Peek(recordHeaderLen)
+		head, err := s.in.Peek(RecordHeaderLen)
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		rec, ok := decodeRecord(head, s.seed)
+		rec, ok := DecodeRecord(head, s.seed)
 		if !ok {
 			if err := s.resync(); err != nil {
 				return err
@@ -83,12 +83,12 @@ func (s *scanner) run() error {
 }
 
 // data reads a record and says whether its bytes have the right checksum.
-func (s *scanner) data(rec record) (bool, error) {
-	if err := s.skip(recordHeaderLen); err != nil {
+func (s *scanner) data(rec Record) (bool, error) {
+	if err := s.skip(RecordHeaderLen); err != nil {
 		return false, err
 	}
 	var crc uint32
-	for left := int(rec.length); left > 0; {
+	for left := int(rec.Len); left > 0; {
 		p, err := s.in.Peek(min(left, 64<<10))
 		if err != nil && err != io.EOF {
 			return false, err
@@ -96,27 +96,27 @@ func (s *scanner) data(rec record) (bool, error) {
 		if len(p) == 0 {
 			return false, nil
 		}
-		crc = crc32.Update(crc, castagnoli, p)
+		crc = crc32.Update(crc, Castagnoli, p)
 		left -= len(p)
 		if err := s.skip(len(p)); err != nil {
 			return false, err
 		}
 	}
-	return crc == rec.crc, nil
+	return crc == rec.CRC, nil
 }
 
 // record notes a whole record that begins at start.
-func (s *scanner) record(rec record, start int64) {
+func (s *scanner) record(rec Record, start int64) {
 	if start > s.good && len(s.bad) <= maxBadRanges {
-		s.bad = append(s.bad, byteRange{uint32(s.good), uint32(start)})
+		s.bad = append(s.bad, Range{uint32(s.good), uint32(start)})
 	}
 	if len(s.bad) > maxBadRanges {
-		s.bad[maxBadRanges].end = uint32(s.pos)
+		s.bad[maxBadRanges].End = uint32(s.pos)
 	}
 	s.whole(s.pos)
-	s.payload += int64(rec.length)
+	s.payload += int64(rec.Len)
 	if s.each != nil {
-		s.each(rec, uint32(start+recordHeaderLen))
+		s.each(rec, uint32(start+RecordHeaderLen))
 	}
 }
 
@@ -124,7 +124,7 @@ func (s *scanner) record(rec record, start int64) {
 // hashed.
 func (s *scanner) whole(end int64) {
 	s.good = end
-	s.last = s.hash.pages[len(s.hash.pages)-1]
+	s.last = s.hash.blocks[len(s.hash.blocks)-1]
 }
 
 // resync moves on to the next place that may be a record header.
@@ -164,21 +164,21 @@ func (s *scanner) skip(n int) error {
 	return err
 }
 
-// pageHasher computes the checksum of each page of what is written to it.
-type pageHasher struct {
-	pages []uint32
-	fill  int // bytes of the last page
+// blockHasher computes the checksum of each block of what is written to it.
+type blockHasher struct {
+	blocks []uint32
+	fill   int // bytes of the last block
 }
 
-func (h *pageHasher) write(p []byte) {
+func (h *blockHasher) write(p []byte) {
 	for len(p) > 0 {
 		if h.fill == 0 {
-			h.pages = append(h.pages, 0)
+			h.blocks = append(h.blocks, 0)
 		}
-		part := p[:min(len(p), pageSize-h.fill)]
-		last := len(h.pages) - 1
-		h.pages[last] = crc32.Update(h.pages[last], castagnoli, part)
-		h.fill = (h.fill + len(part)) % pageSize
+		part := p[:min(len(p), BlockSize-h.fill)]
+		last := len(h.blocks) - 1
+		h.blocks[last] = crc32.Update(h.blocks[last], Castagnoli, part)
+		h.fill = (h.fill + len(part)) % BlockSize
 		p = p[len(part):]
 	}
 }

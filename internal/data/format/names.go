@@ -1,4 +1,4 @@
-package data
+package format
 
 import (
 	"fmt"
@@ -8,14 +8,14 @@ import (
 
 // Object is the segment's name in the content store.
 func (id SegmentID) Object() string {
-	return fmt.Sprintf("%s%08x", objectPrefix(id.Epoch()), id.Number())
+	return fmt.Sprintf("%s%08x", ObjectPrefix(id.Epoch()), id.Number())
 }
 
 // SegmentPrefix begins the names of all segments in the content store.
 const SegmentPrefix = "segments/"
 
-// objectPrefix begins the names of all segments of an epoch.
-func objectPrefix(epoch uint64) string { return fmt.Sprintf("%s%016x/", SegmentPrefix, epoch) }
+// ObjectPrefix begins the names of all segments of an epoch.
+func ObjectPrefix(epoch uint64) string { return fmt.Sprintf("%s%016x/", SegmentPrefix, epoch) }
 
 // ObjectEpoch is the epoch of a segment by its name in the content store; ok
 // says that it is such a name.
@@ -26,12 +26,12 @@ func ObjectEpoch(object string) (epoch uint64, ok bool) {
 	return epoch, ok && found && err == nil
 }
 
-// parseObject is the inverse of SegmentID.Object.
-func parseObject(name string) (SegmentID, bool) {
+// ParseObject is the inverse of SegmentID.Object.
+func ParseObject(name string) (SegmentID, bool) {
 	epoch, number, ok := strings.Cut(strings.TrimPrefix(name, SegmentPrefix), "/")
 	e, err1 := strconv.ParseUint(epoch, 16, 32)
 	n, err2 := strconv.ParseUint(number, 16, 32)
-	id := makeSegmentID(e, uint32(n))
+	id := NewSegmentID(e, uint32(n))
 	return id, ok && err1 == nil && err2 == nil && id.Object() == name
 }
 
@@ -40,8 +40,8 @@ func (id SegmentID) FileName() string {
 	return fmt.Sprintf("%016x-%08x.seg", id.Epoch(), id.Number())
 }
 
-// parseSegmentName is the inverse of SegmentID.FileName.
-func parseSegmentName(name string) (SegmentID, bool) {
+// ParseFileName is the inverse of SegmentID.FileName.
+func ParseFileName(name string) (SegmentID, bool) {
 	if len(name) != 16+1+8+4 || name[16] != '-' || name[25:] != ".seg" {
 		return 0, false
 	}
@@ -50,6 +50,6 @@ func parseSegmentName(name string) (SegmentID, bool) {
 	if err1 != nil || err2 != nil || epoch == 0 {
 		return 0, false
 	}
-	id := makeSegmentID(epoch, uint32(number))
+	id := NewSegmentID(epoch, uint32(number))
 	return id, id.FileName() == name
 }

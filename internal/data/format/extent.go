@@ -1,4 +1,4 @@
-package data
+package format
 
 import (
 	"encoding/binary"
@@ -14,7 +14,7 @@ import (
 // fail their checksum.
 var ErrCorrupt = errors.New("file data is missing or damaged")
 
-// MaxRecord is the largest number of bytes in one Append or Read.
+// MaxRecord is the largest number of bytes in a record.
 const MaxRecord = 8 << 20
 
 // MaxFileSize bounds offsets: the last byte of a file lies below it.
@@ -24,7 +24,8 @@ const MaxFileSize = math.MaxInt64
 // lower ones. 0 stands for a hole. Ids are never used twice.
 type SegmentID uint64
 
-func makeSegmentID(epoch uint64, number uint32) SegmentID {
+// NewSegmentID is the id of a segment by its parts.
+func NewSegmentID(epoch uint64, number uint32) SegmentID {
 	return SegmentID(epoch<<32 | uint64(number))
 }
 
@@ -51,8 +52,8 @@ func (e Extent) End() uint64 { return e.Off + e.Len }
 // Hole says whether the extent has no bytes in a segment.
 func (e Extent) Hole() bool { return e.Seg == 0 }
 
-// clip cuts the extent down to [lo, hi), which it overlaps.
-func (e Extent) clip(lo, hi uint64) Extent {
+// Clip cuts the extent down to [lo, hi), which it overlaps.
+func (e Extent) Clip(lo, hi uint64) Extent {
 	if e.Off < lo {
 		if e.Seg != 0 {
 			e.Pos += uint32(lo - e.Off)
@@ -66,55 +67,55 @@ func (e Extent) clip(lo, hi uint64) Extent {
 	return e
 }
 
-// continuesHole says whether e follows d in the file and both are holes, so
+// ContinuesHole says whether e follows d in the file and both are holes, so
 // that one extent can stand for both.
-func (e Extent) continuesHole(d Extent) bool {
+func (e Extent) ContinuesHole(d Extent) bool {
 	return e.Seg == 0 && d.Seg == 0 && d.Len > 0 && d.End() == e.Off
 }
 
-// sameBytes says whether d is a part of e: the same place in the segment for
+// SameBytes says whether d is a part of e: the same place in the segment for
 // the same range of the file.
-func (e Extent) sameBytes(d Extent) bool {
+func (e Extent) SameBytes(d Extent) bool {
 	return e.Seg == d.Seg && d.Off >= e.Off && d.End() <= e.End() &&
 		uint64(d.Pos) == uint64(e.Pos)+(d.Off-e.Off)
 }
 
 // Lengths and versions of keys and values in the metadata store.
 const (
-	extentKeyLen   = 17
-	extentValueLen = 21
+	ExtentKeyLen   = 17
+	ExtentValueLen = 21
 	segmentKeyLen  = 9
 	extentFormat   = 1
 )
 
-func appendExtentKey(b []byte, ino, off uint64) []byte {
+func AppendExtentKey(b []byte, ino, off uint64) []byte {
 	b = append(b, keys.Extent)
 	b = binary.BigEndian.AppendUint64(b, ino)
 	return binary.BigEndian.AppendUint64(b, off)
 }
 
-func extentKey(ino, off uint64) []byte {
-	return appendExtentKey(make([]byte, 0, extentKeyLen), ino, off)
+func ExtentKey(ino, off uint64) []byte {
+	return AppendExtentKey(make([]byte, 0, ExtentKeyLen), ino, off)
 }
 
-// extentRange is the range of keys of the inode's extents with lo <= Off < hi.
-func extentRange(ino, lo, hi uint64) meta.Range {
-	return meta.Range{Start: extentKey(ino, lo), End: extentKey(ino, hi)}
+// ExtentRange is the range of keys of the inode's extents with lo <= Off < hi.
+func ExtentRange(ino, lo, hi uint64) meta.Range {
+	return meta.Range{Start: ExtentKey(ino, lo), End: ExtentKey(ino, hi)}
 }
 
-func appendExtentValue(b []byte, e Extent) []byte {
+func AppendExtentValue(b []byte, e Extent) []byte {
 	b = append(b, extentFormat)
 	b = binary.BigEndian.AppendUint64(b, e.Len)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.Seg))
 	return binary.BigEndian.AppendUint32(b, e.Pos)
 }
 
-// decodeExtent reads an extent of inode ino from its key and value.
-func decodeExtent(key, value []byte, ino uint64) (Extent, error) {
-	if len(key) != extentKeyLen || key[0] != keys.Extent || binary.BigEndian.Uint64(key[1:]) != ino {
+// DecodeExtent reads an extent of inode ino from its key and value.
+func DecodeExtent(key, value []byte, ino uint64) (Extent, error) {
+	if len(key) != ExtentKeyLen || key[0] != keys.Extent || binary.BigEndian.Uint64(key[1:]) != ino {
 		return Extent{}, fmt.Errorf("extent key %x of inode %d: %w", key, ino, ErrCorrupt)
 	}
-	if len(value) != extentValueLen || value[0] != extentFormat {
+	if len(value) != ExtentValueLen || value[0] != extentFormat {
 		return Extent{}, fmt.Errorf("extent value %x of inode %d: %w", value, ino, ErrCorrupt)
 	}
 	e := Extent{
@@ -123,14 +124,14 @@ func decodeExtent(key, value []byte, ino uint64) (Extent, error) {
 		Seg: SegmentID(binary.BigEndian.Uint64(value[9:])),
 		Pos: binary.BigEndian.Uint32(value[17:]),
 	}
-	if err := e.check(); err != nil {
+	if err := e.Check(); err != nil {
 		return Extent{}, fmt.Errorf("extent of inode %d: %w", ino, err)
 	}
 	return e, nil
 }
 
-// check refuses extents that no writer makes.
-func (e Extent) check() error {
+// Check refuses extents that no writer makes.
+func (e Extent) Check() error {
 	switch {
 	case e.Len == 0, e.Off > MaxFileSize, e.Len > MaxFileSize-e.Off:
 		return fmt.Errorf("range %d+%d: %w", e.Off, e.Len, ErrCorrupt)
@@ -140,18 +141,18 @@ func (e Extent) check() error {
 	return nil
 }
 
-// segmentKey is the key of what the metadata store says of a sealed segment.
-func segmentKey(id SegmentID) []byte { return segmentKeyOf(keys.Segment, id) }
+// SegmentKey is the key of what the metadata store says of a sealed segment.
+func SegmentKey(id SegmentID) []byte { return segmentKeyOf(keys.Segment, id) }
 
-// liveKey is the key of the counter of a segment's live bytes.
-func liveKey(id SegmentID) []byte { return segmentKeyOf(keys.Live, id) }
+// LiveKey is the key of the counter of a segment's live bytes.
+func LiveKey(id SegmentID) []byte { return segmentKeyOf(keys.Live, id) }
 
 func segmentKeyOf(prefix byte, id SegmentID) []byte {
 	b := append(make([]byte, 0, segmentKeyLen), prefix)
 	return binary.BigEndian.AppendUint64(b, uint64(id))
 }
 
-func decodeSegmentKey(key []byte) (SegmentID, error) {
+func DecodeSegmentKey(key []byte) (SegmentID, error) {
 	if len(key) != segmentKeyLen {
 		return 0, fmt.Errorf("segment key %x: %w", key, ErrCorrupt)
 	}

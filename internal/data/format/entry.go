@@ -44,7 +44,7 @@ func (r SegmentEntry) Encode() []byte {
 func DecodeSegmentEntry(b []byte) (SegmentEntry, error) {
 	old := len(b) == oldEntryLen && b[0] == oldEntryFormat
 	if !old && (len(b) != entryLen || b[0] != entryFormat) {
-		return SegmentEntry{}, fmt.Errorf("segment entry %x: %w", b, ErrCorrupt)
+		return SegmentEntry{}, fmt.Errorf("segment record %x: %w", b, ErrCorrupt)
 	}
 	r := SegmentEntry{
 		State:     EntryState(b[1]),
@@ -55,10 +55,10 @@ func DecodeSegmentEntry(b []byte) (SegmentEntry, error) {
 		r.Payload = int64(binary.BigEndian.Uint64(b[14:]))
 	}
 	if r.Payload < 0 || r.Payload > r.Size {
-		return SegmentEntry{}, fmt.Errorf("segment entry %x: %w", b, ErrCorrupt)
+		return SegmentEntry{}, fmt.Errorf("segment record %x: %w", b, ErrCorrupt)
 	}
 	if r.State < Sealed || r.State > Dead || r.Size < HeaderLen+trailerLen || r.Size > math.MaxUint32 {
-		return SegmentEntry{}, fmt.Errorf("segment entry %x: %w", b, ErrCorrupt)
+		return SegmentEntry{}, fmt.Errorf("segment record %x: %w", b, ErrCorrupt)
 	}
 	return r, nil
 }

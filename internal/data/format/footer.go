@@ -143,7 +143,7 @@ func (f *Footer) Verify(p []byte, lo uint64) error {
 	for i := int(lo / BlockSize); len(p) > 0; i++ {
 		n := min(len(p), BlockSize)
 		if crc32.Checksum(p[:n], Castagnoli) != f.Blocks[i] {
-			return fmt.Errorf("block %d of segment %v fails its checksum: %w", i, f.ID, ErrCorrupt)
+			return fmt.Errorf("page %d of segment %v fails its checksum: %w", i, f.ID, ErrCorrupt)
 		}
 		p = p[n:]
 	}

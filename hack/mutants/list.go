@@ -164,7 +164,7 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestASegmentThatNobodyKnowsIsCorruption",
 	},
 	{
-		name: "gap-is-a-hole", file: "internal/data/file.go",
+		name: "gap-is-a-hole", file: "internal/data/fileextents.go",
 		old: "if last, ok := f.dirty.last(); lo >= f.end && ok && hi <= last.End() {",
 		new: "if last, ok := f.dirty.last(); true || ok && hi <= last.End() {",
 		pkg: "./internal/data", run: "TestAGapInTheIndexIsCorruptionAndNotAHole",
@@ -176,15 +176,15 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestSyncWithRemoteReturnsWhenTheContentStoreHasTheData|TestSyncWithRemoteFailsWhileTheContentStoreIsOut",
 	},
 	{
-		name: "remote-index-before-bytes", file: "internal/data/file.go",
-		old: "last.getState() == stateStored && ",
-		new: "",
+		name: "remote-index-before-bytes", file: "internal/data/fileextents.go",
+		old: "if isStored && len",
+		new: "if len",
 		pkg: "./internal/data", run: "TestWhatWasAcknowledgedOutlivesTheJournalWhileItIsOverwritten",
 	},
 	{
-		name: "remote-index-before-bytes-on-the-crash-disk", file: "internal/data/file.go",
-		old: "last.getState() == stateStored && ",
-		new: "",
+		name: "remote-index-before-bytes-on-the-crash-disk", file: "internal/data/fileextents.go",
+		old: "if isStored && len",
+		new: "if len",
 		pkg: "./internal/crashtest", run: "TestDataThatMustBeElsewhereSurvivesTheLossOfTheCache",
 	},
 	{
@@ -284,8 +284,8 @@ var storage = []mutant{
 		pkg: "./internal/crashtest", run: "TestNothingAcknowledgedIsLostAtAnyWriteOrSync",
 	},
 	{
-		name: "layout-of-what-is-written", file: "internal/data/file.go",
-		old: "	f.s.wishes.written(f.ino)\n",
+		name: "layout-of-what-is-written", file: "internal/data/fileextents.go",
+		old: "	f.t.opts.Written(f.ino)\n",
 		new: "",
 		pkg: "./internal/data", run: "TestWhatIsNotScatteredIsNotLaidOut",
 	},

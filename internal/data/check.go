@@ -132,21 +132,14 @@ func (c *examiner) extentFault(kind string, ino uint64, e format.Extent, format 
 
 // each calls f for every pair under the prefix.
 func (c *examiner) each(prefix byte, f func(key, value []byte)) error {
-	next := meta.PrefixRange([]byte{prefix})
-	for {
-		pairs, err := c.Index.Scan(c.ctx, next, scanPage)
-		if err != nil {
-			return err
-		}
-		for _, p := range pairs {
-			f(p.Key, p.Value)
-		}
-		if len(pairs) < scanPage {
-			return nil
-		}
-		next.Start = append(pairs[len(pairs)-1].Key, 0)
-	}
+	return meta.Each(c.ctx, c.Index, meta.PrefixRange([]byte{prefix}), pairsAtOnce, func(p meta.Pair) error {
+		f(p.Key, p.Value)
+		return nil
+	})
 }
+
+// pairsAtOnce is how many pairs of the index are read at once.
+const pairsAtOnce = 512
 
 func (c *examiner) segment(key []byte) *examined {
 	id, err := format.DecodeSegmentKey(key)

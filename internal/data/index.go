@@ -26,7 +26,7 @@ const (
 // the committed bytes that are not in holes. What would not fit into a batch
 // stays dirty, as do the parts that others have overwritten since: as long as
 // the file is dirty where synced was, a crash can bring older bytes back.
-func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
+func (f *fileExtents) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.checkEnd(ctx, oldSize); err != nil {
@@ -54,19 +54,19 @@ func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent
 		c.replace(p)
 		f.end = max(f.end, p.End())
 	}
-	c.finish()
+	c.finish(ctx)
 	// Only now, when the live bytes are counted: a segment without dirty
 	// and live bytes is dropped.
 	for _, p := range pieces {
 		f.dirty.cut(p.Off, p.End(), f.undirty)
 	}
 	f.countDirty()
-	f.s.committed()
+	f.t.opts.Committed()
 	return f.end, c.delta, nil
 }
 
 // checkEnd compares the index with the size that the inode says it covers.
-func (f *File) checkEnd(ctx context.Context, size uint64) error {
+func (f *fileExtents) checkEnd(ctx context.Context, size uint64) error {
 	if err := f.loadEnd(ctx); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (f *File) checkEnd(ctx context.Context, size uint64) error {
 
 // current returns the parts of synced that are still in the dirty map, in
 // order.
-func (f *File) current(synced []format.Extent) []format.Extent {
+func (f *fileExtents) current(synced []format.Extent) []format.Extent {
 	pieces := make([]format.Extent, 0, len(synced))
 	for _, e := range synced {
 		d := f.dirty.seek(e.Off)
@@ -113,7 +113,7 @@ type Resized struct {
 // are dropped. It cuts at most limit extents, 100,000 at most, from the end: if
 // the size reached is not newSize, the caller commits it with b before the next
 // step. Sizes above MaxFileSize are ErrTooLarge.
-func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (r Resized, err error) {
+func (f *fileExtents) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (r Resized, err error) {
 	if newSize > format.MaxFileSize {
 		return r, fmt.Errorf("size %d: %w", newSize, ErrTooLarge)
 	}
@@ -149,14 +149,14 @@ func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint6
 	}
 	f.committed.cut(r.Size, format.MaxFileSize, nil)
 	f.end = r.Size
-	c.finish()
+	c.finish(ctx)
 	r.Committed = c.delta
 	return r, nil
 }
 
 // tail returns the extents that overlap [newSize, end), last first, and the
 // size down to which they reach: newSize, or more if there are above limit.
-func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []format.Extent, reached uint64, err error) {
+func (f *fileExtents) tail(ctx context.Context, newSize uint64, limit int) (victims []format.Extent, reached uint64, err error) {
 	reached = f.end
 	f.keep = fileRange{newSize, f.end}
 	for reached > newSize && len(victims) < limit {
@@ -179,30 +179,6 @@ func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []f
 		reached = max(newSize, e.Off)
 	}
 	return victims, reached, nil
-}
-
-// Reap removes at most limit extents of an inode that was removed, with their
-// live bytes. done says that none are left after b, which the caller submits
-// before it calls again.
-func (s *Store) Reap(ctx context.Context, ino uint64, limit int) (b *meta.Batch, done bool, err error) {
-	limit = min(max(limit, 1), maxCut)
-	pairs, err := s.log.Scan(ctx, format.ExtentRange(ino, 0, ^uint64(0)), limit)
-	if err != nil {
-		return nil, false, err
-	}
-	b = &meta.Batch{}
-	live := liveDeltas{}
-	for _, p := range pairs {
-		b.Delete(p.Key)
-		e, err := format.DecodeExtent(p.Key, p.Value, ino)
-		if err != nil {
-			s.logger.Error("a damaged extent of a removed file is dropped", "error", err)
-			continue
-		}
-		live.add(e.Seg, -int64(e.Len))
-	}
-	s.applyLive(b, live)
-	return b, len(pairs) < limit, nil
 }
 
 // liveDelta is a change of a segment's live bytes.
@@ -231,25 +207,20 @@ func (l *liveDeltas) add(seg format.SegmentID, bytes int64) {
 	*l = append(d, liveDelta{seg, bytes})
 }
 
-// applyLive adds the changes to the batch and to the segments.
-func (s *Store) applyLive(b *meta.Batch, live liveDeltas) {
-	for _, d := range live {
+// apply adds the changes to the batch and to the segments' accounts.
+func (l liveDeltas) apply(b *meta.Batch, segments Segments) {
+	for _, d := range l {
 		if d.bytes == 0 {
 			continue
 		}
 		b.Add(format.LiveKey(d.seg), d.bytes)
-		if d.bytes < 0 {
-			s.freed(-d.bytes)
-		}
-		if g := s.segment(d.seg); g != nil && g.live.Add(d.bytes) <= 0 {
-			s.mayBeDead(g)
-		}
+		segments.Committed(d.seg, d.bytes)
 	}
 }
 
 // change collects the operations of one batch on one file's index.
 type change struct {
-	f     *File
+	f     *fileExtents
 	b     *meta.Batch
 	mem   []byte // keys and values are cut from it
 	live  liveDeltas
@@ -257,7 +228,7 @@ type change struct {
 	last  indexEntry
 }
 
-func (f *File) change(b *meta.Batch, extents int) *change {
+func (f *fileExtents) change(b *meta.Batch, extents int) *change {
 	return &change{f: f, b: b, mem: make([]byte, 0, (extents+1)*(format.ExtentKeyLen+format.ExtentValueLen))}
 }
 
@@ -331,10 +302,10 @@ func (c *change) extend(size uint64) {
 }
 
 // finish completes the batch.
-func (c *change) finish() {
-	c.f.s.applyLive(c.b, c.live)
+func (c *change) finish(ctx context.Context) {
+	c.live.apply(c.b, c.f.t.opts.Segments)
 	if c.last.key != nil {
 		c.f.unsubmitted = c.last
 	}
-	c.f.account()
+	c.f.account(ctx)
 }

@@ -31,22 +31,22 @@ type wishes struct {
 }
 
 type wish struct {
-	fileRange
-	due time.Time // nothing is done before
+	lo, hi uint64    // of the file
+	due    time.Time // nothing is done before
 }
 
 // want notes a range of a file, together with what is wanted of it already.
-func (q *wishes) want(ino uint64, r fileRange, due time.Time) {
+func (q *wishes) want(ino uint64, lo, hi uint64, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w, known := q.m[ino]
 	switch {
 	case known:
-		w.lo, w.hi = min(w.lo, r.lo), max(w.hi, r.hi)
+		w.lo, w.hi = min(w.lo, lo), max(w.hi, hi)
 	case len(q.m) >= maxWishes:
 		return
 	default:
-		w = wish{r, due}
+		w = wish{lo, hi, due}
 	}
 	if q.m == nil {
 		q.m = map[uint64]wish{}
@@ -144,19 +144,14 @@ func (f *File) noteScattered(a *readAhead, size uint64) {
 	if f.s.opts.Garbage >= 1 || a.next < a.seen+far && (a.next < size || !a.long || a.next == a.seen) {
 		return
 	}
-	r, read := fileRange{a.seen, a.next}, a.run-a.seenRun
+	lo, hi, read := a.seen, a.next, a.run-a.seenRun
 	a.seen, a.seenRun, a.long = a.next, a.run, true
-	if f.dirty.n > 0 || read < (r.hi-r.lo)/4*3 {
-		return // it is being written, or read here and there
+	if read < (hi-lo)/4*3 {
+		return // it is read here and there
 	}
 	c := scattering{s: f.s}
-	k := f.committed.seek(r.lo)
-	for e, ok := k.get(); ok && e.Off < r.hi; e, ok = k.get() {
-		c.add(e.Clip(r.lo, r.hi))
-		k.next()
-	}
-	if c.pays() {
-		f.s.wishes.want(f.ino, r, time.Now().Add(f.s.opts.LayOutAfter))
+	if f.EachLoaded(lo, hi, c.add) && c.pays() {
+		f.s.wishes.want(f.Inode(), lo, hi, time.Now().Add(f.s.opts.LayOutAfter))
 		f.s.compactor.signal()
 	}
 }
@@ -185,7 +180,7 @@ func (s *Store) layOut(ctx context.Context, garbage float64) (wait time.Duration
 			if s.behind() {
 				return errInTheWay
 			}
-			if err := s.layOutStep(ctx, ino, w.fileRange, mover); err != nil {
+			if err := s.layOutStep(ctx, ino, w, mover); err != nil {
 				s.wishes.postpone(ino, time.Now().Add(s.opts.RetryEvery))
 				return err
 			}
@@ -205,7 +200,7 @@ func (s *Store) behind() bool {
 
 // layOutStep copies the beginning of a range, as much as fits into the memory
 // of a job, if it is still scattered.
-func (s *Store) layOutStep(ctx context.Context, ino uint64, r fileRange, mover Mover) error {
+func (s *Store) layOutStep(ctx context.Context, ino uint64, r wish, mover Mover) error {
 	exts, end, err := s.layOutPart(ctx, ino, r)
 	if err != nil {
 		return err
@@ -239,32 +234,21 @@ func (s *Store) layOutStep(ctx context.Context, ino uint64, r fileRange, mover M
 
 // layOutPart returns the extents of the index at the beginning of a range that
 // can be laid out in one job, and where they end.
-func (s *Store) layOutPart(ctx context.Context, ino uint64, r fileRange) (exts []format.Extent, end uint64, err error) {
-	f := &File{s: s, ino: ino}
+func (s *Store) layOutPart(ctx context.Context, ino uint64, r wish) (exts []format.Extent, end uint64, err error) {
 	var sum uint64
-	for keys := format.ExtentRange(ino, r.lo, r.hi); ; {
-		pairs, err := s.log.Scan(ctx, keys, scanPage)
-		if err != nil {
-			return nil, 0, err
+	end = r.hi
+	err = s.extents.Each(ctx, ino, r.lo, r.hi, func(e format.Extent) bool {
+		if !s.mayLayOut(e) {
+			return true
 		}
-		some, err := f.decode(pairs)
-		if err != nil {
-			return nil, 0, err
+		if sum += e.Len; sum > rewriteMemory && len(exts) > 0 || len(exts) == rewritePieces {
+			end = e.Off
+			return false
 		}
-		for _, e := range some {
-			if !s.mayLayOut(e) {
-				continue
-			}
-			if sum += e.Len; sum > rewriteMemory && len(exts) > 0 || len(exts) == rewritePieces {
-				return exts, e.Off, nil
-			}
-			exts = append(exts, e)
-		}
-		if len(pairs) < scanPage {
-			return exts, r.hi, nil
-		}
-		keys.Start = append(pairs[len(pairs)-1].Key, 0)
-	}
+		exts = append(exts, e)
+		return true
+	})
+	return exts, end, err
 }
 
 // copyExtents takes extents of an inode in the order of their places, so that

@@ -221,7 +221,7 @@ func TestALayoutLeavesDamageWhereItIs(t *testing.T) {
 func TestWishesAreBounded(t *testing.T) {
 	var q wishes
 	for ino := range uint64(2 * maxWishes) {
-		q.want(ino, fileRange{0, 1}, time.Now())
+		q.want(ino, 0, 1, time.Now())
 	}
 	if q.n.Load() != maxWishes || len(q.m) != maxWishes {
 		t.Errorf("%d wishes", len(q.m))

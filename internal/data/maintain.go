@@ -36,7 +36,7 @@ func earlier(a, b time.Time) time.Time {
 // checkpoint flushes what has been dirty for CheckpointEvery, and returns when
 // the next inode is due; the zero time if none is dirty.
 func (s *Store) checkpoint(now time.Time) time.Time {
-	inos, oldest := s.dirty.due(now.Add(-s.opts.CheckpointEvery))
+	inos, oldest := s.extents.Dirty().Due(now.Add(-s.opts.CheckpointEvery))
 	if len(inos) > 0 && s.failure() == nil {
 		if err := s.flushAll(s.ctx, inos); err != nil && s.ctx.Err() == nil {
 			s.logger.Error("dirty data could not be committed", "error", err)
@@ -44,9 +44,9 @@ func (s *Store) checkpoint(now time.Time) time.Time {
 		// What was written meanwhile, or failed, has its turn later.
 		again := time.Now()
 		for _, ino := range inos {
-			s.dirty.restart(ino, again)
+			s.extents.Dirty().Restart(ino, again)
 		}
-		_, oldest = s.dirty.due(time.Time{}.Add(1))
+		_, oldest = s.extents.Dirty().Due(time.Time{}.Add(1))
 	}
 	if oldest.IsZero() {
 		return oldest
@@ -233,7 +233,7 @@ func (s *Store) drain(ctx context.Context) error {
 		if err := s.flushDirty(ctx); err != nil {
 			return err
 		}
-		if n := s.stats.dirty.Load(); n > 0 {
+		if n := s.extents.DirtyBytes(); n > 0 {
 			s.logger.Warn("the content store did not take data that was not acknowledged; clients write it again", "bytes", n)
 		}
 	}
@@ -244,10 +244,7 @@ func (s *Store) drain(ctx context.Context) error {
 // meanwhile.
 func (s *Store) flushDirty(ctx context.Context) (err error) {
 	for range 3 {
-		var inos []uint64
-		for _, f := range s.dirty.files() {
-			inos = append(inos, f.ino)
-		}
+		inos := s.extents.Dirty().Inodes()
 		if len(inos) == 0 {
 			return nil
 		}

@@ -118,27 +118,14 @@ func (s *Store) loadSegments(ctx context.Context) error {
 
 // eachKey calls f for each segment with a key of the prefix.
 func (s *Store) eachKey(ctx context.Context, prefix byte, f func(format.SegmentID, []byte) error) error {
-	r := meta.PrefixRange([]byte{prefix})
-	for {
-		pairs, err := s.log.Scan(ctx, r, scanPage)
+	return meta.Each(ctx, s.log, meta.PrefixRange([]byte{prefix}), pairsAtOnce, func(p meta.Pair) error {
+		id, err := format.DecodeSegmentKey(p.Key)
 		if err != nil {
 			return err
 		}
-		for _, p := range pairs {
-			id, err := format.DecodeSegmentKey(p.Key)
-			if err != nil {
-				return err
-			}
-			s.noteNumber(id)
-			if err := f(id, p.Value); err != nil {
-				return err
-			}
-		}
-		if len(pairs) < scanPage {
-			return nil
-		}
-		r.Start = append(pairs[len(pairs)-1].Key, 0)
-	}
+		s.noteNumber(id)
+		return f(id, p.Value)
+	})
 }
 
 // noteNumber keeps numbers from being used twice within an epoch.

@@ -74,7 +74,7 @@ func (s *Store) onTheirWay(targets []syncTarget) <-chan struct{} {
 }
 
 // tooDirty says whether too many extents wait for the content store.
-func (s *Store) tooDirty() bool { return s.opts.Remote && s.dirty.extents.Load() >= s.maxDirty }
+func (s *Store) tooDirty() bool { return s.opts.Remote && s.extents.Dirty().Extents() >= s.maxDirty }
 
 // waitForCommits waits until some of them are committed, for a record of some
 // bytes; the lock is held when it is called and when it returns. The errors are

@@ -133,7 +133,7 @@ func TestUnstableDataIsCommittedOnceItsSegmentIsStored(t *testing.T) {
 	w.must(w.write(2, 0, []byte("other")))
 	w.must(w.write(1, 2, []byte("newer")))
 	w.sealAll()
-	w.eventually("commits", func() bool { return w.store.dirty.extents.Load() == 0 })
+	w.eventually("commits", func() bool { return w.store.extents.Dirty().Extents() == 0 })
 	c := w.crash(nil)
 	c.loseJournal()
 	c.open()
@@ -287,7 +287,7 @@ func TestWritersWaitWhenTooManyExtentsAreDirty(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := w.store.dirty.extents.Load(); n > 10 {
+		if n := w.store.extents.Dirty().Extents(); n > 10 {
 			t.Fatalf("%d extents are dirty", n)
 		}
 	}

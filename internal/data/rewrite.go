@@ -142,7 +142,7 @@ func (w *rewriter) copyLive(g *segment) error {
 		if err := w.s.allow(w.ctx, int(rec.Len)); err != nil {
 			return err
 		}
-		live, err := w.s.indexed(w.ctx, rec, g.id, pos)
+		live, err := w.s.extents.Current(w.ctx, rec.Inode, format.Extent{Off: rec.Off, Len: uint64(rec.Len), Seg: g.id, Pos: pos})
 		if err != nil {
 			return err
 		}
@@ -160,48 +160,6 @@ func (w *rewriter) copyLive(g *segment) error {
 		}
 		return nil
 	})
-}
-
-// indexed returns the extents of the index that lie in a record, whose bytes
-// are at pos of a segment.
-func (s *Store) indexed(ctx context.Context, rec format.Record, id format.SegmentID, pos uint32) (live []format.Extent, err error) {
-	f := &File{s: s, ino: rec.Inode}
-	lo, hi := rec.Off, rec.Off+uint64(rec.Len)
-	pairs, err := s.log.Scan(ctx, format.ExtentRange(rec.Inode, lo, hi), scanPage)
-	if err != nil {
-		return nil, err
-	}
-	exts, err := f.decode(pairs)
-	if err != nil {
-		return nil, err
-	}
-	if len(pairs) == scanPage { // the rest in the same way
-		last := exts[len(exts)-1]
-		if skip := last.End() - lo; last.End() < hi {
-			rest := rec
-			rest.Off, rest.Len = last.End(), rec.Len-uint32(skip)
-			if live, err = s.indexed(ctx, rest, id, pos+uint32(skip)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if len(exts) == 0 || exts[0].Off > lo {
-		before, err := f.floor(ctx, lo)
-		if err != nil {
-			return nil, err
-		}
-		if before.End() > lo {
-			exts = append([]format.Extent{before}, exts...)
-		}
-	}
-	whole := format.Extent{Off: lo, Len: uint64(rec.Len), Seg: id, Pos: pos}
-	mine := make([]format.Extent, 0, len(exts)+len(live))
-	for _, e := range exts {
-		if part := e.Clip(lo, hi); whole.SameBytes(part) {
-			mine = append(mine, part)
-		}
-	}
-	return append(mine, live...), nil
 }
 
 func (w *rewriter) add(ino uint64, e format.Extent, p []byte) error {

@@ -91,13 +91,7 @@ func (s *Store) settle(g *segment) bool {
 	if g.quiet() {
 		return true
 	}
-	var inos []uint64
-	for _, f := range s.dirty.files() {
-		if f.dirtyIn(g.id) {
-			inos = append(inos, f.ino)
-		}
-	}
-	if err := s.flushAll(s.ctx, inos); err != nil && s.ctx.Err() == nil {
+	if err := s.flushAll(s.ctx, s.extents.Dirty().In(g.id)); err != nil && s.ctx.Err() == nil {
 		s.logger.Error("dirty data could not be committed", "error", err)
 	}
 	return g.quiet()

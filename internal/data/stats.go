@@ -19,7 +19,6 @@ type counters struct {
 	compacted, rewritten         atomic.Uint64
 	laidOut                      atomic.Uint64
 	deletedBytes, orphans        atomic.Uint64
-	dirty                        atomic.Int64
 }
 
 // Stats are figures for metrics. Those named after things done count since
@@ -50,8 +49,8 @@ type Stats struct {
 // Stats returns the current figures.
 func (s *Store) Stats() Stats {
 	st := Stats{
-		JournalLimit: s.room.limit, DirtyBytes: s.stats.dirty.Load(),
-		ExtentBytes: s.extents.bytes.Load(), FooterBytes: s.footers.size(),
+		JournalLimit: s.room.limit, DirtyBytes: s.extents.DirtyBytes(),
+		ExtentBytes: s.extents.Memory(), FooterBytes: s.footers.size(),
 		AppendedBytes: s.stats.appended.Load(), ReadBytes: s.stats.read.Load(),
 		Syncs: s.stats.syncs.Load(), Waits: s.stats.waits.Load(),
 		Sealed: s.stats.sealed.Load(), Stored: s.stats.stored.Load(), Deleted: s.stats.deleted.Load(),
@@ -65,9 +64,7 @@ func (s *Store) Stats() Stats {
 		Orphans: s.stats.orphans.Load(),
 	}
 	st.PayloadBytes, st.LiveBytes = s.usage()
-	s.dirty.mu.Lock()
-	st.DirtyFiles = len(s.dirty.m)
-	s.dirty.mu.Unlock()
+	st.DirtyFiles = s.extents.Dirty().Files()
 	s.segments.mu.RLock()
 	st.Segments = len(s.segments.m)
 	s.segments.mu.RUnlock()

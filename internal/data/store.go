@@ -182,11 +182,10 @@ type Store struct {
 	lock       disk.Lock
 
 	segments segmentTable
-	extents  extentCache
+	extents  *Table
 	footers  footerCache
 	pages    pageCache
 	fetcher  fetcher
-	dirty    dirtySet
 	wishes   wishes
 	stats    counters
 	failed   atomic.Pointer[error]
@@ -270,7 +269,7 @@ func newStore(opts Options, lock disk.Lock) *Store {
 		dead: map[format.SegmentID]time.Time{}, maxDirty: maxDirtyExtents, maxParts: maxParts,
 	}
 	s.disk = disk.Owned(opts.Disk, s.owned)
-	s.extents.limit = opts.ExtentMemory
+	s.extents = NewTable(s.tableOptions())
 	s.footers.limit = opts.FooterMemory
 	s.pages.init(s)
 	s.fetcher.init(s)

@@ -49,11 +49,11 @@ func (e indexEntry) visible(ctx context.Context, log meta.Reader) bool {
 // ensure loads what is missing of the committed map in [lo, hi). Since the
 // index covers a file without gaps, whatever the map does not cover below the
 // file's end is not loaded.
-func (f *File) ensure(ctx context.Context, lo, hi uint64) error {
+func (f *fileExtents) ensure(ctx context.Context, lo, hi uint64) error {
 	if err := f.loadEnd(ctx); err != nil {
 		return err
 	}
-	defer f.account()
+	defer f.account(ctx)
 	hi = min(hi, f.end)
 	if lo < hi {
 		f.use(lo)
@@ -93,12 +93,12 @@ func byteWindow(off uint64) fileRange {
 
 // loadEnd finds the end of the committed extents, and with it, if they are
 // few, all of them.
-func (f *File) loadEnd(ctx context.Context) error {
+func (f *fileExtents) loadEnd(ctx context.Context) error {
 	if f.endKnown {
 		return nil
 	}
 	r := format.ExtentRange(f.ino, 0, format.MaxFileSize)
-	pairs, err := f.s.log.Scan(ctx, r, wholeFile)
+	pairs, err := f.t.opts.Index.Scan(ctx, r, wholeFile)
 	if err != nil {
 		return err
 	}
@@ -123,10 +123,10 @@ func (f *File) loadEnd(ctx context.Context) error {
 }
 
 // load reads the extents of the index that overlap [lo, hi).
-func (f *File) load(ctx context.Context, lo, hi uint64) error {
+func (f *fileExtents) load(ctx context.Context, lo, hi uint64) error {
 	r := format.ExtentRange(f.ino, lo, hi)
 	for first := true; ; first = false {
-		pairs, err := f.s.log.Scan(ctx, r, scanPage)
+		pairs, err := f.t.opts.Index.Scan(ctx, r, scanPage)
 		if err != nil {
 			return err
 		}
@@ -155,17 +155,17 @@ func (f *File) load(ctx context.Context, lo, hi uint64) error {
 
 // floor is the last extent of the index that begins before off; the zero
 // Extent if there is none.
-func (f *File) floor(ctx context.Context, off uint64) (format.Extent, error) {
+func (f *fileExtents) floor(ctx context.Context, off uint64) (format.Extent, error) {
 	r := format.ExtentRange(f.ino, 0, off)
 	r.Reverse = true
-	pairs, err := f.s.log.Scan(ctx, r, 1)
+	pairs, err := f.t.opts.Index.Scan(ctx, r, 1)
 	if err != nil || len(pairs) == 0 {
 		return format.Extent{}, err
 	}
 	return format.DecodeExtent(pairs[0].Key, pairs[0].Value, f.ino)
 }
 
-func (f *File) decode(pairs []meta.Pair) ([]format.Extent, error) {
+func (f *fileExtents) decode(pairs []meta.Pair) ([]format.Extent, error) {
 	exts := make([]format.Extent, 0, len(pairs)+1)
 	for _, p := range pairs {
 		e, err := format.DecodeExtent(p.Key, p.Value, f.ino)
@@ -178,7 +178,7 @@ func (f *File) decode(pairs []meta.Pair) ([]format.Extent, error) {
 }
 
 // loaded puts extents of the index into the committed map.
-func (f *File) loaded(exts []format.Extent) error {
+func (f *fileExtents) loaded(exts []format.Extent) error {
 	for _, e := range exts {
 		c := f.committed.seek(e.Off)
 		if old, ok := c.get(); ok && old.Off < e.End() {
@@ -194,17 +194,17 @@ func (f *File) loaded(exts []format.Extent) error {
 }
 
 // account tells the cache how much memory the file's clean extents need.
-func (f *File) account() {
+func (f *fileExtents) account(ctx context.Context) {
 	now := int64(f.committed.n)*extentMemory + int64(len(f.windows))*windowMemory
 	if now != f.accounted {
-		f.s.extents.bytes.Add(now - f.accounted)
+		f.t.cache.bytes.Add(now - f.accounted)
 		f.accounted = now
-		f.s.extents.shrink(f)
+		f.t.cache.shrink(ctx, f)
 	}
 }
 
 // use notes that the window of off is in use.
-func (f *File) use(off uint64) {
+func (f *fileExtents) use(off uint64) {
 	i := off / windowSize
 	w := f.windows[i]
 	if w == nil {
@@ -213,7 +213,7 @@ func (f *File) use(off uint64) {
 		}
 		w = &window{f: f, index: i}
 		f.windows[i] = w
-		f.s.extents.add(w)
+		f.t.cache.add(w)
 	}
 	if !w.used.Load() {
 		w.used.Store(true)
@@ -221,22 +221,22 @@ func (f *File) use(off uint64) {
 }
 
 // forget drops all clean extents.
-func (f *File) forget() {
+func (f *fileExtents) forget() {
 	f.committed.clear()
 	f.windows = nil
 	f.end, f.endKnown = 0, false
-	f.s.extents.bytes.Add(-f.accounted)
+	f.t.cache.bytes.Add(-f.accounted)
 	f.accounted = 0
 }
 
 // evict drops the clean extents that begin in the window, unless they overlap
 // keep or a batch that changed them has not been submitted. The file's lock is
 // held.
-func (f *File) evict(w *window, keep fileRange) error {
+func (f *fileExtents) evict(ctx context.Context, w *window, keep fileRange) error {
 	if f.windows[w.index] != w {
 		return nil
 	}
-	if !f.unsubmitted.visible(f.s.ctx, f.s.log) {
+	if !f.unsubmitted.visible(ctx, f.t.opts.Index) {
 		return errUnsubmitted
 	}
 	f.unsubmitted = indexEntry{}
@@ -258,7 +258,7 @@ func (f *File) evict(w *window, keep fileRange) error {
 	}
 	delete(f.windows, w.index)
 	now := int64(f.committed.n)*extentMemory + int64(len(f.windows))*windowMemory
-	f.s.extents.bytes.Add(now - f.accounted)
+	f.t.cache.bytes.Add(now - f.accounted)
 	f.accounted = now
 	return nil
 }
@@ -272,7 +272,7 @@ var (
 // window is a part of a file's committed map in the cache: the extents that
 // begin in it.
 type window struct {
-	f     *File
+	f     *fileExtents
 	index uint64
 	used  atomic.Bool
 	place *list.Element // in extentCache, under its lock
@@ -304,10 +304,10 @@ func (c *extentCache) remove(w *window) {
 }
 
 // shrink evicts windows until the limit is kept, and looks at a bounded number
-// of them: whoever loads more evicts more. The lock of busy is held; of its extents those in its keep range
-// stay. Another file that is locked is left alone, so that two evicting files
-// cannot wait for each other.
-func (c *extentCache) shrink(busy *File) {
+// of them: whoever loads more evicts more. The lock of busy is held; of its
+// extents those in its keep range stay. Another file that is locked is left
+// alone, so that two evicting files cannot wait for each other.
+func (c *extentCache) shrink(ctx context.Context, busy *fileExtents) {
 	if c.bytes.Load() <= c.limit {
 		return
 	}
@@ -319,7 +319,7 @@ func (c *extentCache) shrink(busy *File) {
 		if w == nil {
 			return
 		}
-		if w.used.Swap(false) || !c.evict(w, busy) {
+		if w.used.Swap(false) || !c.evict(ctx, w, busy) {
 			c.add(w)
 		}
 	}
@@ -338,13 +338,13 @@ func (c *extentCache) pop() *window {
 }
 
 // evict drops a window that is not in the ring; false if it must stay.
-func (c *extentCache) evict(w *window, busy *File) bool {
+func (c *extentCache) evict(ctx context.Context, w *window, busy *fileExtents) bool {
 	if w.f == busy {
-		return w.f.evict(w, w.f.keep) == nil
+		return w.f.evict(ctx, w, w.f.keep) == nil
 	}
 	if !w.f.mu.TryLock() {
 		return false
 	}
 	defer w.f.mu.Unlock()
-	return w.f.evict(w, fileRange{}) == nil
+	return w.f.evict(ctx, w, fileRange{}) == nil
 }

@@ -1,0 +1,270 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dittofs/dittofs/internal/data/format"
+)
+
+// maxDirty is the largest number of extents that Dirty returns. Files with a
+// quarter of it are flushed early.
+const maxDirty = 32 << 10
+
+// fileExtents is the extent state of one inode: the committed map, loaded from the
+// index where it is needed, and over it the dirty map. Safe for concurrent
+// use, but the order of Insert, Commit and Truncate, and the submission of
+// their batches before the next of them, are up to the caller's lock.
+type fileExtents struct {
+	t   *Table
+	ino uint64
+
+	mu      sync.Mutex
+	dirty   extentMap
+	counted int // dirty extents, in the DirtySet
+
+	committed extentMap // what is loaded; whole extents of the index
+	end       uint64    // end of the committed extents
+	endKnown  bool
+	windows   map[uint64]*window
+	keep      fileRange // loaded extents that the operation under way needs
+	accounted int64     // bytes in the extent cache's sum
+	// unsubmitted is the last change of the index made by this file: nothing
+	// is evicted before the Log shows it.
+	unsubmitted indexEntry
+
+	since time.Time // in the DirtySet: when the first dirty extent came
+}
+
+// Insert makes an appended extent current. delta is the change of the file's
+// allocated bytes, those that are not in holes. After an error the extent is
+// still to be discarded.
+func (f *fileExtents) Insert(ctx context.Context, e format.Extent) (delta int64, err error) {
+	if e.Check() != nil {
+		return 0, errNeverAppended(e)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keep = fileRange{e.Off, e.End()}
+	if err := f.ensure(ctx, e.Off, e.End()); err != nil && !errors.Is(err, errGap) {
+		return 0, err
+	}
+	delta = int64(e.Len) - f.allocated(e.Off, e.End())
+	if !f.t.opts.Segments.Dirtied(e.Seg, int64(e.Len)) {
+		return 0, errNeverAppended(e)
+	}
+	f.t.opts.Written(f.ino)
+	f.t.bytes.Add(int64(e.Len))
+	f.dirty.set(e, f.undirty)
+	f.countDirty()
+	f.t.opts.Segments.Inserted(e.Seg)
+	if f.dirty.n >= maxDirty/4 && !f.t.opts.Remote {
+		f.t.dirty.hurry(f)
+		f.t.opts.Due()
+	}
+	return delta, nil
+}
+
+func errNeverAppended(e format.Extent) error {
+	return fmt.Errorf("insertion of extent %+v that was never appended: %w", e, format.ErrCorrupt)
+}
+
+// countDirty follows a change of the dirty map.
+func (f *fileExtents) countDirty() {
+	was := f.counted
+	f.counted = f.dirty.n
+	f.t.dirty.extents.Add(int64(f.counted - was))
+	switch {
+	case was == 0 && f.counted > 0:
+		f.t.dirty.put(f)
+		f.t.opts.Due()
+	case was > 0 && f.counted == 0:
+		f.t.dirty.remove(f)
+	}
+}
+
+// undirty accounts for a piece that leaves the dirty map.
+func (f *fileExtents) undirty(e format.Extent) {
+	f.t.bytes.Add(-int64(e.Len))
+	f.t.opts.Segments.Undirtied(e.Seg, int64(e.Len))
+}
+
+// allocated counts the bytes of [lo, hi) that are not in holes.
+func (f *fileExtents) allocated(lo, hi uint64) (n int64) {
+	d := f.dirty.seek(lo)
+	for lo < hi {
+		e, ok := d.get()
+		if !ok || e.Off >= hi {
+			return n + f.allocatedCommitted(lo, hi)
+		}
+		if e.Off > lo {
+			n += f.allocatedCommitted(lo, e.Off)
+		}
+		part := e.Clip(lo, hi)
+		n += int64(part.Len)
+		lo = part.End()
+		d.next()
+	}
+	return n
+}
+
+func (f *fileExtents) allocatedCommitted(lo, hi uint64) (n int64) {
+	c := f.committed.seek(lo)
+	for e, ok := c.get(); ok && e.Off < hi; e, ok = c.get() {
+		if !e.Hole() {
+			n += int64(e.Clip(lo, hi).Len)
+		}
+		c.next()
+	}
+	return n
+}
+
+// Map returns the extents that cover exactly [off, off+n), dirty ones over
+// committed ones, with holes. A range that nothing covers is ErrCorrupt.
+func (f *fileExtents) Map(ctx context.Context, off, n uint64) ([]format.Extent, error) {
+	return f.AppendMap(ctx, nil, off, n)
+}
+
+// AppendMap is Map into memory of the caller.
+func (f *fileExtents) AppendMap(ctx context.Context, dst []format.Extent, off, n uint64) ([]format.Extent, error) {
+	if n == 0 || off > format.MaxFileSize || n > format.MaxFileSize-off {
+		return nil, fmt.Errorf("map of %d bytes at offset %d: %w", n, off, ErrTooLarge)
+	}
+	end := off + n
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keep = fileRange{off, end}
+	if err := f.ensure(ctx, off, end); err != nil && !errors.Is(err, errGap) {
+		return nil, err
+	}
+	var err error
+	d := f.dirty.seek(off)
+	for off < end {
+		e, ok := d.get()
+		if !ok || e.Off >= end {
+			return f.mapCommitted(dst, off, end)
+		}
+		if e.Off > off {
+			if dst, err = f.mapCommitted(dst, off, e.Off); err != nil {
+				return nil, err
+			}
+		}
+		part := e.Clip(off, end)
+		dst = append(dst, part)
+		off = part.End()
+		d.next()
+	}
+	return dst, nil
+}
+
+// mapCommitted appends what lies in [lo, hi) under the dirty map. Behind the
+// committed end, but before a dirty extent, is a hole that the next Commit
+// will record.
+func (f *fileExtents) mapCommitted(dst []format.Extent, lo, hi uint64) ([]format.Extent, error) {
+	c := f.committed.seek(lo)
+	for lo < hi {
+		e, ok := c.get()
+		if !ok || e.Off > lo {
+			break
+		}
+		part := e.Clip(lo, hi)
+		dst = appendMerged(dst, part)
+		lo = part.End()
+		c.next()
+	}
+	if lo == hi {
+		return dst, nil
+	}
+	if last, ok := f.dirty.last(); lo >= f.end && ok && hi <= last.End() {
+		return appendMerged(dst, format.Extent{Off: lo, Len: hi - lo}), nil
+	}
+	return nil, fmt.Errorf("inode %d has no extent at offset %d: %w", f.ino, lo, format.ErrCorrupt)
+}
+
+// appendMerged appends e, or lengthens a hole that it continues.
+func appendMerged(dst []format.Extent, e format.Extent) []format.Extent {
+	if n := len(dst); n > 0 && e.ContinuesHole(dst[n-1]) {
+		dst[n-1].Len += e.Len
+		return dst
+	}
+	return append(dst, e)
+}
+
+// Dirty returns the extents that were inserted and not committed, in order,
+// to pass to Sync and Commit; at most maxDirty of them.
+func (f *fileExtents) Dirty() []format.Extent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dirty.n == 0 {
+		return nil
+	}
+	n := min(f.dirty.n, maxDirty)
+	return f.dirty.appendAll(make([]format.Extent, 0, n), n)
+}
+
+// Stored returns those of Dirty that the content store has.
+func (f *fileExtents) Stored() []format.Extent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var stored []format.Extent
+	var last format.SegmentID
+	isStored := false
+	for _, chunk := range f.dirty.chunks {
+		for _, e := range chunk {
+			if e.Seg != last {
+				last, isStored = e.Seg, f.t.opts.Segments.Stored(e.Seg)
+			}
+			if isStored && len(stored) < maxDirty {
+				stored = append(stored, e)
+			}
+		}
+	}
+	return stored
+}
+
+// HasDirty says whether anything is to be committed.
+func (f *fileExtents) HasDirty() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dirty.n > 0
+}
+
+// dirtyIn says whether the file has dirty extents in the segment.
+func (f *fileExtents) dirtyIn(id format.SegmentID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, chunk := range f.dirty.chunks {
+		for i := range chunk {
+			if chunk[i].Seg == id {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Drop forgets the dirty extents of an inode that was removed.
+func (f *fileExtents) Drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dirty.cut(0, format.MaxFileSize, f.undirty)
+	f.countDirty()
+}
+
+// Close forgets clean state, which is loaded again if it is needed. All
+// batches of the file have been submitted.
+func (f *fileExtents) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unsubmitted = indexEntry{}
+	for _, w := range f.windows {
+		f.t.cache.remove(w)
+	}
+	f.forget()
+}
+
+// Inode is the number of the file.
+func (f *fileExtents) Inode() uint64 { return f.ino }

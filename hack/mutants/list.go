@@ -164,7 +164,7 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestASegmentThatNobodyKnowsIsCorruption",
 	},
 	{
-		name: "gap-is-a-hole", file: "internal/data/fileextents.go",
+		name: "gap-is-a-hole", file: "internal/data/extents/file.go",
 		old: "if last, ok := f.dirty.last(); lo >= f.end && ok && hi <= last.End() {",
 		new: "if last, ok := f.dirty.last(); true || ok && hi <= last.End() {",
 		pkg: "./internal/data", run: "TestAGapInTheIndexIsCorruptionAndNotAHole",
@@ -176,13 +176,13 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestSyncWithRemoteReturnsWhenTheContentStoreHasTheData|TestSyncWithRemoteFailsWhileTheContentStoreIsOut",
 	},
 	{
-		name: "remote-index-before-bytes", file: "internal/data/fileextents.go",
+		name: "remote-index-before-bytes", file: "internal/data/extents/file.go",
 		old: "if isStored && len",
 		new: "if len",
 		pkg: "./internal/data", run: "TestWhatWasAcknowledgedOutlivesTheJournalWhileItIsOverwritten",
 	},
 	{
-		name: "remote-index-before-bytes-on-the-crash-disk", file: "internal/data/fileextents.go",
+		name: "remote-index-before-bytes-on-the-crash-disk", file: "internal/data/extents/file.go",
 		old: "if isStored && len",
 		new: "if len",
 		pkg: "./internal/crashtest", run: "TestDataThatMustBeElsewhereSurvivesTheLossOfTheCache",
@@ -218,7 +218,7 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce",
 	},
 	{
-		name: "compaction-moves-what-has-changed", file: "internal/data/move.go",
+		name: "compaction-moves-what-has-changed", file: "internal/data/extents/move.go",
 		old: "o.SameBytes(part) {",
 		new: "part.Len > 0 {",
 		pkg: "./internal/data", run: "TestCompactionMovesOnlyWhatIsStillCurrent",
@@ -284,13 +284,13 @@ var storage = []mutant{
 		pkg: "./internal/crashtest", run: "TestNothingAcknowledgedIsLostAtAnyWriteOrSync",
 	},
 	{
-		name: "layout-of-what-is-written", file: "internal/data/fileextents.go",
+		name: "layout-of-what-is-written", file: "internal/data/extents/file.go",
 		old: "	f.t.opts.Written(f.ino)\n",
 		new: "",
 		pkg: "./internal/data", run: "TestWhatIsNotScatteredIsNotLaidOut",
 	},
 	{
-		name: "layout-moves-what-has-changed", file: "internal/data/move.go",
+		name: "layout-moves-what-has-changed", file: "internal/data/extents/move.go",
 		old: "o.SameBytes(part) {",
 		new: "part.Len > 0 {",
 		pkg: "./internal/data", run: "TestALayoutMovesOnlyWhatIsStillCurrent",

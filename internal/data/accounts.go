@@ -1,6 +1,7 @@
 package data
 
 import (
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 )
 
@@ -51,8 +52,8 @@ func (a accounts) Stored(id format.SegmentID) bool {
 	return g != nil && g.getState() == stateStored
 }
 
-func (s *Store) tableOptions() TableOptions {
-	return TableOptions{
+func (s *Store) tableOptions() extents.Options {
+	return extents.Options{
 		Index: s.log, Segments: accounts{s}, Memory: s.opts.ExtentMemory, Remote: s.opts.Remote,
 		Written: s.wishes.written, Committed: s.committed, Due: s.wakeMaintainer,
 		Damaged: func(err error) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/extents"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 // Mover moves extents of an inode that a compaction has copied: those that are
 // still current come into the index in place of the old ones, durably. An inode
 // that is gone is no error.
-type Mover func(ctx context.Context, ino uint64, moves []Move) error
+type Mover func(ctx context.Context, ino uint64, moves []extents.Move) error
 
 // SetMover sets the function that compaction needs; without it there is none.
 func (s *Store) SetMover(m Mover) {

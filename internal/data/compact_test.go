@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 )
 
@@ -178,7 +179,7 @@ func TestCompactionMovesOnlyWhatIsStillCurrent(t *testing.T) {
 	cut := w.scatter(2, 100, 1)
 	w.scatter(3, 100, 1)
 	var once sync.Once
-	w.store.SetMover(func(ctx context.Context, ino uint64, moves []Move) error {
+	w.store.SetMover(func(ctx context.Context, ino uint64, moves []extents.Move) error {
 		once.Do(func() {
 			p := bytes.Repeat([]byte("new"), 7000)
 			copy(want[500:], p)
@@ -288,7 +289,7 @@ func TestASegmentThatDoesNotGetEmptierIsSpared(t *testing.T) {
 	w := newWorld(t, compactOptions())
 	w.scatter(1, 300, 1)
 	calls := 0
-	w.store.SetMover(func(context.Context, uint64, []Move) error { calls++; return nil })
+	w.store.SetMover(func(context.Context, uint64, []extents.Move) error { calls++; return nil })
 	_, err := w.store.Compact(t.Context(), 0.01, nil)
 	w.must(err)
 	if calls == 0 || calls > 20 {

@@ -11,9 +11,6 @@ var (
 	// ErrWouldBlock: the data is not on this machine and the caller does not
 	// want to wait.
 	ErrWouldBlock = errors.New("data is not on this machine")
-	// ErrTooLarge: a write or a read above MaxRecord bytes, or a truncation
-	// that would not fit into one batch.
-	ErrTooLarge = errors.New("request is too large")
 	// ErrNotStored: the content store did not take the data in time.
 	ErrNotStored = errors.New("the content store does not take data")
 	// ErrOtherContent: the content store is not the one that was used before.

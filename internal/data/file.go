@@ -4,18 +4,19 @@ import (
 	"context"
 	"sync"
 
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 // MaxDirty is the largest number of extents that Dirty returns.
-const MaxDirty = maxDirty
+const MaxDirty = extents.MaxDirty
 
 // File is what is known of the bytes of one inode: its extents, and who reads it
 // in order. Safe for concurrent use, but the order of Insert, Commit, Resize and
 // Move, and the submission of their batches before the next of them, are up to
 // the caller's lock.
 type File struct {
-	*fileExtents
+	*extents.File
 	s *Store
 
 	mu      sync.Mutex
@@ -24,7 +25,7 @@ type File struct {
 
 // File returns what is known of an inode. Nothing is loaded. Its dirty extents
 // are known to every File of the inode.
-func (s *Store) File(ino uint64) *File { return &File{fileExtents: s.extents.File(ino), s: s} }
+func (s *Store) File(ino uint64) *File { return &File{File: s.extents.File(ino), s: s} }
 
 // Reap removes at most limit extents of an inode that was removed, with their
 // live bytes. done says that none are left after b, which the caller submits

@@ -45,6 +45,13 @@ func (m *modelFile) used() (n int64) {
 // TestFilesAgreeWithAModelUnderRandomHistories drives a few files with
 // everything the vfs does, evictions of clean extents, sealing and restarts in
 // between, and compares bytes, sizes and allocation.
+// What package extents loads at once of a file, in bytes of it, and what an
+// extent takes in memory.
+const (
+	extentWindow = 64 << 20
+	extentBytes  = 40
+)
+
 func TestFilesAgreeWithAModelUnderRandomHistories(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		opts := testOptions()
@@ -215,11 +222,11 @@ func TestALostTailOfTheIndexIsCorruption(t *testing.T) {
 
 func TestManyExtentsAreLoadedByWindowsAndEvicted(t *testing.T) {
 	opts := testOptions()
-	opts.ExtentMemory = 100 * extentMemory
+	opts.ExtentMemory = 100 * extentBytes
 	w := newWorld(t, opts)
 	// Extents in 40 windows, with holes between them.
 	for i := range uint64(400) {
-		w.must(w.write(5, i*windowSize/10, []byte{byte(i), 1}))
+		w.must(w.write(5, i*extentWindow/10, []byte{byte(i), 1}))
 	}
 	w.must(w.flush(t.Context(), 5))
 	w.file(5).f.Close()
@@ -229,14 +236,14 @@ func TestManyExtentsAreLoadedByWindowsAndEvicted(t *testing.T) {
 	rnd := newRand(1)
 	for range 1000 {
 		i := rnd.Uint64N(400)
-		w.expect(5, i*windowSize/10, []byte{byte(i), 1})
+		w.expect(5, i*extentWindow/10, []byte{byte(i), 1})
 		if n := w.store.Stats().ExtentBytes; n > 3*opts.ExtentMemory {
 			t.Fatalf("clean extents need %d bytes, the limit is %d", n, opts.ExtentMemory)
 		}
 	}
-	w.must(w.truncate(5, 17*windowSize+1))
+	w.must(w.truncate(5, 17*extentWindow+1))
 	w.checkIndex()
-	w.expect(5, 17*windowSize, []byte{170})
+	w.expect(5, 17*extentWindow, []byte{170})
 }
 
 func TestNothingIsEvictedBeforeItsBatchIsSubmitted(t *testing.T) {

@@ -16,7 +16,7 @@ func TestASegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) {
 	w.must(w.flush(t.Context(), 1))
 	w.sealAll()
 	b := &meta.Batch{}
-	_, err := w.file(1).f.Resize(t.Context(), b, 6, 0, maxCut)
+	_, err := w.file(1).f.Resize(t.Context(), b, 6, 0, 100_000)
 	w.must(err)
 	w.store.collectPass(time.Now().Add(time.Millisecond))
 	if n := len(w.objects.names()); n != 1 {
@@ -32,7 +32,7 @@ func TestAJournalSegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) 
 	w.must(w.write(1, 0, []byte("in the journal")))
 	w.must(w.flush(t.Context(), 1))
 	b := &meta.Batch{}
-	_, err := w.file(1).f.Resize(t.Context(), b, 14, 0, maxCut)
+	_, err := w.file(1).f.Resize(t.Context(), b, 14, 0, 100_000)
 	w.must(err)
 	w.objects.fail(nil)
 	w.sealAll()

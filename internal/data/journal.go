@@ -29,7 +29,7 @@ var recordBuffers = sync.Pool{New: func() any {
 // waits, and then returns ErrNoSpace.
 func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (format.Extent, error) {
 	if len(p) == 0 || len(p) > format.MaxRecord || off > format.MaxFileSize-uint64(len(p)) {
-		return format.Extent{}, fmt.Errorf("write of %d bytes at offset %d: %w", len(p), off, ErrTooLarge)
+		return format.Extent{}, fmt.Errorf("write of %d bytes at offset %d: %w", len(p), off, format.ErrTooLarge)
 	}
 	sums := sumBuffers.Get().(*[]uint32)
 	defer sumBuffers.Put(sums)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 )
 
@@ -213,7 +214,7 @@ func (s *Store) layOutStep(ctx context.Context, ino uint64, r wish, mover Mover)
 		s.wishes.reached(ino, end)
 		return nil
 	}
-	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]Move{}}
+	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]extents.Move{}}
 	defer w.end()
 	if err := w.copyExtents(ino, exts); err != nil && err != errEnough {
 		return err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 )
 
@@ -154,7 +155,7 @@ func TestALayoutMovesOnlyWhatIsStillCurrent(t *testing.T) {
 	w := newWorld(t, opts)
 	want := w.scatterOnce(1, 300)
 	w.readInOrder(1, want)
-	w.store.SetMover(func(ctx context.Context, ino uint64, moves []Move) error {
+	w.store.SetMover(func(ctx context.Context, ino uint64, moves []extents.Move) error {
 		p := random(newRand(7), 20_000)
 		copy(want[500:], p)
 		w.must(w.write(1, 500, p))

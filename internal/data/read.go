@@ -20,7 +20,7 @@ func (s *Store) Read(ctx context.Context, exts []format.Extent, noWait bool) (*B
 			return nil, err
 		}
 		if n += exts[i].Len; n > format.MaxRecord {
-			return nil, fmt.Errorf("read of %d bytes: %w", n, ErrTooLarge)
+			return nil, fmt.Errorf("read of %d bytes: %w", n, format.ErrTooLarge)
 		}
 	}
 	b := newBuffer(int(n))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -46,7 +47,7 @@ type rewriter struct {
 	output  *segment
 	onDisk  int64      // bytes of it that were written back
 	outputs []*segment // all, with the open one
-	moves   map[uint64][]Move
+	moves   map[uint64][]extents.Move
 }
 
 // piece is a part of an inode that lives in a segment to be rewritten.
@@ -60,7 +61,7 @@ type piece struct {
 var errEnough = errors.New("the job is large enough")
 
 func (s *Store) rewriteSegments(ctx context.Context, victims []*segment, mover Mover) (done Compaction, err error) {
-	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]Move{}}
+	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]extents.Move{}}
 	defer w.end()
 	if victims, err = w.begin(victims); err != nil {
 		return done, err
@@ -199,7 +200,7 @@ func (w *rewriter) write() error {
 		if err != nil {
 			return err
 		}
-		w.moves[first.ino] = append(w.moves[first.ino], Move{New: e, Old: old})
+		w.moves[first.ino] = append(w.moves[first.ino], extents.Move{New: e, Old: old})
 	}
 	return nil
 }
@@ -342,7 +343,7 @@ func (w *rewriter) move(mover Mover) error {
 	group.SetLimit(flushParallel)
 	for _, ino := range slices.Sorted(maps.Keys(w.moves)) {
 		moves := w.moves[ino]
-		slices.SortFunc(moves, func(a, b Move) int { return cmp.Compare(a.New.Off, b.New.Off) })
+		slices.SortFunc(moves, func(a, b extents.Move) int { return cmp.Compare(a.New.Off, b.New.Off) })
 		group.Go(func() error { return mover(w.ctx, ino, moves) })
 	}
 	return group.Wait()

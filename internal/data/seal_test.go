@@ -275,11 +275,11 @@ func TestAWriteThatIsTooLargeForTheJournalIsRefused(t *testing.T) {
 	w.sealAll()
 	w.expect(1, 100, p[100:])
 	for _, off := range []uint64{format.MaxFileSize, format.MaxFileSize - 1, ^uint64(0)} {
-		if err := w.write(1, off, []byte("xy")); !errors.Is(err, ErrTooLarge) {
+		if err := w.write(1, off, []byte("xy")); !errors.Is(err, format.ErrTooLarge) {
 			t.Fatalf("offset %d: %v", off, err)
 		}
 	}
-	if _, err := w.store.Append(t.Context(), 1, 0, make([]byte, format.MaxRecord+1)); !errors.Is(err, ErrTooLarge) {
+	if _, err := w.store.Append(t.Context(), 1, 0, make([]byte, format.MaxRecord+1)); !errors.Is(err, format.ErrTooLarge) {
 		t.Fatal(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta/commit"
@@ -182,7 +183,7 @@ type Store struct {
 	lock       disk.Lock
 
 	segments segmentTable
-	extents  *Table
+	extents  *extents.Table
 	footers  footerCache
 	pages    pageCache
 	fetcher  fetcher
@@ -269,7 +270,7 @@ func newStore(opts Options, lock disk.Lock) *Store {
 		dead: map[format.SegmentID]time.Time{}, maxDirty: maxDirtyExtents, maxParts: maxParts,
 	}
 	s.disk = disk.Owned(opts.Disk, s.owned)
-	s.extents = NewTable(s.tableOptions())
+	s.extents = extents.NewTable(s.tableOptions())
 	s.footers.limit = opts.FooterMemory
 	s.pages.init(s)
 	s.fetcher.init(s)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
@@ -104,7 +105,7 @@ func (w *world) commitLocked(ctx context.Context, ino uint64, f *testFile, dirty
 }
 
 // move is what compaction calls.
-func (w *world) move(ctx context.Context, ino uint64, moves []Move) error {
+func (w *world) move(ctx context.Context, ino uint64, moves []extents.Move) error {
 	f := w.file(ino)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,7 +128,7 @@ func (w *world) truncate(ino, size uint64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := &meta.Batch{}
-	r, err := f.f.Resize(ctx, b, f.stored, size, maxCut)
+	r, err := f.f.Resize(ctx, b, f.stored, size, 100_000)
 	if err == nil && r.Size != size {
 		err = fmt.Errorf("resized to %d, not %d", r.Size, size)
 	}

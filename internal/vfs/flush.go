@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -95,7 +96,7 @@ func (fs *FS) commitStored(ctx context.Context, n *node) error {
 }
 
 // moveExtents is the data store's Mover.
-func (fs *FS) moveExtents(ctx context.Context, ino uint64, moves []data.Move) error {
+func (fs *FS) moveExtents(ctx context.Context, ino uint64, moves []extents.Move) error {
 	n, err := fs.nodes.get(ctx, ino)
 	if errors.Is(err, ESTALE) {
 		return nil
@@ -117,7 +118,7 @@ func (fs *FS) moveExtents(ctx context.Context, ino uint64, moves []data.Move) er
 	return ticket.Wait()
 }
 
-func (fs *FS) moveSome(ctx context.Context, n *node, moves []data.Move) (done int, err error) {
+func (fs *FS) moveSome(ctx context.Context, n *node, moves []extents.Move) (done int, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.removed || n.file == nil {

@@ -18,11 +18,11 @@ type SegmentEntry struct {
 type EntryState uint8
 
 const (
-	// Sealed: the file is complete, here or already in the store.
+	// Sealed means that the file is complete, here or already in the store.
 	Sealed EntryState = iota + 1
-	// Stored: the content store has the object.
+	// Stored means that the content store has the object.
 	Stored
-	// Dead: nothing refers to it; the object is being deleted.
+	// Dead means that nothing refers to it; the object is being deleted.
 	Dead
 )
 
@@ -34,6 +34,7 @@ const (
 	oldEntryLen    = 14
 )
 
+// Encode returns the value that the metadata store keeps.
 func (r SegmentEntry) Encode() []byte {
 	b := append(make([]byte, 0, entryLen), entryFormat, byte(r.State))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Size))
@@ -41,6 +42,8 @@ func (r SegmentEntry) Encode() []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(r.Payload))
 }
 
+// DecodeSegmentEntry reads such a value, also one of an earlier version; another is
+// ErrCorrupt.
 func DecodeSegmentEntry(b []byte) (SegmentEntry, error) {
 	old := len(b) == oldEntryLen && b[0] == oldEntryFormat
 	if !old && (len(b) != entryLen || b[0] != entryFormat) {

@@ -14,6 +14,9 @@ import (
 // fail their checksum.
 var ErrCorrupt = errors.New("file data is missing or damaged")
 
+// ErrTooLarge tells that a request exceeds MaxRecord or MaxFileSize.
+var ErrTooLarge = errors.New("request is too large")
+
 // MaxRecord is the largest number of bytes in a record.
 const MaxRecord = 8 << 20
 
@@ -88,12 +91,14 @@ const (
 	extentFormat   = 1
 )
 
+// AppendExtentKey appends an extent's key.
 func AppendExtentKey(b []byte, ino, off uint64) []byte {
 	b = append(b, keys.Extent)
 	b = binary.BigEndian.AppendUint64(b, ino)
 	return binary.BigEndian.AppendUint64(b, off)
 }
 
+// ExtentKey is the key of an inode's extent that begins at off.
 func ExtentKey(ino, off uint64) []byte {
 	return AppendExtentKey(make([]byte, 0, ExtentKeyLen), ino, off)
 }
@@ -103,6 +108,7 @@ func ExtentRange(ino, lo, hi uint64) meta.Range {
 	return meta.Range{Start: ExtentKey(ino, lo), End: ExtentKey(ino, hi)}
 }
 
+// AppendExtentValue appends an extent's value.
 func AppendExtentValue(b []byte, e Extent) []byte {
 	b = append(b, extentFormat)
 	b = binary.BigEndian.AppendUint64(b, e.Len)
@@ -152,6 +158,7 @@ func segmentKeyOf(prefix byte, id SegmentID) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(id))
 }
 
+// DecodeSegmentKey reads the segment of a key of either kind.
 func DecodeSegmentKey(key []byte) (SegmentID, error) {
 	if len(key) != segmentKeyLen {
 		return 0, fmt.Errorf("segment key %x: %w", key, ErrCorrupt)

@@ -29,13 +29,13 @@ const setting = "c"
 
 // Settings, and the packages that they belong to.
 const (
-	Format     = setting + "format"      // vfs: version of the key space
-	HandleKey  = setting + "handle-key"  // vfs: secret that signs handles
-	NextInode  = setting + "next-inode"  // vfs
-	NextShare  = setting + "next-share"  // vfs
-	Instance   = setting + "instance"    // server: identity of the filesystem
-	Restoring  = setting + "restoring"   // backup: a restore that was not finished
-	Generation = setting + "generation"  // backup: number of the last backup
+	Format     = setting + "format"     // vfs: version of the key space
+	HandleKey  = setting + "handle-key" // vfs: secret that signs handles
+	NextInode  = setting + "next-inode" // vfs
+	NextShare  = setting + "next-share" // vfs
+	Instance   = setting + "instance"   // server: identity of the filesystem
+	Restoring  = setting + "restoring"  // backup: a restore that was not finished
+	Generation = setting + "generation" // backup: number of the last backup
 )
 
 // Owners says which package owns a prefix.

@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func (t *Table) Current(ctx context.Context, ino uint64, whole format.Extent) (p
 	if err != nil || first == whole.Off {
 		return parts, err
 	}
-	before, err := (&fileExtents{t: t, ino: ino}).floor(ctx, whole.Off)
+	before, err := (&File{t: t, ino: ino}).floor(ctx, whole.Off)
 	if err != nil || before.End() <= whole.Off {
 		return parts, err
 	}
@@ -56,7 +56,7 @@ func (t *Table) Each(ctx context.Context, ino, lo, hi uint64, each func(format.E
 
 // EachLoaded calls each with the parts in [lo, hi) of committed extents that are
 // loaded. False, and no call, if the file has dirty extents.
-func (f *fileExtents) EachLoaded(lo, hi uint64, each func(format.Extent)) bool {
+func (f *File) EachLoaded(lo, hi uint64, each func(format.Extent)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dirty.n > 0 {

@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"context"
@@ -10,23 +10,23 @@ import (
 	"github.com/dittofs/dittofs/internal/data/format"
 )
 
-// maxDirty is the largest number of extents that Dirty returns. Files with a
+// MaxDirty is the largest number of extents that Dirty returns. Files with a
 // quarter of it are flushed early.
-const maxDirty = 32 << 10
+const MaxDirty = 32 << 10
 
-// fileExtents is the extent state of one inode: the committed map, loaded from the
+// File is the extent state of one inode: the committed map, loaded from the
 // index where it is needed, and over it the dirty map. Safe for concurrent
 // use, but the order of Insert, Commit and Truncate, and the submission of
 // their batches before the next of them, are up to the caller's lock.
-type fileExtents struct {
+type File struct {
 	t   *Table
 	ino uint64
 
 	mu      sync.Mutex
-	dirty   extentMap
+	dirty   intervals
 	counted int // dirty extents, in the DirtySet
 
-	committed extentMap // what is loaded; whole extents of the index
+	committed intervals // what is loaded; whole extents of the index
 	end       uint64    // end of the committed extents
 	endKnown  bool
 	windows   map[uint64]*window
@@ -42,7 +42,7 @@ type fileExtents struct {
 // Insert makes an appended extent current. delta is the change of the file's
 // allocated bytes, those that are not in holes. After an error the extent is
 // still to be discarded.
-func (f *fileExtents) Insert(ctx context.Context, e format.Extent) (delta int64, err error) {
+func (f *File) Insert(ctx context.Context, e format.Extent) (delta int64, err error) {
 	if e.Check() != nil {
 		return 0, errNeverAppended(e)
 	}
@@ -61,7 +61,7 @@ func (f *fileExtents) Insert(ctx context.Context, e format.Extent) (delta int64,
 	f.dirty.set(e, f.undirty)
 	f.countDirty()
 	f.t.opts.Segments.Inserted(e.Seg)
-	if f.dirty.n >= maxDirty/4 && !f.t.opts.Remote {
+	if f.dirty.n >= MaxDirty/4 && !f.t.opts.Remote {
 		f.t.dirty.hurry(f)
 		f.t.opts.Due()
 	}
@@ -73,7 +73,7 @@ func errNeverAppended(e format.Extent) error {
 }
 
 // countDirty follows a change of the dirty map.
-func (f *fileExtents) countDirty() {
+func (f *File) countDirty() {
 	was := f.counted
 	f.counted = f.dirty.n
 	f.t.dirty.extents.Add(int64(f.counted - was))
@@ -87,13 +87,13 @@ func (f *fileExtents) countDirty() {
 }
 
 // undirty accounts for a piece that leaves the dirty map.
-func (f *fileExtents) undirty(e format.Extent) {
+func (f *File) undirty(e format.Extent) {
 	f.t.bytes.Add(-int64(e.Len))
 	f.t.opts.Segments.Undirtied(e.Seg, int64(e.Len))
 }
 
 // allocated counts the bytes of [lo, hi) that are not in holes.
-func (f *fileExtents) allocated(lo, hi uint64) (n int64) {
+func (f *File) allocated(lo, hi uint64) (n int64) {
 	d := f.dirty.seek(lo)
 	for lo < hi {
 		e, ok := d.get()
@@ -111,7 +111,7 @@ func (f *fileExtents) allocated(lo, hi uint64) (n int64) {
 	return n
 }
 
-func (f *fileExtents) allocatedCommitted(lo, hi uint64) (n int64) {
+func (f *File) allocatedCommitted(lo, hi uint64) (n int64) {
 	c := f.committed.seek(lo)
 	for e, ok := c.get(); ok && e.Off < hi; e, ok = c.get() {
 		if !e.Hole() {
@@ -124,14 +124,14 @@ func (f *fileExtents) allocatedCommitted(lo, hi uint64) (n int64) {
 
 // Map returns the extents that cover exactly [off, off+n), dirty ones over
 // committed ones, with holes. A range that nothing covers is ErrCorrupt.
-func (f *fileExtents) Map(ctx context.Context, off, n uint64) ([]format.Extent, error) {
+func (f *File) Map(ctx context.Context, off, n uint64) ([]format.Extent, error) {
 	return f.AppendMap(ctx, nil, off, n)
 }
 
 // AppendMap is Map into memory of the caller.
-func (f *fileExtents) AppendMap(ctx context.Context, dst []format.Extent, off, n uint64) ([]format.Extent, error) {
+func (f *File) AppendMap(ctx context.Context, dst []format.Extent, off, n uint64) ([]format.Extent, error) {
 	if n == 0 || off > format.MaxFileSize || n > format.MaxFileSize-off {
-		return nil, fmt.Errorf("map of %d bytes at offset %d: %w", n, off, ErrTooLarge)
+		return nil, fmt.Errorf("map of %d bytes at offset %d: %w", n, off, format.ErrTooLarge)
 	}
 	end := off + n
 	f.mu.Lock()
@@ -163,7 +163,7 @@ func (f *fileExtents) AppendMap(ctx context.Context, dst []format.Extent, off, n
 // mapCommitted appends what lies in [lo, hi) under the dirty map. Behind the
 // committed end, but before a dirty extent, is a hole that the next Commit
 // will record.
-func (f *fileExtents) mapCommitted(dst []format.Extent, lo, hi uint64) ([]format.Extent, error) {
+func (f *File) mapCommitted(dst []format.Extent, lo, hi uint64) ([]format.Extent, error) {
 	c := f.committed.seek(lo)
 	for lo < hi {
 		e, ok := c.get()
@@ -195,18 +195,18 @@ func appendMerged(dst []format.Extent, e format.Extent) []format.Extent {
 
 // Dirty returns the extents that were inserted and not committed, in order,
 // to pass to Sync and Commit; at most maxDirty of them.
-func (f *fileExtents) Dirty() []format.Extent {
+func (f *File) Dirty() []format.Extent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dirty.n == 0 {
 		return nil
 	}
-	n := min(f.dirty.n, maxDirty)
+	n := min(f.dirty.n, MaxDirty)
 	return f.dirty.appendAll(make([]format.Extent, 0, n), n)
 }
 
 // Stored returns those of Dirty that the content store has.
-func (f *fileExtents) Stored() []format.Extent {
+func (f *File) Stored() []format.Extent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var stored []format.Extent
@@ -217,7 +217,7 @@ func (f *fileExtents) Stored() []format.Extent {
 			if e.Seg != last {
 				last, isStored = e.Seg, f.t.opts.Segments.Stored(e.Seg)
 			}
-			if isStored && len(stored) < maxDirty {
+			if isStored && len(stored) < MaxDirty {
 				stored = append(stored, e)
 			}
 		}
@@ -226,14 +226,14 @@ func (f *fileExtents) Stored() []format.Extent {
 }
 
 // HasDirty says whether anything is to be committed.
-func (f *fileExtents) HasDirty() bool {
+func (f *File) HasDirty() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.dirty.n > 0
 }
 
 // dirtyIn says whether the file has dirty extents in the segment.
-func (f *fileExtents) dirtyIn(id format.SegmentID) bool {
+func (f *File) dirtyIn(id format.SegmentID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, chunk := range f.dirty.chunks {
@@ -247,7 +247,7 @@ func (f *fileExtents) dirtyIn(id format.SegmentID) bool {
 }
 
 // Drop forgets the dirty extents of an inode that was removed.
-func (f *fileExtents) Drop() {
+func (f *File) Drop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.dirty.cut(0, format.MaxFileSize, f.undirty)
@@ -256,7 +256,7 @@ func (f *fileExtents) Drop() {
 
 // Close forgets clean state, which is loaded again if it is needed. All
 // batches of the file have been submitted.
-func (f *fileExtents) Close() {
+func (f *File) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.unsubmitted = indexEntry{}
@@ -267,4 +267,4 @@ func (f *fileExtents) Close() {
 }
 
 // Inode is the number of the file.
-func (f *fileExtents) Inode() uint64 { return f.ino }
+func (f *File) Inode() uint64 { return f.ino }

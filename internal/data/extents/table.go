@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"context"
@@ -7,11 +7,6 @@ import (
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 )
-
-// Index is the metadata store, of which files read their extents.
-type Index interface {
-	meta.Reader
-}
 
 // Segments keeps account of the bytes that files have in segments. Its methods
 // do not block.
@@ -30,9 +25,9 @@ type Segments interface {
 	Stored(id format.SegmentID) bool
 }
 
-// TableOptions are what a Table needs of others. All but the flags are required.
-type TableOptions struct {
-	Index    Index
+// Options are what a Table needs of others. All but Remote are required.
+type Options struct {
+	Index    meta.Reader
 	Segments Segments
 	// Memory bounds the memory of clean extents, in bytes.
 	Memory int64
@@ -51,14 +46,14 @@ type TableOptions struct {
 
 // Table is the extent state of all files. Safe for concurrent use.
 type Table struct {
-	opts  TableOptions
+	opts  Options
 	cache extentCache
 	dirty DirtySet
 	bytes atomic.Int64 // of dirty extents
 }
 
 // NewTable returns the table of an index.
-func NewTable(o TableOptions) *Table {
+func NewTable(o Options) *Table {
 	t := &Table{opts: o}
 	t.cache.limit = o.Memory
 	return t
@@ -66,11 +61,11 @@ func NewTable(o TableOptions) *Table {
 
 // File returns the extent state of an inode. Nothing is loaded. While an
 // inode has dirty data, the same File is returned again.
-func (t *Table) File(ino uint64) *fileExtents {
+func (t *Table) File(ino uint64) *File {
 	if f := t.dirty.get(ino); f != nil {
 		return f
 	}
-	return &fileExtents{t: t, ino: ino}
+	return &File{t: t, ino: ino}
 }
 
 // Dirty are the files with dirty extents.

@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"slices"
@@ -10,22 +10,22 @@ import (
 // chunkLen bounds the extents that an insertion moves.
 const chunkLen = 256
 
-// extentMap holds extents that do not overlap, in the order of offsets. It is
+// intervals holds extents that do not overlap, in the order of offsets. It is
 // a list of sorted chunks without pointers: cheap for the garbage collector,
 // and an insertion costs a move of at most one chunk. The zero value is empty.
-type extentMap struct {
+type intervals struct {
 	chunks [][]format.Extent
 	n      int
 }
 
 // cursor is a place in an extentMap; changes of the map invalidate it.
 type cursor struct {
-	m    *extentMap
+	m    *intervals
 	c, i int
 }
 
 // seek finds the first extent that ends after off.
-func (m *extentMap) seek(off uint64) cursor {
+func (m *intervals) seek(off uint64) cursor {
 	c := sort.Search(len(m.chunks), func(k int) bool {
 		chunk := m.chunks[k]
 		return chunk[len(chunk)-1].End() > off
@@ -66,7 +66,7 @@ func (k *cursor) previous() (format.Extent, bool) {
 }
 
 // last is the extent with the highest offset.
-func (m *extentMap) last() (format.Extent, bool) {
+func (m *intervals) last() (format.Extent, bool) {
 	if m.n == 0 {
 		return format.Extent{}, false
 	}
@@ -75,7 +75,7 @@ func (m *extentMap) last() (format.Extent, bool) {
 }
 
 // add puts e in, which overlaps nothing.
-func (m *extentMap) add(e format.Extent) {
+func (m *intervals) add(e format.Extent) {
 	m.n++
 	k := m.seek(e.Off)
 	if k.c == len(m.chunks) {
@@ -98,7 +98,7 @@ func (m *extentMap) add(e format.Extent) {
 
 // push adds e after all others. A full last chunk is left full, so that files
 // written in order need the least memory.
-func (m *extentMap) push(e format.Extent) {
+func (m *intervals) push(e format.Extent) {
 	if c := len(m.chunks) - 1; c >= 0 && len(m.chunks[c]) < chunkLen {
 		m.chunks[c] = append(m.chunks[c], e)
 		return
@@ -108,7 +108,7 @@ func (m *extentMap) push(e format.Extent) {
 
 // cut removes [lo, hi), trimming and splitting the extents at its ends, and
 // calls f, if it is not nil, with each piece removed, in order.
-func (m *extentMap) cut(lo, hi uint64, f func(format.Extent)) {
+func (m *intervals) cut(lo, hi uint64, f func(format.Extent)) {
 	for {
 		k := m.seek(lo)
 		e, ok := k.get()
@@ -136,7 +136,7 @@ func (m *extentMap) cut(lo, hi uint64, f func(format.Extent)) {
 
 // remove deletes the extent at k, for which f was called, and those after it
 // in the same chunk that end at or before hi.
-func (m *extentMap) remove(k cursor, hi uint64, f func(format.Extent)) {
+func (m *intervals) remove(k cursor, hi uint64, f func(format.Extent)) {
 	chunk := m.chunks[k.c]
 	j := k.i + 1
 	for ; j < len(chunk) && chunk[j].End() <= hi; j++ {
@@ -153,15 +153,15 @@ func (m *extentMap) remove(k cursor, hi uint64, f func(format.Extent)) {
 }
 
 // set replaces whatever overlaps e by e.
-func (m *extentMap) set(e format.Extent, f func(format.Extent)) {
+func (m *intervals) set(e format.Extent, f func(format.Extent)) {
 	m.cut(e.Off, e.End(), f)
 	m.add(e)
 }
 
-func (m *extentMap) clear() { *m = extentMap{} }
+func (m *intervals) clear() { *m = intervals{} }
 
 // appendAll appends at most limit extents to dst, in order.
-func (m *extentMap) appendAll(dst []format.Extent, limit int) []format.Extent {
+func (m *intervals) appendAll(dst []format.Extent, limit int) []format.Extent {
 	for _, chunk := range m.chunks {
 		if room := limit - len(dst); len(chunk) > room {
 			return append(dst, chunk[:room]...)

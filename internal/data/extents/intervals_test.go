@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"testing"
@@ -23,7 +23,7 @@ func (m modelMap) set(e format.Extent) {
 	}
 }
 
-func (m modelMap) equal(t *rapid.T, got *extentMap) {
+func (m modelMap) equal(t *rapid.T, got *intervals) {
 	n, count := 0, 0
 	end := uint64(0)
 	for c := got.seek(0); ; c.next() {
@@ -51,7 +51,7 @@ func (m modelMap) equal(t *rapid.T, got *extentMap) {
 func TestExtentMapAgreesWithAModelOfSingleBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const space = 3000
-		m, model := extentMap{}, modelMap{}
+		m, model := intervals{}, modelMap{}
 		place := uint32(1)
 		draw := func(maxLen uint64) format.Extent {
 			off := rapid.Uint64Range(0, space).Draw(t, "off")
@@ -112,7 +112,7 @@ func TestExtentMapAgreesWithAModelOfSingleBytes(t *testing.T) {
 }
 
 func TestExtentMapKeepsFilesWrittenInOrderInFullChunks(t *testing.T) {
-	var m extentMap
+	var m intervals
 	for i := range uint64(10 * chunkLen) {
 		m.add(format.Extent{Off: i * 10, Len: 10, Seg: 1, Pos: uint32(i)})
 	}

@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type Move struct {
 // adds the change to b, which the caller submits before the next change of the
 // file. It makes as many of the moves, which ascend, as fit into a batch and
 // returns their number, at least 1. Sizes and times do not change.
-func (f *fileExtents) Move(ctx context.Context, b *meta.Batch, moves []Move) (done int, err error) {
+func (f *File) Move(ctx context.Context, b *meta.Batch, moves []Move) (done int, err error) {
 	if len(moves) == 0 {
 		return 0, nil
 	}
@@ -56,7 +56,7 @@ func (f *fileExtents) Move(ctx context.Context, b *meta.Batch, moves []Move) (do
 }
 
 // still returns the parts of the new place whose old one is still current.
-func (f *fileExtents) still(m Move) (parts []format.Extent) {
+func (f *File) still(m Move) (parts []format.Extent) {
 	for _, o := range m.Old {
 		k := f.committed.seek(o.Off)
 		for e, ok := k.get(); ok && e.Off < o.End(); e, ok = k.get() {

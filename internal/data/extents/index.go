@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"context"
@@ -26,7 +26,7 @@ const (
 // the committed bytes that are not in holes. What would not fit into a batch
 // stays dirty, as do the parts that others have overwritten since: as long as
 // the file is dirty where synced was, a crash can bring older bytes back.
-func (f *fileExtents) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
+func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.checkEnd(ctx, oldSize); err != nil {
@@ -66,7 +66,7 @@ func (f *fileExtents) Commit(ctx context.Context, b *meta.Batch, synced []format
 }
 
 // checkEnd compares the index with the size that the inode says it covers.
-func (f *fileExtents) checkEnd(ctx context.Context, size uint64) error {
+func (f *File) checkEnd(ctx context.Context, size uint64) error {
 	if err := f.loadEnd(ctx); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (f *fileExtents) checkEnd(ctx context.Context, size uint64) error {
 
 // current returns the parts of synced that are still in the dirty map, in
 // order.
-func (f *fileExtents) current(synced []format.Extent) []format.Extent {
+func (f *File) current(synced []format.Extent) []format.Extent {
 	pieces := make([]format.Extent, 0, len(synced))
 	for _, e := range synced {
 		d := f.dirty.seek(e.Off)
@@ -113,9 +113,9 @@ type Resized struct {
 // are dropped. It cuts at most limit extents, 100,000 at most, from the end: if
 // the size reached is not newSize, the caller commits it with b before the next
 // step. Sizes above MaxFileSize are ErrTooLarge.
-func (f *fileExtents) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (r Resized, err error) {
+func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint64, limit int) (r Resized, err error) {
 	if newSize > format.MaxFileSize {
-		return r, fmt.Errorf("size %d: %w", newSize, ErrTooLarge)
+		return r, fmt.Errorf("size %d: %w", newSize, format.ErrTooLarge)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -156,7 +156,7 @@ func (f *fileExtents) Resize(ctx context.Context, b *meta.Batch, oldSize, newSiz
 
 // tail returns the extents that overlap [newSize, end), last first, and the
 // size down to which they reach: newSize, or more if there are above limit.
-func (f *fileExtents) tail(ctx context.Context, newSize uint64, limit int) (victims []format.Extent, reached uint64, err error) {
+func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []format.Extent, reached uint64, err error) {
 	reached = f.end
 	f.keep = fileRange{newSize, f.end}
 	for reached > newSize && len(victims) < limit {
@@ -220,7 +220,7 @@ func (l liveDeltas) apply(b *meta.Batch, segments Segments) {
 
 // change collects the operations of one batch on one file's index.
 type change struct {
-	f     *fileExtents
+	f     *File
 	b     *meta.Batch
 	mem   []byte // keys and values are cut from it
 	live  liveDeltas
@@ -228,7 +228,7 @@ type change struct {
 	last  indexEntry
 }
 
-func (f *fileExtents) change(b *meta.Batch, extents int) *change {
+func (f *File) change(b *meta.Batch, extents int) *change {
 	return &change{f: f, b: b, mem: make([]byte, 0, (extents+1)*(format.ExtentKeyLen+format.ExtentValueLen))}
 }
 

@@ -1,4 +1,4 @@
-package data
+package extents
 
 import (
 	"sync"
@@ -13,33 +13,33 @@ type DirtySet struct {
 	extents atomic.Int64
 
 	mu sync.Mutex
-	m  map[uint64]*fileExtents
+	m  map[uint64]*File
 }
 
-func (d *DirtySet) get(ino uint64) *fileExtents {
+func (d *DirtySet) get(ino uint64) *File {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.m[ino]
 }
 
-func (d *DirtySet) put(f *fileExtents) {
+func (d *DirtySet) put(f *File) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.m == nil {
-		d.m = map[uint64]*fileExtents{}
+		d.m = map[uint64]*File{}
 	}
 	f.since = time.Now()
 	d.m[f.ino] = f
 }
 
 // hurry makes the file due for a checkpoint at once.
-func (d *DirtySet) hurry(f *fileExtents) {
+func (d *DirtySet) hurry(f *File) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f.since = time.Time{}
 }
 
-func (d *DirtySet) remove(f *fileExtents) {
+func (d *DirtySet) remove(f *File) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.m[f.ino] == f {
@@ -103,10 +103,10 @@ func (d *DirtySet) Files() int {
 // Extents is the number of dirty extents.
 func (d *DirtySet) Extents() int64 { return d.extents.Load() }
 
-func (d *DirtySet) files() []*fileExtents {
+func (d *DirtySet) files() []*File {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	files := make([]*fileExtents, 0, len(d.m))
+	files := make([]*File, 0, len(d.m))
 	for _, f := range d.m {
 		files = append(files, f)
 	}

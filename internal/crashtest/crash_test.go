@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/disk/crashdisk"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -234,8 +234,8 @@ func consistent(i *instance) error {
 	}
 	var faults []string
 	err := vfs.Check(background, i.log, func(f vfs.Fault) { faults = append(faults, f.String()) })
-	_, examined := data.Examine(background, data.Examination{
-		Index: i.log, Current: i.log, Source: i.source, Report: func(f data.Fault) { faults = append(faults, f.String()) },
+	_, examined := segments.Examine(background, segments.Examination{
+		Index: i.log, Current: i.log, Source: i.source, Report: func(f segments.Fault) { faults = append(faults, f.String()) },
 	})
 	err = errors.Join(err, examined, i.pairs.agreeOnAll(i.log))
 	if len(faults) > 0 {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/disk/crashdisk"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -42,7 +42,7 @@ func FuzzDamagedMetadata(f *testing.F) {
 			}
 		}
 		err = vfs.Check(background, i.log, func(f vfs.Fault) { report(f.Kind, f.What, f.String()) })
-		_, examined := data.Examine(background, data.Examination{Index: i.log, Report: func(f data.Fault) { report(f.Kind, f.What, f.String()) }})
+		_, examined := segments.Examine(background, segments.Examination{Index: i.log, Report: func(f segments.Fault) { report(f.Kind, f.What, f.String()) }})
 		if err := errors.Join(err, examined); err != nil {
 			t.Errorf("check: %v", err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/disk/crashdisk"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
@@ -52,7 +53,7 @@ type instance struct {
 	pairs   *cached
 	data    *data.Store
 	content content.Store
-	source  *data.Source
+	source  *segments.Source
 	said    *transcript
 	kind    kind
 
@@ -102,7 +103,7 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 		return i, err
 	}
 	i.content = k.content(local)
-	i.source = &data.Source{Disk: d, Dir: "/cache", Content: i.content, Instance: name, CachePages: k.Remote}
+	i.source = &segments.Source{Disk: d, Dir: "/cache", Content: i.content, Instance: name, CachePages: k.Remote}
 	do := data.Options{
 		Remote: k.Safe, CachePages: k.Remote, PageSize: 64 << 10,
 		Disk: d, Dir: "/cache", Content: i.content, Log: i.log, Instance: name, Logger: logger, OnFailure: i.fail,

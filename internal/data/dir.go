@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"golang.org/x/sys/unix"
 )
@@ -37,7 +38,6 @@ func (e *DirError) Unwrap() error { return e.Err }
 const (
 	lockName     = "lock"
 	instanceName = "instance"
-	journalName  = "journal"
 	markerTitle  = "dittofs journal 1\n"
 	volatileMark = "volatile\n"
 	maxMarker    = 256 // bytes, more than any has
@@ -75,7 +75,7 @@ func checkEntries(d disk.FS, dir string) error {
 		switch name := e.Name(); name {
 		case instanceName:
 			return nil
-		case lockName, journalName, instanceName + ".tmp", "lost+found":
+		case lockName, format.JournalDir, instanceName + ".tmp", "lost+found":
 		default:
 			foreign = name
 		}
@@ -93,7 +93,7 @@ func claimDir(d disk.FS, dir, instance string, volatile bool) error {
 		mine = markerTitle + volatileMark
 	}
 	marker, err := disk.ReadFile(d, filepath.Join(dir, instanceName), maxMarker)
-	journal := filepath.Join(dir, journalName)
+	journal := filepath.Join(dir, format.JournalDir)
 	switch {
 	case err == nil && !strings.HasPrefix(string(marker), markerTitle):
 		return fmt.Errorf("%w: its file %q is of an unknown format", ErrForeign, instanceName)
@@ -107,7 +107,7 @@ func claimDir(d disk.FS, dir, instance string, volatile bool) error {
 		return err
 	case err != nil:
 		if entries, err := d.ReadDir(journal); err == nil && len(entries) > 0 {
-			return fmt.Errorf("%w: %q is not empty and %q is missing", ErrNotOurs, journalName, instanceName)
+			return fmt.Errorf("%w: %q is not empty and %q is missing", ErrNotOurs, format.JournalDir, instanceName)
 		}
 	}
 	if err := disk.MkdirAll(d, journal); err != nil {

@@ -118,7 +118,7 @@ func (s *Store) loadSegments(ctx context.Context) error {
 
 // eachKey calls f for each segment with a key of the prefix.
 func (s *Store) eachKey(ctx context.Context, prefix byte, f func(format.SegmentID, []byte) error) error {
-	return meta.Each(ctx, s.log, meta.PrefixRange([]byte{prefix}), pairsAtOnce, func(p meta.Pair) error {
+	return meta.Each(ctx, s.log, meta.PrefixRange([]byte{prefix}), segmentsAtOnce, func(p meta.Pair) error {
 		id, err := format.DecodeSegmentKey(p.Key)
 		if err != nil {
 			return err
@@ -127,6 +127,9 @@ func (s *Store) eachKey(ctx context.Context, prefix byte, f func(format.SegmentI
 		return f(id, p.Value)
 	})
 }
+
+// segmentsAtOnce is how many segments are read from the index at once.
+const segmentsAtOnce = 512
 
 // noteNumber keeps numbers from being used twice within an epoch.
 func (s *Store) noteNumber(id format.SegmentID) {

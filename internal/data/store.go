@@ -263,7 +263,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 func newStore(opts Options, lock disk.Lock) *Store {
 	s := &Store{
 		opts: opts, log: opts.Log, content: opts.Content, logger: opts.Logger, flush: opts.Flush,
-		journalDir: filepath.Join(opts.Dir, journalName), lock: lock,
+		journalDir: filepath.Join(opts.Dir, format.JournalDir), lock: lock,
 		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize, opts.MaxFiles-opts.copyFiles()),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
 		compactor: make(wake, 1), limiter: rate.NewLimiter(rate.Limit(opts.CompactRate), compactBurst),

@@ -12,25 +12,26 @@ import (
 
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fault"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 // examine looks at the world as it is on disk. The store may have it open.
-func (w *world) examine(x Examination) ([]Fault, Examined) {
+func (w *world) examine(x segments.Examination) ([]segments.Fault, segments.Examined) {
 	w.t.Helper()
-	var faults []Fault
-	x.Index, x.Report = w.meta, func(f Fault) { faults = append(faults, f) }
+	var faults []segments.Fault
+	x.Index, x.Report = w.meta, func(f segments.Fault) { faults = append(faults, f) }
 	if x.Source == nil {
-		x.Source = &Source{Dir: w.dir, Content: w.objects, Instance: testInstance}
+		x.Source = &segments.Source{Dir: w.dir, Content: w.objects, Instance: testInstance}
 	}
-	seen, err := Examine(w.t.Context(), x)
+	seen, err := segments.Examine(w.t.Context(), x)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return faults, seen
 }
 
-func kindsOf(faults []Fault) (kinds []string) {
+func kindsOf(faults []segments.Fault) (kinds []string) {
 	for _, f := range faults {
 		kinds = append(kinds, fmt.Sprintf("%s %d", f.Kind, f.Inode))
 	}
@@ -62,13 +63,13 @@ func TestSegmentsAreExaminedInGroupsThatFitIntoMemory(t *testing.T) {
 		}
 	}
 	for _, atOnce := range []int{1, 25, 1000} {
-		faults, seen := w.examine(Examination{Deep: true, ExtentsAtOnce: atOnce})
+		faults, seen := w.examine(segments.Examination{Deep: true, ExtentsAtOnce: atOnce})
 		files := 0
 		for _, f := range faults {
 			if f.Inode != 0 {
 				files++
 				// A page has bytes of two records or three.
-				if f.Kind != FaultPage || f.Len < 20_000 || f.Len > 30_000 || f.Inode%3 != 1 {
+				if f.Kind != segments.FaultPage || f.Len < 20_000 || f.Len > 30_000 || f.Inode%3 != 1 {
 					t.Errorf("%+v", f)
 				}
 			}
@@ -77,7 +78,7 @@ func TestSegmentsAreExaminedInGroupsThatFitIntoMemory(t *testing.T) {
 			t.Errorf("%d at once: %d files, %d faults, %+v", atOnce, files, len(faults), seen)
 		}
 	}
-	if faults, _ := w.examine(Examination{}); len(faults) > 0 {
+	if faults, _ := w.examine(segments.Examination{}); len(faults) > 0 {
 		t.Errorf("headers alone: %v", faults)
 	}
 }
@@ -108,11 +109,11 @@ func (d *distant) ReadAt(ctx context.Context, id string, p []byte, off int64) (i
 func TestAFarStoreIsAskedForFootersAloneUnlessAllIsRead(t *testing.T) {
 	w := manySegments(t)
 	d := &distant{objects: w.objects}
-	source := &Source{Dir: w.dir, Content: d, Instance: testInstance, CachePages: true}
-	if faults, _ := w.examine(Examination{Source: source}); len(faults) > 0 || d.reads != 20 {
+	source := &segments.Source{Dir: w.dir, Content: d, Instance: testInstance, CachePages: true}
+	if faults, _ := w.examine(segments.Examination{Source: source}); len(faults) > 0 || d.reads != 20 {
 		t.Errorf("%d reads, %v", d.reads, faults)
 	}
-	if faults, _ := w.examine(Examination{Source: source, Deep: true}); len(faults) > 0 || d.reads > 20+20*3 {
+	if faults, _ := w.examine(segments.Examination{Source: source, Deep: true}); len(faults) > 0 || d.reads > 20+20*3 {
 		t.Errorf("%d reads, %v", d.reads, faults)
 	}
 }
@@ -126,15 +127,15 @@ func TestBytesThatTheDiskDoesNotGiveAreDamagedAndAStoreThatIsAwayIsAnError(t *te
 		}
 		return nil
 	}}
-	source := &Source{Dir: w.dir, Content: d, Instance: testInstance}
-	faults, _ := w.examine(Examination{Source: source, Deep: true})
-	if len(faults) != 40 || faults[0].Kind != FaultPage || !strings.Contains(faults[0].What, "bytes 16384 to 32768") {
+	source := &segments.Source{Dir: w.dir, Content: d, Instance: testInstance}
+	faults, _ := w.examine(segments.Examination{Source: source, Deep: true})
+	if len(faults) != 40 || faults[0].Kind != segments.FaultPage || !strings.Contains(faults[0].What, "bytes 16384 to 32768") {
 		t.Errorf("%d faults, %v", len(faults), kindsOf(faults))
 	}
 	d.broken = func(int64, int) error {
 		return &fault.Error{Store: "content", Reason: fault.Unreachable, Message: "away"}
 	}
-	_, err := Examine(t.Context(), Examination{Index: w.meta, Source: source, Report: func(f Fault) { t.Errorf("%v", f) }})
+	_, err := segments.Examine(t.Context(), segments.Examination{Index: w.meta, Source: source, Report: func(f segments.Fault) { t.Errorf("%v", f) }})
 	if fault.Of(err) == nil {
 		t.Errorf("a store that is away: %v", err)
 	}
@@ -146,16 +147,16 @@ func TestBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
 	w.must(w.write(2, 0, []byte("neighbour")))
 	w.must(w.flush(t.Context(), 1))
 	w.must(w.flush(t.Context(), 2))
-	if faults, _ := w.examine(Examination{}); len(faults) > 0 {
+	if faults, _ := w.examine(segments.Examination{}); len(faults) > 0 {
 		t.Errorf("unsealed and whole: %v", faults)
 	}
 	zero(t, w.journal()[0], format.HeaderLen+format.RecordHeaderLen+1000, 1)
-	if faults, _ := w.examine(Examination{}); len(faults) != 1 || faults[0].Kind != FaultRecord || faults[0].Inode != 1 {
+	if faults, _ := w.examine(segments.Examination{}); len(faults) != 1 || faults[0].Kind != segments.FaultRecord || faults[0].Inode != 1 {
 		t.Errorf("unsealed: %v", faults)
 	}
 	w.sealAll()
 	for _, deep := range []bool{false, true} {
-		if faults, _ := w.examine(Examination{Deep: deep}); len(faults) != 1 || faults[0].Kind != FaultSealed || faults[0].Inode != 1 || faults[0].Len != 5000 {
+		if faults, _ := w.examine(segments.Examination{Deep: deep}); len(faults) != 1 || faults[0].Kind != segments.FaultSealed || faults[0].Inode != 1 || faults[0].Len != 5000 {
 			t.Errorf("sealed: %+v", faults)
 		}
 	}
@@ -166,8 +167,8 @@ func TestADamagedHeaderDoesNotHideTheRecordsBehindIt(t *testing.T) {
 	name := w.objects.names()[0]
 	at := int(format.HeaderLen + 5*(format.RecordHeaderLen+10_000)) // the sixth record's
 	w.objects.flip(name, at+3)
-	faults, _ := w.examine(Examination{Source: &Source{Dir: w.dir, Content: local{w.objects}, Instance: testInstance}})
-	if got := kindsOf(faults); !slices.Equal(got, []string{FaultPage + " 0", FaultPage + " 1"}) {
+	faults, _ := w.examine(segments.Examination{Source: &segments.Source{Dir: w.dir, Content: local{w.objects}, Instance: testInstance}})
+	if got := kindsOf(faults); !slices.Equal(got, []string{segments.FaultPage + " 0", segments.FaultPage + " 1"}) {
 		t.Errorf("%v", faults)
 	}
 }
@@ -182,17 +183,17 @@ func TestAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
 		b.Delete(format.SegmentKey(id))
 	}
 	w.must(old.Store.Apply(t.Context(), b))
-	var faults []Fault
-	x := Examination{
-		Index: old, Source: &Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
-		Report: func(f Fault) { faults = append(faults, f) },
+	var faults []segments.Fault
+	x := segments.Examination{
+		Index: old, Source: &segments.Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
+		Report: func(f segments.Fault) { faults = append(faults, f) },
 	}
-	if _, err := Examine(t.Context(), x); err != nil || len(faults) != 40 {
+	if _, err := segments.Examine(t.Context(), x); err != nil || len(faults) != 40 {
 		t.Errorf("%d faults, %v", len(faults), err)
 	}
 	faults = nil
 	x.Current = w.meta
-	if _, err := Examine(t.Context(), x); err != nil || len(faults) > 0 {
+	if _, err := segments.Examine(t.Context(), x); err != nil || len(faults) > 0 {
 		t.Errorf("as it is now: %v, %v", faults, err)
 	}
 }
@@ -213,13 +214,13 @@ func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 	before := w.meta.clone(w)
 	w.must(w.truncate(1, 0))
 	w.must(w.flush(t.Context(), 1))
-	examine := func(x Examination) []Fault {
+	examine := func(x segments.Examination) []segments.Fault {
 		x.Deep = true
 		faults, _ := w.examine(x)
 		return faults
 	}
 	for what, current := range map[string]meta.Reader{"stopped": nil, "running": w.store.log} {
-		if faults := examine(Examination{Current: current}); len(faults) != 1 || faults[0].Kind != FaultPage || !faults[0].Unused || faults[0].Inode != 0 {
+		if faults := examine(segments.Examination{Current: current}); len(faults) != 1 || faults[0].Kind != segments.FaultPage || !faults[0].Unused || faults[0].Inode != 0 {
 			t.Errorf("%s: %+v", what, faults)
 		}
 	}
@@ -228,12 +229,12 @@ func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 	w.store.Reconsider()
 	w.eventually("deletion", func() bool { return len(w.objects.names()) == 0 && w.store.Dead() == 0 })
 	for what, old := range map[string]*fencedMeta{"was used in the snapshot": before, "was not": after} {
-		var faults []Fault
-		x := Examination{
-			Index: old, Current: w.store.log, Deep: true, Source: &Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
-			Report: func(f Fault) { faults = append(faults, f) },
+		var faults []segments.Fault
+		x := segments.Examination{
+			Index: old, Current: w.store.log, Deep: true, Source: &segments.Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
+			Report: func(f segments.Fault) { faults = append(faults, f) },
 		}
-		if _, err := Examine(t.Context(), x); err != nil || len(faults) > 0 {
+		if _, err := segments.Examine(t.Context(), x); err != nil || len(faults) > 0 {
 			t.Errorf("a segment that %s, and is deleted: %v, %v", what, faults, err)
 		}
 	}
@@ -242,15 +243,9 @@ func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 func TestReadingKeepsToItsRate(t *testing.T) {
 	w := manySegments(t)
 	began := time.Now()
-	_, seen := w.examine(Examination{Deep: true, Rate: 4 << 20})
-	least := time.Duration(float64(seen.Bytes-deepChunk) / (4 << 20) * float64(time.Second))
+	_, seen := w.examine(segments.Examination{Deep: true, Rate: 4 << 20})
+	least := time.Duration(float64(seen.Bytes-1<<20) / (4 << 20) * float64(time.Second))
 	if took := time.Since(began); took < least*9/10 {
 		t.Errorf("%d bytes in %v, less than %v", seen.Bytes, took, least)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	p := &pace{rate: 1, next: time.Now().Add(time.Hour)}
-	if err := p.wait(ctx, 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("a cancelled wait: %v", err)
 	}
 }

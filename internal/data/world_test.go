@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/memory"
@@ -229,7 +230,7 @@ func (w *world) crashLocked(powerCut *rand.Rand) *world {
 func (w *world) loseJournal() { w.dir = w.t.TempDir() }
 
 func (w *world) cloneDir(dir string, powerCut *rand.Rand) {
-	if err := os.Mkdir(filepath.Join(dir, journalName), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, format.JournalDir), 0o700); err != nil {
 		w.t.Fatal(err)
 	}
 	marker, err := os.ReadFile(filepath.Join(w.dir, instanceName))
@@ -250,7 +251,7 @@ func (w *world) cloneDir(dir string, powerCut *rand.Rand) {
 		if powerCut != nil {
 			p = cutPower(w.synced[path], p, powerCut)
 		}
-		if err := os.WriteFile(filepath.Join(dir, journalName, filepath.Base(path)), p, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, format.JournalDir, filepath.Base(path)), p, 0o600); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -276,7 +277,7 @@ func cutPower(synced, now []byte, rnd *rand.Rand) []byte {
 
 // journal lists the files of the journal.
 func (w *world) journal() []string {
-	paths, err := filepath.Glob(filepath.Join(w.dir, journalName, "*.seg"))
+	paths, err := filepath.Glob(filepath.Join(w.dir, format.JournalDir, "*.seg"))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -18,7 +18,7 @@ type Options struct {
 	// Current is the store that Meta is a snapshot of; nil if it stands still.
 	Current meta.Reader
 	// Source finds the bytes.
-	Source *data.Source
+	Source *segments.Source
 	// Quotas are those of the configuration, by the name of the share; 0 is
 	// none.
 	Quotas map[string]vfs.ShareUsage
@@ -54,7 +54,7 @@ func Repair(ctx context.Context, o Options, store meta.Store, emit func(Line) er
 	r.progress("repair", 0, 0)
 	err := vfs.Repair(ctx, store, func(f vfs.Fault, done string) { r.addRepaired(ofVFS(f), done) })
 	if err == nil {
-		err = data.RepairLive(ctx, store, func(f data.Fault, done string) { r.addRepaired(ofData(f), done) })
+		err = segments.RepairLive(ctx, store, func(f segments.Fault, done string) { r.addRepaired(ofData(f), done) })
 	}
 	if err != nil {
 		return r.sum, interrupted(ctx, fmt.Errorf("repair: %w", err))
@@ -98,9 +98,9 @@ func (o *Options) metadata(ctx context.Context, r *reporter) error {
 
 func (o *Options) bytes(deep bool) func(context.Context, *reporter) error {
 	return func(ctx context.Context, r *reporter) error {
-		seen, err := data.Examine(ctx, data.Examination{
+		seen, err := segments.Examine(ctx, segments.Examination{
 			Index: o.Meta, Current: o.Current, Source: o.Source, Deep: deep, Rate: o.Rate,
-			Report: func(f data.Fault) { r.add(ofData(f)) }, Progress: r.progress,
+			Report: func(f segments.Fault) { r.add(ofData(f)) }, Progress: r.progress,
 		})
 		r.sum.Extents, r.sum.Segments, r.sum.Objects, r.sum.Bytes = seen.Extents, seen.Segments, seen.Objects, seen.Bytes
 		return err

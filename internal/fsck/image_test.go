@@ -17,6 +17,7 @@ import (
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/memory"
@@ -160,7 +161,7 @@ func newImage(t *testing.T) *image {
 }
 
 func (m *image) options() fsck.Options {
-	return fsck.Options{Meta: m.meta, Quotas: m.quota, Source: &data.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
+	return fsck.Options{Meta: m.meta, Quotas: m.quota, Source: &segments.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
 }
 
 // report is what a check found.

@@ -16,6 +16,7 @@ import (
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
@@ -40,7 +41,7 @@ func TestManyFilesAreChecked(t *testing.T) {
 	store, err := pebble.OpenReadOnly(filepath.Join(m.dir, "metadata"), pebble.Options{Logger: slog.New(slog.DiscardHandler)})
 	m.must(err)
 	defer store.Close()
-	o := fsck.Options{Meta: store, Source: &data.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
+	o := fsck.Options{Meta: store, Source: &segments.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
 	for what, run := range map[string]func(context.Context, fsck.Options, func(fsck.Line) error) (fsck.Summary, error){"fsck": fsck.Check, "scrub": fsck.Scrub} {
 		var peak uint64
 		r := &report{}

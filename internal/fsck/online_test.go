@@ -15,6 +15,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/vfs"
@@ -63,7 +64,7 @@ func checkUnderLoad(t *testing.T, isFar, remote bool) {
 	for w := range 4 {
 		writers.Go(func() { m.churn(ctx, uint64(w), &done) })
 	}
-	source := &data.Source{Dir: filepath.Join(m.dir, "cache"), Content: objects, Instance: instance, CachePages: isFar}
+	source := &segments.Source{Dir: filepath.Join(m.dir, "cache"), Content: objects, Instance: instance, CachePages: isFar}
 	checks, extents, began := 0, uint64(0), time.Now()
 	// What a check could take for a fault has to happen while it runs: each thing at least ten times, and for three seconds.
 	for missing := "all"; missing != ""; {
@@ -106,7 +107,7 @@ func (d *work) missing() string {
 }
 
 // checkOnline checks over a snapshot, as the operation of the server does, and returns how many extents it has seen.
-func (m *image) checkOnline(source *data.Source, deep bool) uint64 {
+func (m *image) checkOnline(source *segments.Source, deep bool) uint64 {
 	m.t.Helper()
 	snap, err := m.log.Snapshot(m.t.Context())
 	m.must(err)

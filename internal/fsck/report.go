@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/printable"
 	"github.com/dittofs/dittofs/internal/vfs"
@@ -129,7 +129,7 @@ func (r *reporter) progress(stage string, done, total int64) {
 
 // isNote says whether a kind costs space, and nobody a byte.
 func isNote(kind string) bool {
-	return kind == data.FaultUnusedPage || kind == data.FaultUnreferenced || kind == data.FaultJournalFile || kind == kindQuota
+	return kind == segments.FaultUnusedPage || kind == segments.FaultUnreferenced || kind == segments.FaultJournalFile || kind == kindQuota
 }
 
 const kindQuota = "quota-exceeded"
@@ -172,7 +172,7 @@ func ofVFS(f vfs.Fault) located {
 	return located{Finding{Kind: f.Kind, Inode: f.Inode, What: printable.Line(f.What)}, f.Name}
 }
 
-func ofData(f data.Fault) located {
+func ofData(f segments.Fault) located {
 	l := located{Finding: Finding{Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, Unused: f.Unused, What: printable.Line(f.What)}}
 	if f.Segment != 0 {
 		l.Segment = f.Segment.String()

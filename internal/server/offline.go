@@ -13,6 +13,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/meta/postgres"
@@ -145,8 +146,8 @@ func (o *Offline) Check() fsck.Options {
 	}
 }
 
-func sourceOf(cfg *config.Config, store content.Store, instance string) *data.Source {
-	return &data.Source{Dir: cfg.Cache.Path, Content: store, Instance: instance, CachePages: cfg.Content.Type == config.ContentS3}
+func sourceOf(cfg *config.Config, store content.Store, instance string) *segments.Source {
+	return &segments.Source{Dir: cfg.Cache.Path, Content: store, Instance: instance, CachePages: cfg.Content.Type == config.ContentS3}
 }
 
 func quotasOf(shares []config.Share) map[string]vfs.ShareUsage {

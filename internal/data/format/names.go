@@ -35,7 +35,11 @@ func ParseObject(name string) (SegmentID, bool) {
 	return id, ok && err1 == nil && err2 == nil && id.Object() == name
 }
 
-// FileName is the segment's name in the directory of the journal.
+// JournalDir is the directory in cache.path of the configuration that has the files
+// of segments.
+const JournalDir = "journal"
+
+// FileName is the segment's name in JournalDir.
 func (id SegmentID) FileName() string {
 	return fmt.Sprintf("%016x-%08x.seg", id.Epoch(), id.Number())
 }

@@ -1,4 +1,4 @@
-package data
+package segments
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"github.com/dittofs/dittofs/internal/printable"
 )
 
-// look is one look into a segment.
-type look struct {
+// inspection is one look into a segment.
+type inspection struct {
 	*verifier
 	g       *examined
 	rec     format.SegmentEntry
@@ -29,7 +29,7 @@ type look struct {
 }
 
 // run fills wrong and faults.
-func (l *look) run() error {
+func (l *inspection) run() error {
 	l.found, l.strange = make([]bool, len(l.extents)), map[int]format.Record{}
 	f, err := l.Source.open(l.ctx, l.g.id, l.rec)
 	if whole := (*segmentFault)(nil); errors.As(err, &whole) {
@@ -70,7 +70,7 @@ func (l *look) run() error {
 }
 
 // blameAll blames the whole segment.
-func (l *look) blameAll(f segmentFault) {
+func (l *inspection) blameAll(f segmentFault) {
 	l.faults = append(l.faults, f)
 	for _, e := range l.extents {
 		l.wrong = append(l.wrong, wrong{e, f.kind, f.what})
@@ -78,7 +78,7 @@ func (l *look) blameAll(f segmentFault) {
 }
 
 // blame decides what is wrong with each extent.
-func (l *look) blame() {
+func (l *inspection) blame() {
 	for _, r := range l.damaged {
 		what := fmt.Sprintf("bytes %d to %d of segment %v fail their checksum", r.Start, r.End, l.g.id)
 		if l.usedByFiles(r) {
@@ -96,13 +96,13 @@ func (l *look) blame() {
 
 // usedByFiles says whether a damaged range costs a file bytes. That of a segment
 // without any file does count: a backup may refer to it.
-func (l *look) usedByFiles(r format.Range) bool {
+func (l *inspection) usedByFiles(r format.Range) bool {
 	return len(l.extents) == 0 || slices.ContainsFunc(l.extents, func(e placed) bool {
 		return e.pos < r.End && uint64(r.Start) < uint64(e.pos)+uint64(e.len)
 	})
 }
 
-func (l *look) verdict(i int, e placed) (kind, why string) {
+func (l *inspection) verdict(i int, e placed) (kind, why string) {
 	start, end := uint64(e.pos), uint64(e.pos)+uint64(e.len)
 	if l.table != nil {
 		if _, _, err := l.table.Covers(start, end); err != nil {
@@ -137,7 +137,7 @@ func overlap(ranges []format.Range, start, end uint64) (format.Range, bool) {
 
 // meet finds the extents that lie in a record, whose bytes begin at pos.
 // Records come in the order of their places.
-func (l *look) meet(rec format.Record, pos uint32) {
+func (l *inspection) meet(rec format.Record, pos uint32) {
 	end := uint64(pos) + uint64(rec.Len)
 	for ; l.next < len(l.extents) && uint64(l.extents[l.next].pos) < end; l.next++ {
 		e := l.extents[l.next]
@@ -154,7 +154,7 @@ func (l *look) meet(rec format.Record, pos uint32) {
 
 // readHeaders walks from record to record; if that leads nowhere, it reads
 // everything.
-func (l *look) readHeaders(f *openSegment) error {
+func (l *inspection) readHeaders(f *openSegment) error {
 	head := make([]byte, format.RecordHeaderLen)
 	w := format.NewWalker(l.table, l.Source.Instance)
 	for place, ok := w.Place(); ok; place, ok = w.Place() {
@@ -171,7 +171,7 @@ func (l *look) readHeaders(f *openSegment) error {
 }
 
 // readAll reads all data, compares it with the table and follows the records.
-func (l *look) readAll(f *openSegment) error {
+func (l *inspection) readAll(f *openSegment) error {
 	l.next = 0
 	clear(l.found)
 	clear(l.strange)
@@ -190,7 +190,7 @@ func (l *look) readAll(f *openSegment) error {
 }
 
 // compare notes the pages of a chunk that fail their checksum.
-func (l *look) compare(chunk []byte, at int64) {
+func (l *inspection) compare(chunk []byte, at int64) {
 	for i := 0; i < len(chunk); i += format.BlockSize {
 		p := chunk[i:min(i+format.BlockSize, len(chunk))]
 		start := at + int64(i)
@@ -208,7 +208,7 @@ func (l *look) compare(chunk []byte, at int64) {
 
 // report tells what was found: each fault of the segment, with what it costs,
 // and one fault for each file.
-func (l *look) report() {
+func (l *inspection) report() {
 	var lost int64
 	for _, w := range l.wrong {
 		lost += int64(w.len)

@@ -1,4 +1,4 @@
-package data
+package segments
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func (s *Source) disk() disk.FS {
 }
 
 func (s *Source) path(id format.SegmentID) string {
-	return filepath.Join(s.Dir, journalName, id.FileName())
+	return filepath.Join(s.Dir, format.JournalDir, id.FileName())
 }
 
 // openSegment is a segment that was found.
@@ -117,12 +117,15 @@ type objectReader struct {
 // ReadAt implements io.ReaderAt, for ranges inside of the object.
 func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
 	n, err := r.store.ReadAt(r.ctx, r.object, p, off)
-	return n, objectError(err)
+	if errors.Is(err, content.ErrNotFound) { // it was there when its size was asked for
+		err = fmt.Errorf("%w: %w", err, format.ErrCorrupt)
+	}
+	return n, err
 }
 
 // journalFiles lists the segments that have a file in the journal.
 func (s *Source) journalFiles() (ids []format.SegmentID, err error) {
-	entries, err := s.disk().ReadDir(filepath.Join(s.Dir, journalName))
+	entries, err := s.disk().ReadDir(filepath.Join(s.Dir, format.JournalDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -1,4 +1,4 @@
-package data
+package segments
 
 import (
 	"cmp"
@@ -212,7 +212,7 @@ const maxTries = 5
 func (v *verifier) segment(g *examined, extents []placed) error {
 	rec := g.rec
 	for try := 0; ; try++ {
-		l := &look{verifier: v, g: g, rec: rec, extents: extents}
+		l := &inspection{verifier: v, g: g, rec: rec, extents: extents}
 		if err := l.run(); err != nil {
 			return err
 		}

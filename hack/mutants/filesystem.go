@@ -40,8 +40,8 @@ var filesystem = []mutant{
 	},
 	{
 		name: "replaced-name-moves-to-the-end", file: "internal/vfs/rename.go",
-		old: "e.cookie = m.targetEntry.cookie",
-		new: "b.Delete(listKey(m.to.ino, m.targetEntry.cookie))\n\t\te.cookie = m.to.rec.nextCookie\n\t\tm.to.rec.nextCookie++",
+		old: "e.Cookie = m.targetEntry.Cookie",
+		new: "b.Delete(layout.ListKey(m.to.ino, m.targetEntry.Cookie))\n\t\te.Cookie = m.to.rec.NextCookie\n\t\tm.to.rec.NextCookie++",
 		pkg: "./internal/vfs", run: listingSuite,
 	},
 	{
@@ -94,8 +94,8 @@ var filesystem = []mutant{
 	},
 	{
 		name: "exclusive-create-forgets-verifier", file: "internal/vfs/create.go",
-		old: "rec.exclusive, rec.verf = true, verf",
-		new: "rec.exclusive = true",
+		old: "rec.Exclusive, rec.Verifier = true, verf",
+		new: "rec.Exclusive = true",
 		pkg: "./internal/vfs", run: "TestFileSystemOverEveryCombinationOfStores/memory-memory/Create",
 	},
 	{
@@ -123,7 +123,7 @@ var filesystem = []mutant{
 		pkg: "./internal/vfs", run: "TestAReplyComesAfterItsSyncs",
 	},
 	{
-		name: "fault-of-metadata-without-text", file: "internal/vfs/check.go",
+		name: "fault-of-metadata-without-text", file: "internal/fsck/tree/check.go",
 		old: "c.report(Fault{Kind: kind, Inode: ino, What: fmt.Sprintf(format, args...), fix: fix})",
 		new: "_ = fmt.Sprintf(format, args...)\n\tc.report(Fault{Kind: kind, Inode: ino, fix: fix})",
 		pkg: "./internal/crashtest", run: "FuzzDamagedMetadata",

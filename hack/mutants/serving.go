@@ -267,10 +267,10 @@ var serving = []mutant{
 		pkg: "./internal/vfs", run: "TestFileSystemOverEveryCombinationOfStores/memory-memory$/Privilege/NothingBelongsToTheIdOfNobody",
 	},
 	{
-		name: "id-of-nobody-shown", file: "internal/vfs/record.go",
-		old: "if r.uid == NoID {",
+		name: "id-of-nobody-shown", file: "internal/vfs/layout/record.go",
+		old: "if r.UID == NoID {",
 		new: "if false {",
-		pkg: "./internal/vfs", run: "TestWhatOlderServersStoredIsShownAsClientsCanTakeIt",
+		pkg: "./internal/vfs/layout", run: "TestWhatOlderServersStoredIsShownAsClientsCanTakeIt",
 	},
 	{
 		name: "endless-share-has-no-signed-size", file: "internal/vfs/share.go",

@@ -16,6 +16,7 @@ import (
 	contentmemory "github.com/dittofs/dittofs/internal/content/memory"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/fsck/segments"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/memory"
@@ -192,7 +193,7 @@ func (w *world) restore(from string) *kept {
 	store := newKept()
 	_, err := backup.Restore(w.Context(), backup.RestoreOptions{Content: w.objects, From: from, Open: store.open})
 	w.fatal(err)
-	w.fatal(vfs.Check(w.Context(), store, func(f vfs.Fault) { w.Errorf("vfs.Check: %v", f) }))
+	w.fatal(tree.Check(w.Context(), store, func(f tree.Fault) { w.Errorf("vfs.Check: %v", f) }))
 	_, err = segments.Examine(w.Context(), segments.Examination{Index: store, Report: func(f segments.Fault) { w.Errorf("data.Examine: %v", f) }})
 	w.fatal(err)
 	return store

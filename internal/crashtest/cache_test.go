@@ -15,6 +15,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/paircache"
 	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // errStale: the metadata cache has another value than the log.
@@ -42,7 +43,7 @@ func newCached(store meta.Store) (*cached, error) {
 func (c *cached) Apply(ctx context.Context, b *meta.Batch) error {
 	c.mu.Lock()
 	for _, op := range b.Ops {
-		if strings.IndexByte(vfs.CachedKeys, op.Key[0]) >= 0 && !c.seen[string(op.Key)] {
+		if strings.IndexByte(layout.CachedKeys, op.Key[0]) >= 0 && !c.seen[string(op.Key)] {
 			c.seen[string(op.Key)] = true
 			c.keys = append(c.keys, bytes.Clone(op.Key))
 		}
@@ -107,7 +108,7 @@ func (c *cached) agree(log *commit.Log, key []byte) error {
 // agreeOnAll compares every pair that is or was there.
 func (c *cached) agreeOnAll(log *commit.Log) error {
 	keys := c.changed()
-	for _, prefix := range []byte(vfs.CachedKeys) {
+	for _, prefix := range []byte(layout.CachedKeys) {
 		if log.Err() != nil {
 			break
 		}

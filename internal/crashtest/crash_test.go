@@ -17,6 +17,7 @@ import (
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/disk/crashdisk"
 	"github.com/dittofs/dittofs/internal/fsck/segments"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -233,7 +234,7 @@ func consistent(i *instance) error {
 		}
 	}
 	var faults []string
-	err := vfs.Check(background, i.log, func(f vfs.Fault) { faults = append(faults, f.String()) })
+	err := tree.Check(background, i.log, func(f tree.Fault) { faults = append(faults, f.String()) })
 	_, examined := segments.Examine(background, segments.Examination{
 		Index: i.log, Current: i.log, Source: i.source, Report: func(f segments.Fault) { faults = append(faults, f.String()) },
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/disk/crashdisk"
 	"github.com/dittofs/dittofs/internal/fsck/segments"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
 )
@@ -41,7 +42,7 @@ func FuzzDamagedMetadata(f *testing.F) {
 				t.Errorf("a fault of kind %q says %q", kind, text)
 			}
 		}
-		err = vfs.Check(background, i.log, func(f vfs.Fault) { report(f.Kind, f.What, f.String()) })
+		err = tree.Check(background, i.log, func(f tree.Fault) { report(f.Kind, f.What, f.String()) })
 		_, examined := segments.Examine(background, segments.Examination{Index: i.log, Report: func(f segments.Fault) { report(f.Kind, f.What, f.String()) }})
 		if err := errors.Join(err, examined); err != nil {
 			t.Errorf("check: %v", err)

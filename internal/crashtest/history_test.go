@@ -49,11 +49,11 @@ type trail struct {
 type step struct {
 	What       string
 	Start, Ack int
-	After      tree
+	After      nameTree
 }
 
-// tree is what a worker's names lead to.
-type tree struct {
+// nameTree is what a worker's names lead to.
+type nameTree struct {
 	Names map[string]int // path -> number of the file
 	Attrs map[int]attr
 }
@@ -65,7 +65,7 @@ type attr struct {
 	Target string
 }
 
-func (t tree) clone() tree { return tree{maps.Clone(t.Names), maps.Clone(t.Attrs)} }
+func (t nameTree) clone() nameTree { return nameTree{maps.Clone(t.Names), maps.Clone(t.Attrs)} }
 
 // fileHistory is what was written to one file.
 type fileHistory struct {
@@ -259,7 +259,7 @@ func owner(name string) string {
 }
 
 // verifyNames returns the tree that the names of a trail are.
-func (h *history) verifyNames(t *trail, found map[string]seen, pos int) (tree, error) {
+func (h *history) verifyNames(t *trail, found map[string]seen, pos int) (nameTree, error) {
 	candidates := []step{{What: "the beginning"}}
 	for _, s := range t.Steps {
 		if s.Ack <= pos {
@@ -276,10 +276,10 @@ func (h *history) verifyNames(t *trail, found map[string]seen, pos int) (tree, e
 		}
 		faults = append(faults, fmt.Sprintf("after %s (from %d to %d): %s", c.What, c.Start, c.Ack, fault))
 	}
-	return tree{}, fmt.Errorf("names of %q: %s", t.Own, strings.Join(faults, "; "))
+	return nameTree{}, fmt.Errorf("names of %q: %s", t.Own, strings.Join(faults, "; "))
 }
 
-func (h *history) differs(want tree, found map[string]seen) string {
+func (h *history) differs(want nameTree, found map[string]seen) string {
 	for _, name := range slices.Sorted(maps.Keys(want.Names)) {
 		n := want.Names[name]
 		a, id := want.Attrs[n], h.Files[n].ID
@@ -302,7 +302,7 @@ func (h *history) differs(want tree, found map[string]seen) string {
 }
 
 // verifyGone tries the handles of files that were removed.
-func (h *history) verifyGone(i *instance, t *trail, is tree, pos int) error {
+func (h *history) verifyGone(i *instance, t *trail, is nameTree, pos int) error {
 	live := map[int]bool{}
 	for _, n := range is.Names {
 		live[n] = true

@@ -21,6 +21,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -157,7 +158,7 @@ func openMetadata(d *crashdisk.Disk, k kind, logger *slog.Logger) (*commit.Log, 
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
-	return commit.NewCached(background, pairs, pairs.cache, vfs.CachedKeys), pairs, nil
+	return commit.NewCached(background, pairs, pairs.cache, layout.CachedKeys), pairs, nil
 }
 
 // instanceName is kept in the metadata, as by the server.

@@ -32,7 +32,7 @@ var (
 func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Disk, *history, error) {
 	d := crashdisk.New(opts)
 	h := &history{Kind: k, TopAck: never}
-	p := &player{d: d, h: h, own: "", trail: &trail{}, now: tree{Names: map[string]int{}, Attrs: map[int]attr{}}, dirs: map[string]vfs.ID{}}
+	p := &player{d: d, h: h, own: "", trail: &trail{}, now: nameTree{Names: map[string]int{}, Attrs: map[int]attr{}}, dirs: map[string]vfs.ID{}}
 	h.Trails = []*trail{p.trail}
 	players := []*player{}
 	for life := range 2 {
@@ -76,7 +76,7 @@ type player struct {
 	rnd   *rand.Rand
 	own   string
 	trail *trail
-	now   tree
+	now   nameTree
 	dirs  map[string]vfs.ID // by path
 	share int               // number of the shared file
 	index int
@@ -106,7 +106,7 @@ func (p *player) prepare(i *instance, seed uint64) ([]*player, error) {
 		}
 		w := &player{
 			d: p.d, h: p.h, i: i, own: name, trail: &trail{Own: name}, share: p.share, index: n,
-			rnd: rand.New(rand.NewPCG(seed, uint64(n))), now: tree{Names: map[string]int{}, Attrs: map[int]attr{}},
+			rnd: rand.New(rand.NewPCG(seed, uint64(n))), now: nameTree{Names: map[string]int{}, Attrs: map[int]attr{}},
 			dirs: map[string]vfs.ID{"s": p.dirs["s"], name: p.dirs[name]},
 		}
 		p.h.Trails = append(p.h.Trails, w.trail)
@@ -159,7 +159,7 @@ func (p *player) step() {
 
 // change does one atomic change of names or attributes: next is the tree
 // after it.
-func (p *player) change(what string, next tree, call func() error) {
+func (p *player) change(what string, next nameTree, call func() error) {
 	if p.err != nil {
 		return
 	}
@@ -265,7 +265,7 @@ func (p *player) rmdir(name string) {
 }
 
 // drop takes a name from a tree.
-func drop(t tree, name string) {
+func drop(t nameTree, name string) {
 	n, ok := t.Names[name]
 	if !ok {
 		return
@@ -306,7 +306,7 @@ func (p *player) renameDir() {
 	if _, taken := p.dirs[to]; taken || from == "" {
 		return
 	}
-	next := tree{Names: map[string]int{}, Attrs: p.now.Attrs}
+	next := nameTree{Names: map[string]int{}, Attrs: p.now.Attrs}
 	for name, n := range p.now.Names {
 		if name == from || strings.HasPrefix(name, from+"/") {
 			name = to + name[len(from):]

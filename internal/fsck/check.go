@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/dittofs/dittofs/internal/fsck/segments"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
-	"github.com/dittofs/dittofs/internal/vfs"
 )
 
 // Options say what is checked.
@@ -21,7 +21,7 @@ type Options struct {
 	Source *segments.Source
 	// Quotas are those of the configuration, by the name of the share; 0 is
 	// none.
-	Quotas map[string]vfs.ShareUsage
+	Quotas map[string]tree.ShareUsage
 	// Limit bounds the findings of each kind that are shown; 0 for all. All
 	// are counted.
 	Limit int
@@ -52,9 +52,9 @@ func Repair(ctx context.Context, o Options, store meta.Store, emit func(Line) er
 	o.Meta, o.Current = store, nil
 	r := newReporter(o.Limit, emit)
 	r.progress("repair", 0, 0)
-	err := vfs.Repair(ctx, store, func(f vfs.Fault, done string) { r.addRepaired(ofVFS(f), done) })
+	err := tree.Repair(ctx, store, func(f tree.Fault, done string) { r.addRepaired(ofTree(f), done) })
 	if err == nil {
-		err = segments.RepairLive(ctx, store, func(f segments.Fault, done string) { r.addRepaired(ofData(f), done) })
+		err = segments.RepairLive(ctx, store, func(f segments.Fault, done string) { r.addRepaired(ofSegments(f), done) })
 	}
 	if err != nil {
 		return r.sum, interrupted(ctx, fmt.Errorf("repair: %w", err))
@@ -81,7 +81,7 @@ func (o *Options) run(ctx context.Context, r *reporter, passes ...func(context.C
 }
 
 func (o *Options) metadata(ctx context.Context, r *reporter) error {
-	seen, err := vfs.Survey(ctx, o.Meta, func(f vfs.Fault) { r.add(ofVFS(f)) }, func(stage string, done int64) { r.progress(stage, done, 0) })
+	seen, err := tree.Survey(ctx, o.Meta, func(f tree.Fault) { r.add(ofTree(f)) }, func(stage string, done int64) { r.progress(stage, done, 0) })
 	if err != nil {
 		return fmt.Errorf("metadata store: %w", err)
 	}
@@ -100,7 +100,7 @@ func (o *Options) bytes(deep bool) func(context.Context, *reporter) error {
 	return func(ctx context.Context, r *reporter) error {
 		seen, err := segments.Examine(ctx, segments.Examination{
 			Index: o.Meta, Current: o.Current, Source: o.Source, Deep: deep, Rate: o.Rate,
-			Report: func(f segments.Fault) { r.add(ofData(f)) }, Progress: r.progress,
+			Report: func(f segments.Fault) { r.add(ofSegments(f)) }, Progress: r.progress,
 		})
 		r.sum.Extents, r.sum.Segments, r.sum.Objects, r.sum.Bytes = seen.Extents, seen.Segments, seen.Objects, seen.Bytes
 		return err

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/dittofs/dittofs/internal/fsck"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
-	"github.com/dittofs/dittofs/internal/vfs"
 )
 
 func TestACleanFilesystemGivesNoComplaint(t *testing.T) {
@@ -395,7 +395,7 @@ func TestTheReportIsBoundedAndTheCountIsNot(t *testing.T) {
 
 func TestAShareAboveItsQuotaIsNamed(t *testing.T) {
 	m := newImage(t)
-	m.quota = map[string]vfs.ShareUsage{"main": {Bytes: 1}}
+	m.quota = map[string]tree.ShareUsage{"main": {Bytes: 1}}
 	r := m.check()
 	if !r.Clean || len(r.notes) != 1 || !strings.HasPrefix(r.notes[0].String(), "main:/: uses ") || r.notes[0].Kind != "quota-exceeded" {
 		t.Errorf("%v", r)

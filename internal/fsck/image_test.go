@@ -18,6 +18,7 @@ import (
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/fsck"
 	"github.com/dittofs/dittofs/internal/fsck/segments"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/memory"
@@ -45,7 +46,7 @@ type image struct {
 	dir   string
 	meta  *memory.Store
 	inode map[string]uint64 // by path
-	quota map[string]vfs.ShareUsage
+	quota map[string]tree.ShareUsage
 	log   *commit.Log // of a running server
 	data  *data.Store
 	fs    *vfs.FS

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/fsck/segments"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/printable"
-	"github.com/dittofs/dittofs/internal/vfs"
 )
 
 // Line is one line of a report; one of the fields is set.
@@ -168,11 +168,11 @@ func (r *reporter) addRepaired(f located, done string) {
 	}
 }
 
-func ofVFS(f vfs.Fault) located {
+func ofTree(f tree.Fault) located {
 	return located{Finding{Kind: f.Kind, Inode: f.Inode, What: printable.Line(f.What)}, f.Name}
 }
 
-func ofData(f segments.Fault) located {
+func ofSegments(f segments.Fault) located {
 	l := located{Finding: Finding{Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, Unused: f.Unused, What: printable.Line(f.What)}}
 	if f.Segment != 0 {
 		l.Segment = f.Segment.String()
@@ -198,11 +198,11 @@ func (r *reporter) finish(ctx context.Context, m meta.Reader) (Summary, error) {
 			}
 		}
 	}
-	paths := map[uint64]vfs.Path{}
+	paths := map[uint64]tree.Path{}
 	if len(inodes) > 0 {
 		var err error
 		r.progress("paths", 0, 0)
-		if paths, err = vfs.Paths(ctx, m, inodes); err != nil {
+		if paths, err = tree.Paths(ctx, m, inodes); err != nil {
 			return r.sum, err
 		}
 	}
@@ -218,7 +218,7 @@ func (r *reporter) finish(ctx context.Context, m meta.Reader) (Summary, error) {
 	return r.sum, r.failed
 }
 
-func (f *located) locate(p vfs.Path) {
+func (f *located) locate(p tree.Path) {
 	if f.Inode != 0 {
 		f.Share, f.Path = p.Share, p.Path
 	}

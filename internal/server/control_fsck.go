@@ -6,7 +6,7 @@ import (
 	"errors"
 
 	"github.com/dittofs/dittofs/internal/fsck"
-	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 )
 
 // CheckArguments are those of the operations "fsck" and "scrub".
@@ -46,11 +46,11 @@ func (s *server) checking(run check) func(context.Context, json.RawMessage, func
 	}
 }
 
-func (s *server) quotas() map[string]vfs.ShareUsage {
-	quotas := map[string]vfs.ShareUsage{}
+func (s *server) quotas() map[string]tree.ShareUsage {
+	quotas := map[string]tree.ShareUsage{}
 	for _, share := range s.exports.List() {
 		u := s.stores.fs.Usage(share.ID)
-		quotas[share.Name] = vfs.ShareUsage{Bytes: u.QuotaBytes, Inodes: u.QuotaInodes}
+		quotas[share.Name] = tree.ShareUsage{Bytes: u.QuotaBytes, Inodes: u.QuotaInodes}
 	}
 	return quotas
 }

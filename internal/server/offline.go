@@ -14,10 +14,10 @@ import (
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/fsck"
 	"github.com/dittofs/dittofs/internal/fsck/segments"
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/meta/postgres"
-	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -150,10 +150,10 @@ func sourceOf(cfg *config.Config, store content.Store, instance string) *segment
 	return &segments.Source{Dir: cfg.Cache.Path, Content: store, Instance: instance, CachePages: cfg.Content.Type == config.ContentS3}
 }
 
-func quotasOf(shares []config.Share) map[string]vfs.ShareUsage {
-	quotas := map[string]vfs.ShareUsage{}
+func quotasOf(shares []config.Share) map[string]tree.ShareUsage {
+	quotas := map[string]tree.ShareUsage{}
 	for i := range shares {
-		quotas[shares[i].Name] = vfs.ShareUsage{Bytes: int64(shares[i].Quota.Bytes), Inodes: int64(shares[i].Quota.Inodes)}
+		quotas[shares[i].Name] = tree.ShareUsage{Bytes: int64(shares[i].Quota.Bytes), Inodes: int64(shares[i].Quota.Inodes)}
 	}
 	return quotas
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/pkg/health"
 )
@@ -68,7 +69,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		}
 	}
 	// Not ctx: commits go on while the server stops.
-	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, vfs.CachedKeys)
+	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, layout.CachedKeys)
 	s.generation, err = backup.Inspect(ctx, s.log)
 	if errors.Is(err, backup.ErrIncomplete) {
 		err = atField(metadataField(cfg), err)

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/dittofs/dittofs/internal/meta/keys"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // MaxComing is how many calls FileSystem.Ahead takes.
@@ -31,7 +32,7 @@ func newAheadKeys() *aheadKeys {
 
 func (a *aheadKeys) add(prefix byte, ino uint64, name []byte) {
 	k := &a.keys[a.n]
-	*k = append(appendKey64((*k)[:0], prefix, ino), name...)
+	*k = append(layout.AppendKey((*k)[:0], prefix, ino), name...)
 	a.n++
 }
 
@@ -54,7 +55,7 @@ func (fs *FS) Ahead(coming []Coming) (useful bool) {
 	}
 	fs.log.Ahead(first.all())
 	// The names are at hand now, and say which inodes are next.
-	var value [direntSize]byte
+	var value [layout.DirentLen]byte
 	for _, key := range first.all() {
 		if key[0] != keys.Dirent {
 			continue
@@ -63,8 +64,8 @@ func (fs *FS) Ahead(coming []Coming) (useful bool) {
 		if !ok {
 			continue
 		}
-		if d, err := decodeDirent(got); err == nil && !fs.nodes.has(d.ino) {
-			inodes.add(keys.Inode, d.ino, nil)
+		if d, err := layout.DecodeDirent(got); err == nil && !fs.nodes.has(d.Inode) {
+			inodes.add(keys.Inode, d.Inode, nil)
 			useful = true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // GetAttr returns the attributes of an inode.
@@ -64,10 +65,10 @@ func (fs *FS) Readlink(req *Request, id ID) (string, Attr, error) {
 	switch {
 	case n.removed:
 		return "", Attr{}, ESTALE
-	case n.rec.typ != TypeSymlink:
+	case n.rec.Type != TypeSymlink:
 		return "", n.attr(), EINVAL
 	}
-	return n.rec.readlink(), n.attr(), nil
+	return n.rec.Readlink(), n.attr(), nil
 }
 
 // Lookup finds name in dir.
@@ -100,14 +101,14 @@ func (fs *FS) lookupIn(req *Request, d *node, name string) (uint64, Attr, error)
 	switch {
 	case d.removed:
 		return 0, Attr{}, ESTALE
-	case d.rec.typ != TypeDirectory:
+	case d.rec.Type != TypeDirectory:
 		return 0, d.attr(), ENOTDIR
 	case !d.rec.allowed(&req.Cred, permExec):
 		return 0, d.attr(), EACCES
 	case name == ".":
 		return d.ino, d.attr(), nil
 	case name == "..":
-		return d.rec.parent, d.attr(), nil
+		return d.rec.Parent, d.attr(), nil
 	}
 	if err := checkName(name); err != nil {
 		return 0, d.attr(), err
@@ -116,7 +117,7 @@ func (fs *FS) lookupIn(req *Request, d *node, name string) (uint64, Attr, error)
 	if err != nil {
 		return 0, d.attr(), fs.errno("lookup", d.ino, err)
 	}
-	return e.ino, d.attr(), nil
+	return e.Inode, d.attr(), nil
 }
 
 // SetAttr changes attributes.
@@ -155,7 +156,7 @@ func (fs *FS) setLocked(req *Request, n *node, set *SetAttr, guard *Time, b *met
 	if req.ReadOnly {
 		return EROFS
 	}
-	if guard != nil && *guard != n.rec.ctime {
+	if guard != nil && *guard != n.rec.Ctime {
 		return ENOTSYNC
 	}
 	if *set == (SetAttr{}) {
@@ -169,13 +170,13 @@ func (fs *FS) setLocked(req *Request, n *node, set *SetAttr, guard *Time, b *met
 		if err := fs.truncateLocked(req.Context, n, *set.Size, b); err != nil {
 			return err
 		}
-		n.rec.mtime = now
+		n.rec.Mtime = now
 		if req.Cred.UID != 0 {
 			n.rec.clearPrivilege()
 		}
 	}
 	n.rec.applySet(&req.Cred, set, now)
 	n.touch(now)
-	b.Put(inodeKey(n.ino), n.encode())
+	b.Put(layout.InodeKey(n.ino), n.encode())
 	return nil
 }

@@ -6,17 +6,14 @@ import (
 	"strings"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
-
-// firstCookie is the position of a directory's first entry: 0 begins a
-// listing, 1 and 2 are "." and "..".
-const firstCookie = 3
 
 // newNode makes an inode in memory, not yet visible to anybody, and takes its
 // number. The caller completes the record and stores it.
 func (fs *FS) newNode(rec record) *node {
-	rec.generation = rand.Uint32()
-	rec.change = 1
+	rec.Generation = rand.Uint32()
+	rec.Change = 1
 	n := &node{ino: fs.alloc.take(fs.log)}
 	fs.fillNode(n, rec)
 	return n
@@ -24,9 +21,9 @@ func (fs *FS) newNode(rec record) *node {
 
 // Create makes a regular file.
 func (fs *FS) Create(req *Request, dir ID, name string, how CreateMode, set SetAttr, verf Verifier) (Attr, WCC, error) {
-	rec := record{typ: TypeRegular}
+	rec := record{layout.Inode{Type: TypeRegular}}
 	if how == CreateExclusive {
-		rec.exclusive, rec.verf = true, verf
+		rec.Exclusive, rec.Verifier = true, verf
 	}
 	for try := 0; ; try++ {
 		child, wcc, existing, err := fs.make(req, dir, name, rec, &set)
@@ -51,8 +48,8 @@ func (fs *FS) createOver(req *Request, ino uint64, how CreateMode, set *SetAttr,
 	}
 	defer fs.nodes.put(n)
 	n.mu.RLock()
-	attr, regular, removed := n.attr(), n.rec.typ == TypeRegular, n.removed
-	again := n.rec.exclusive && n.rec.verf == verf
+	attr, regular, removed := n.attr(), n.rec.Type == TypeRegular, n.removed
+	again := n.rec.Exclusive && n.rec.Verifier == verf
 	ticket := n.ticket
 	n.mu.RUnlock()
 	switch {
@@ -72,7 +69,7 @@ func (fs *FS) createOver(req *Request, ino uint64, how CreateMode, set *SetAttr,
 
 // Mkdir makes a directory.
 func (fs *FS) Mkdir(req *Request, dir ID, name string, set SetAttr) (Attr, WCC, error) {
-	child, wcc, _, err := fs.make(req, dir, name, record{typ: TypeDirectory, nextCookie: firstCookie}, &set)
+	child, wcc, _, err := fs.make(req, dir, name, record{layout.Inode{Type: TypeDirectory, NextCookie: layout.FirstCookie}}, &set)
 	return child, wcc, err
 }
 
@@ -88,20 +85,20 @@ func (fs *FS) Symlink(req *Request, dir ID, name, target string, set SetAttr) (A
 		mode := uint32(0o777)
 		set.Mode = &mode
 	}
-	rec := record{typ: TypeSymlink, target: target, size: uint64(len(target))}
+	rec := record{layout.Inode{Type: TypeSymlink, Target: target, Size: uint64(len(target))}}
 	child, wcc, _, err := fs.make(req, dir, name, rec, &set)
 	return child, wcc, err
 }
 
 // Mknod makes a special file. Device files need the superuser, as mknod(2).
 func (fs *FS) Mknod(req *Request, dir ID, name string, typ FileType, dev Device, set SetAttr) (Attr, WCC, error) {
-	rec := record{typ: typ}
+	rec := record{layout.Inode{Type: typ}}
 	switch typ {
 	case TypeBlock, TypeChar:
 		if req.Cred.UID != 0 {
 			return Attr{}, WCC{}, EPERM
 		}
-		rec.device = dev
+		rec.Device = dev
 	case TypeFIFO, TypeSocket:
 	default:
 		return Attr{}, WCC{}, EBADTYPE
@@ -137,7 +134,7 @@ func (fs *FS) make(req *Request, dir ID, name string, rec record, set *SetAttr) 
 }
 
 func (fs *FS) makeLocked(req *Request, d *node, name string, rec record, set *SetAttr) (*node, uint64, error) {
-	if d.rec.typ != TypeDirectory {
+	if d.rec.Type != TypeDirectory {
 		return nil, 0, ENOTDIR
 	}
 	if err := checkNewName(name); err != nil {
@@ -149,14 +146,14 @@ func (fs *FS) makeLocked(req *Request, d *node, name string, rec record, set *Se
 	e, err := fs.entry(req.Context, d, name)
 	switch {
 	case err == nil:
-		return nil, e.ino, EEXIST
+		return nil, e.Inode, EEXIST
 	case err != ENOENT:
 		return nil, 0, err
 	case req.ReadOnly:
 		return nil, 0, EROFS
 	case !d.rec.allowed(&req.Cred, permWrite):
 		return nil, 0, EACCES
-	case rec.typ == TypeDirectory && d.rec.nlink >= MaxLinks:
+	case rec.Type == TypeDirectory && d.rec.Nlink >= MaxLinks:
 		return nil, 0, EMLINK
 	}
 	if err := fs.inherit(&d.rec, &rec, req, set); err != nil {
@@ -165,26 +162,26 @@ func (fs *FS) makeLocked(req *Request, d *node, name string, rec record, set *Se
 	if err := fs.reserve.Names(); err != nil {
 		return nil, 0, err
 	}
-	share := fs.share(d.rec.share)
+	share := fs.share(d.rec.Share)
 	if err := share.reserveInode(); err != nil {
 		return nil, 0, err
 	}
 	b := &meta.Batch{}
 	n := fs.newNode(rec)
-	if set.Size != nil && rec.typ == TypeRegular && *set.Size > 0 {
+	if set.Size != nil && rec.Type == TypeRegular && *set.Size > 0 {
 		if err := fs.truncateLocked(req.Context, n, *set.Size, b); err != nil {
 			share.usedInodes.Add(-1)
 			return nil, 0, err
 		}
 	}
-	now := n.rec.ctime
-	if rec.typ == TypeDirectory {
-		n.rec.parent = d.ino
-		d.rec.nlink++
+	now := n.rec.Ctime
+	if rec.Type == TypeDirectory {
+		n.rec.Parent = d.ino
+		d.rec.Nlink++
 	}
-	b.Put(inodeKey(n.ino), n.encode())
-	b.Add(usageKey(d.rec.share, 'i'), 1)
-	fs.addEntry(b, d, name, n.ino, rec.typ, now)
+	b.Put(layout.InodeKey(n.ino), n.encode())
+	b.Add(layout.UsageKey(d.rec.Share, 'i'), 1)
+	fs.addEntry(b, d, name, n.ino, rec.Type, now)
 	d.ticket = fs.log.Submit(b)
 	n.ticket = d.ticket
 	fs.nodes.add(n)
@@ -194,61 +191,61 @@ func (fs *FS) makeLocked(req *Request, d *node, name string, rec record, set *Se
 // inherit gives a new inode its owner, group, mode and times.
 func (fs *FS) inherit(d, rec *record, req *Request, set *SetAttr) error {
 	now := fs.now()
-	rec.share = d.share
-	rec.uid, rec.gid = req.Cred.UID, req.Cred.GID
-	rec.atime, rec.mtime, rec.ctime = now, now, now
-	rec.nlink = 1
-	if rec.typ == TypeDirectory {
-		rec.nlink = 2
+	rec.Share = d.Share
+	rec.UID, rec.GID = req.Cred.UID, req.Cred.GID
+	rec.Atime, rec.Mtime, rec.Ctime = now, now, now
+	rec.Nlink = 1
+	if rec.Type == TypeDirectory {
+		rec.Nlink = 2
 		if set.Mode == nil {
-			rec.mode = 0o755
+			rec.Mode = 0o755
 		}
 	}
-	if set.Size != nil && rec.typ == TypeRegular && *set.Size > MaxFileSize {
+	if set.Size != nil && rec.Type == TypeRegular && *set.Size > MaxFileSize {
 		return EFBIG
 	}
 	owner := *set
 	owner.Size = nil
-	if d.mode&modeSetgid != 0 {
-		rec.gid = d.gid
+	if d.Mode&modeSetgid != 0 {
+		rec.GID = d.GID
 	}
 	// The setgid bit of a new file is checked against the group it gets.
 	if err := rec.checkSet(&req.Cred, &owner); err != nil {
 		return err
 	}
 	rec.applySet(&req.Cred, &owner, now)
-	if d.mode&modeSetgid != 0 && rec.typ == TypeDirectory {
-		rec.mode |= modeSetgid
+	if d.Mode&modeSetgid != 0 && rec.Type == TypeDirectory {
+		rec.Mode |= modeSetgid
 	}
 	return nil
 }
 
 // addEntry puts name into the directory, whose lock is held, and into b.
 func (fs *FS) addEntry(b *meta.Batch, d *node, name string, ino uint64, typ FileType, now Time) {
-	e := dirent{ino: ino, cookie: d.rec.nextCookie, typ: typ}
-	d.rec.nextCookie++
-	d.rec.entries++
+	e := layout.Dirent{Inode: ino, Cookie: d.rec.NextCookie, Type: typ}
+	d.rec.NextCookie++
+	d.rec.Entries++
 	d.touchDir(now)
 	fs.putEntry(b, d, name, e)
 }
 
 // putEntry puts a directory's entry and its inode, as they are in memory, into b.
-func (fs *FS) putEntry(b *meta.Batch, d *node, name string, e dirent) {
-	b.Put(direntKey(d.ino, name), e.encode())
-	b.Put(listKey(d.ino, e.cookie), e.encodeListed(name))
-	b.Put(inodeKey(d.ino), d.encode())
+func (fs *FS) putEntry(b *meta.Batch, d *node, name string, e layout.Dirent) {
+	b.Put(layout.DirentKey(d.ino, name), e.Encode())
+	b.Put(layout.ListKey(d.ino, e.Cookie), e.EncodeListed(name))
+	b.Put(layout.InodeKey(d.ino), d.encode())
 	fs.names.set(d.ino, name, e)
 }
 
 // dropEntry takes name out of the directory, whose lock is held, and puts the
 // change into b.
-func (fs *FS) dropEntry(b *meta.Batch, d *node, name string, e dirent, now Time) {
-	d.rec.entries--
+func (fs *FS) dropEntry(b *meta.Batch, d *node, name string, e layout.Dirent, now Time) {
+	d.rec.Entries--
 	d.touchDir(now)
-	b.Delete(direntKey(d.ino, name))
-	b.Delete(listKey(d.ino, e.cookie))
-	b.Put(inodeKey(d.ino), d.encode())
-	fs.names.set(d.ino, name, dirent{})
+	b.Delete(layout.DirentKey(d.ino, name))
+	b.Delete(layout.ListKey(d.ino, e.Cookie))
+	b.Put(layout.InodeKey(d.ino), d.encode())
+	fs.names.set(d.ino, name, layout.Dirent{})
 }
 
 // Link makes another name for an inode.
@@ -283,7 +280,7 @@ func (fs *FS) Link(req *Request, id ID, dir ID, name string) (Attr, WCC, error) 
 }
 
 func (fs *FS) linkLocked(ctx context.Context, req *Request, d, n *node, name string) error {
-	if d.rec.typ != TypeDirectory {
+	if d.rec.Type != TypeDirectory {
 		return ENOTDIR
 	}
 	if err := checkNewName(name); err != nil {
@@ -298,13 +295,13 @@ func (fs *FS) linkLocked(ctx context.Context, req *Request, d, n *node, name str
 		return EEXIST
 	case err != ENOENT:
 		return err
-	case n.rec.typ == TypeDirectory:
+	case n.rec.Type == TypeDirectory:
 		return EISDIR
 	case req.ReadOnly:
 		return EROFS
 	case !d.rec.allowed(&req.Cred, permWrite):
 		return EACCES
-	case n.rec.nlink >= MaxLinks:
+	case n.rec.Nlink >= MaxLinks:
 		return EMLINK
 	}
 	if err := fs.reserve.Names(); err != nil {
@@ -312,10 +309,10 @@ func (fs *FS) linkLocked(ctx context.Context, req *Request, d, n *node, name str
 	}
 	now := fs.now()
 	b := &meta.Batch{}
-	n.rec.nlink++
+	n.rec.Nlink++
 	n.touch(now)
-	b.Put(inodeKey(n.ino), n.encode())
-	fs.addEntry(b, d, name, n.ino, n.rec.typ, now)
+	b.Put(layout.InodeKey(n.ino), n.encode())
+	fs.addEntry(b, d, name, n.ino, n.rec.Type, now)
 	d.ticket = fs.log.Submit(b)
 	n.ticket = d.ticket
 	return nil

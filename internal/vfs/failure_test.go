@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
@@ -244,7 +245,7 @@ func TestCheckFindsWhatIsInconsistent(t *testing.T) {
 
 func check(t *testing.T, r meta.Reader) (faults []string) {
 	t.Helper()
-	if err := vfs.Check(context.Background(), r, func(f vfs.Fault) { faults = append(faults, fmt.Sprint(f)) }); err != nil {
+	if err := tree.Check(context.Background(), r, func(f tree.Fault) { faults = append(faults, fmt.Sprint(f)) }); err != nil {
 		t.Fatal(err)
 	}
 	return faults

@@ -9,6 +9,7 @@ import (
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // flushInode commits dirty data for the data store, which calls it when data
@@ -180,7 +181,7 @@ func (fs *FS) commitLocked(ctx context.Context, n *node, synced []format.Extent)
 		}
 		n.storedSize = size
 		fs.storeUsed(n, delta, b)
-		b.Put(inodeKey(n.ino), n.encode())
+		b.Put(layout.InodeKey(n.ino), n.encode())
 		n.ticket = fs.log.Submit(b)
 	}
 	return nil
@@ -201,7 +202,7 @@ func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.
 			return err
 		}
 	}
-	if size == n.rec.size && n.storedSize == n.rec.size {
+	if size == n.rec.Size && n.storedSize == n.rec.Size {
 		return nil
 	}
 	// One of very many extents gets shorter in batches of its own; the last
@@ -212,15 +213,15 @@ func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.
 		if err != nil {
 			return err
 		}
-		n.rec.size, n.storedSize = r.Size, r.Size
-		n.rec.used += uint64(r.Used)
-		fs.share(n.rec.share).usedBytes.Add(r.Used)
+		n.rec.Size, n.storedSize = r.Size, r.Size
+		n.rec.Used += uint64(r.Used)
+		fs.share(n.rec.Share).usedBytes.Add(r.Used)
 		fs.storeUsed(n, r.Committed, step)
 		if r.Size == size {
 			b.Append(step)
 			return nil
 		}
-		step.Put(inodeKey(n.ino), n.encode())
+		step.Put(layout.InodeKey(n.ino), n.encode())
 		n.ticket = fs.log.Submit(step)
 	}
 }
@@ -229,6 +230,6 @@ func (fs *FS) truncateLocked(ctx context.Context, n *node, size uint64, b *meta.
 func (fs *FS) storeUsed(n *node, delta int64, b *meta.Batch) {
 	n.storedUsed += uint64(delta)
 	if delta != 0 {
-		b.Add(usageKey(n.rec.share, 'b'), delta)
+		b.Add(layout.UsageKey(n.rec.Share, 'b'), delta)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/space"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // Options are the parts that an FS is made of.
@@ -155,17 +156,17 @@ func (fs *FS) loadSettings(ctx context.Context) error {
 		if _, err := rand.Read(secret); err != nil {
 			return err
 		}
-		got = [][]byte{be64(formatVersion), secret, be64(1)}
+		got = [][]byte{layout.EncodeNumber(formatVersion), secret, layout.EncodeNumber(1)}
 		b := &meta.Batch{}
 		b.Put(keyFormat, got[0])
 		b.Put(keySecret, got[1])
 		b.Put(keyInodes, got[2])
-		b.Put(keyShares, be64(1))
+		b.Put(keyShares, layout.EncodeNumber(1))
 		if err := fs.log.Submit(b).Wait(); err != nil {
 			return err
 		}
 	}
-	if v := binary.BigEndian.Uint64(pad8(got[0])); v != formatVersion {
+	if v := layout.DecodeNumber(got[0]); v != formatVersion {
 		return fmt.Errorf("%w: filesystem format %d, this server knows %d", meta.ErrFormat, v, formatVersion)
 	}
 	if len(got[2]) != 8 {
@@ -174,17 +175,6 @@ func (fs *FS) loadSettings(ctx context.Context) error {
 	fs.alloc.init(binary.BigEndian.Uint64(got[2]))
 	fs.handles, err = NewHandles(got[1])
 	return err
-}
-
-func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-// pad8 gives damaged short values a length that decodes to something wrong
-// rather than panics.
-func pad8(b []byte) []byte {
-	if len(b) == 8 {
-		return b
-	}
-	return make([]byte, 8)
 }
 
 // allocator hands out inode numbers, which are never used twice. It reserves
@@ -209,7 +199,7 @@ func (a *allocator) take(log *commit.Log) uint64 {
 	if a.next > a.reserved {
 		a.reserved = a.next + inodeBlock
 		b := &meta.Batch{}
-		b.Put(keyInodes, be64(a.reserved))
+		b.Put(keyInodes, layout.EncodeNumber(a.reserved))
 		log.Submit(b)
 	}
 	return n

@@ -44,24 +44,24 @@ func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []f
 	}
 	attr = n.attr()
 	switch {
-	case n.rec.typ == TypeDirectory:
+	case n.rec.Type == TypeDirectory:
 		return nil, false, attr, EISDIR
-	case n.rec.typ != TypeRegular:
+	case n.rec.Type != TypeRegular:
 		return nil, false, attr, EINVAL
 	case !n.rec.allowedIO(&req.Cred, permRead):
 		return nil, false, attr, EACCES
-	case off >= n.rec.size:
+	case off >= n.rec.Size:
 		return nil, true, attr, nil
 	}
-	length := min(uint64(count), n.rec.size-off, format.MaxRecord)
+	length := min(uint64(count), n.rec.Size-off, format.MaxRecord)
 	if length == 0 {
 		return nil, false, attr, nil
 	}
 	exts, err = n.file.Map(req.Context, off, length)
 	if err == nil {
-		fs.data.Prefetch(n.file.Ahead(req.Context, exts, off, length, n.rec.size))
+		fs.data.Prefetch(n.file.Ahead(req.Context, exts, off, length, n.rec.Size))
 	}
-	return exts, off+length == n.rec.size, attr, err
+	return exts, off+length == n.rec.Size, attr, err
 }
 
 // Write stores p at off.
@@ -103,9 +103,9 @@ func (fs *FS) checkWrite(req *Request, n *node, off uint64, count int) (Attr, er
 		return Attr{}, ESTALE
 	}
 	switch {
-	case n.rec.typ == TypeDirectory:
+	case n.rec.Type == TypeDirectory:
 		return n.attr(), EISDIR
-	case n.rec.typ != TypeRegular:
+	case n.rec.Type != TypeRegular:
 		return n.attr(), EINVAL
 	case req.ReadOnly:
 		return n.attr(), EROFS
@@ -143,10 +143,10 @@ func (fs *FS) insertLocked(req *Request, n *node, ext format.Extent) error {
 	if err != nil {
 		return err
 	}
-	n.rec.used += uint64(delta)
-	n.rec.size = max(n.rec.size, ext.Off+ext.Len)
+	n.rec.Used += uint64(delta)
+	n.rec.Size = max(n.rec.Size, ext.Off+ext.Len)
 	now := fs.now()
-	n.rec.mtime = now
+	n.rec.Mtime = now
 	if req.Cred.UID != 0 {
 		n.rec.clearPrivilege()
 	}
@@ -158,7 +158,7 @@ func (fs *FS) insertLocked(req *Request, n *node, ext format.Extent) error {
 // a quota, one writer of the share at a time: what one was granted counts for
 // the next.
 func (fs *FS) insertCounted(ctx context.Context, n *node, ext format.Extent) (delta int64, err error) {
-	share := fs.share(n.rec.share)
+	share := fs.share(n.rec.Share)
 	if quota := share.quotaBytes.Load(); quota != 0 {
 		share.granting.Lock()
 		defer share.granting.Unlock()
@@ -181,7 +181,7 @@ func (fs *FS) Commit(req *Request, id ID, off uint64, count uint32) (WCC, error)
 	}
 	defer fs.nodes.put(n)
 	n.mu.RLock()
-	removed, typ, attr := n.removed, n.rec.typ, n.attr()
+	removed, typ, attr := n.removed, n.rec.Type, n.attr()
 	n.mu.RUnlock()
 	switch {
 	case removed:

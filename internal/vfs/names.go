@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/dittofs/dittofs/internal/meta/keys"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // nameCache holds directory entries in memory, absent ones too. It is exact:
@@ -16,7 +17,7 @@ type nameCache struct {
 
 type nameShard struct {
 	mu    sync.RWMutex
-	names map[nameKey]dirent
+	names map[nameKey]layout.Dirent
 }
 
 type nameKey struct {
@@ -27,7 +28,7 @@ type nameKey struct {
 func newNameCache(max int) *nameCache {
 	c := &nameCache{max: max/nodeShards + 1}
 	for i := range c.shards {
-		c.shards[i].names = map[nameKey]dirent{}
+		c.shards[i].names = map[nameKey]layout.Dirent{}
 	}
 	return c
 }
@@ -41,7 +42,7 @@ func (c *nameCache) shard(dir uint64, name string) *nameShard {
 	return &c.shards[h%nodeShards]
 }
 
-func (c *nameCache) get(dir uint64, name string) (dirent, bool) {
+func (c *nameCache) get(dir uint64, name string) (layout.Dirent, bool) {
 	s := c.shard(dir, name)
 	s.mu.RLock()
 	d, ok := s.names[nameKey{dir, name}]
@@ -50,7 +51,7 @@ func (c *nameCache) get(dir uint64, name string) (dirent, bool) {
 }
 
 // set remembers an entry; one with inode 0 is known to be absent.
-func (c *nameCache) set(dir uint64, name string, d dirent) {
+func (c *nameCache) set(dir uint64, name string, d layout.Dirent) {
 	s := c.shard(dir, name)
 	s.mu.Lock()
 	if len(s.names) >= c.max {
@@ -68,9 +69,9 @@ func (c *nameCache) set(dir uint64, name string, d dirent) {
 
 // entry finds name in dir, whose lock must be held (shared is enough). An
 // absent name is ENOENT.
-func (fs *FS) entry(ctx context.Context, dir *node, name string) (dirent, error) {
+func (fs *FS) entry(ctx context.Context, dir *node, name string) (layout.Dirent, error) {
 	d, err := fs.findEntry(ctx, dir.ino, name)
-	if err == nil && d.ino == 0 {
+	if err == nil && d.Inode == 0 {
 		err = ENOENT
 	}
 	return d, err
@@ -78,23 +79,23 @@ func (fs *FS) entry(ctx context.Context, dir *node, name string) (dirent, error)
 
 // findEntry finds a name; an absent one has inode 0. It asks the log first, whose
 // cache has most names that there are. What that has not comes to memory.
-func (fs *FS) findEntry(ctx context.Context, dir uint64, name string) (d dirent, err error) {
+func (fs *FS) findEntry(ctx context.Context, dir uint64, name string) (d layout.Dirent, err error) {
 	var buffer [9 + MaxName]byte
-	var value [direntSize]byte
-	key := append(appendKey64(buffer[:0], keys.Dirent, dir), name...)
+	var value [layout.DirentLen]byte
+	key := append(layout.AppendKey(buffer[:0], keys.Dirent, dir), name...)
 	if got, ok := fs.log.Peek(ctx, value[:0], key); ok {
-		return decodeDirent(got)
+		return layout.DecodeDirent(got)
 	}
 	if d, ok := fs.names.get(dir, name); ok {
 		return d, nil
 	}
-	got, err := fs.log.Get(ctx, direntKey(dir, name))
+	got, err := fs.log.Get(ctx, layout.DirentKey(dir, name))
 	if err != nil {
-		return dirent{}, err
+		return layout.Dirent{}, err
 	}
 	if got[0] != nil {
-		if d, err = decodeDirent(got[0]); err != nil {
-			return dirent{}, err
+		if d, err = layout.DecodeDirent(got[0]); err != nil {
+			return layout.Dirent{}, err
 		}
 	}
 	fs.names.set(dir, name, d)

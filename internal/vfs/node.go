@@ -10,6 +10,7 @@ import (
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/keys"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // node is an inode in memory. Its lock isolates operations: one operation
@@ -33,21 +34,29 @@ type node struct {
 	ticket     commit.Ticket
 }
 
+// record is what the store has of an inode, as it is in memory.
+type record struct{ layout.Inode }
+
+func readRecord(b []byte) (record, error) {
+	i, err := layout.DecodeInode(b)
+	return record{i}, err
+}
+
 // attr returns the attributes; the lock must be held.
 func (n *node) attr() Attr { return n.rec.attr(n.ino) }
 
 func (r *record) attr(ino uint64) Attr {
 	a := Attr{
-		ID:   ID{Share: r.share, Inode: ino, Generation: r.generation},
-		Type: r.typ, Mode: r.mode, Nlink: r.nlink, UID: r.uid, GID: r.gid,
-		Size: r.size, Used: r.used, Device: r.device, Parent: r.parent,
-		Atime: r.atime, Mtime: r.mtime, Ctime: r.ctime, Change: r.change,
+		ID:   ID{Share: r.Share, Inode: ino, Generation: r.Generation},
+		Type: r.Type, Mode: r.Mode, Nlink: r.Nlink, UID: r.UID, GID: r.GID,
+		Size: r.Size, Used: r.Used, Device: r.Device, Parent: r.Parent,
+		Atime: r.Atime, Mtime: r.Mtime, Ctime: r.Ctime, Change: r.Change,
 	}
-	switch r.typ {
+	switch r.Type {
 	case TypeDirectory:
 		a.Size, a.Used = dirSize, dirSize
 	case TypeSymlink:
-		a.Size = uint64(len(r.readlink()))
+		a.Size = uint64(len(r.Readlink()))
 	}
 	return a
 }
@@ -56,17 +65,17 @@ func (r *record) attr(ino uint64) Attr {
 const dirSize = 4096
 
 // encode renders the record for the store; the lock must be held.
-func (n *node) encode() []byte { return n.rec.encode(n.storedSize, n.storedUsed) }
+func (n *node) encode() []byte { return n.rec.Encode(n.storedSize, n.storedUsed) }
 
 // touch marks a change of the inode itself; the lock must be held.
 func (n *node) touch(now Time) {
-	n.rec.ctime = now
-	n.rec.change++
+	n.rec.Ctime = now
+	n.rec.Change++
 }
 
 // touchDir marks a change of a directory's entries; the lock must be held.
 func (n *node) touchDir(now Time) {
-	n.rec.mtime = now
+	n.rec.Mtime = now
 	n.touch(now)
 }
 
@@ -289,14 +298,14 @@ func (c *nodeCache) len() int {
 
 // loadNode reads a node from the store; its lock is held.
 func (fs *FS) loadNode(ctx context.Context, n *node) error {
-	got, err := fs.log.Get(ctx, inodeKey(n.ino))
+	got, err := fs.log.Get(ctx, layout.InodeKey(n.ino))
 	if err != nil {
 		return err
 	}
 	if got[0] == nil {
 		return ESTALE
 	}
-	rec, err := decodeRecord(got[0])
+	rec, err := readRecord(got[0])
 	if err != nil {
 		return err
 	}
@@ -309,19 +318,19 @@ func (fs *FS) loadNode(ctx context.Context, n *node) error {
 // changes, and leaves when the log has all of it.
 func (fs *FS) peekRecord(ctx context.Context, ino, born uint64) (record, bool) {
 	var key [9]byte
-	var value [recordFixed]byte
-	got, ok := fs.log.Peek(ctx, value[:0], appendKey64(key[:0], keys.Inode, ino))
+	var value [layout.InodeLen]byte
+	got, ok := fs.log.Peek(ctx, value[:0], layout.AppendKey(key[:0], keys.Inode, ino))
 	// If it came meanwhile, what the log had may lie in between two changes.
 	if !ok || !fs.nodes.stayed(ino, born) {
 		return record{}, false
 	}
-	rec, err := decodeRecord(got)
+	rec, err := readRecord(got)
 	return rec, err == nil
 }
 
 func (fs *FS) fillNode(n *node, rec record) {
-	n.rec, n.storedSize, n.storedUsed = rec, rec.size, rec.used
-	if rec.typ == TypeRegular {
+	n.rec, n.storedSize, n.storedUsed = rec, rec.Size, rec.Used
+	if rec.Type == TypeRegular {
 		n.file = fs.data.File(n.ino)
 	}
 }
@@ -334,7 +343,7 @@ func (fs *FS) node(ctx context.Context, id ID) (*node, error) {
 		return nil, fs.errno("load inode", id.Inode, err)
 	}
 	// Share and generation of a loaded node never change.
-	if n.rec.share != id.Share || n.rec.generation != id.Generation {
+	if n.rec.Share != id.Share || n.rec.Generation != id.Generation {
 		fs.nodes.put(n)
 		return nil, ESTALE
 	}

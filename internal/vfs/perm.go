@@ -15,13 +15,13 @@ const (
 // superuser may do everything, except execute a file that nobody may execute.
 func (r *record) allowed(c *Cred, want uint32) bool {
 	if c.UID == 0 {
-		return want&permExec == 0 || r.typ == TypeDirectory || r.mode&0o111 != 0
+		return want&permExec == 0 || r.Type == TypeDirectory || r.Mode&0o111 != 0
 	}
-	bits := r.mode
+	bits := r.Mode
 	switch {
-	case c.UID == r.uid:
+	case c.UID == r.UID:
 		bits >>= 6
-	case c.InGroup(r.gid):
+	case c.InGroup(r.GID):
 		bits >>= 3
 	}
 	return bits&want == want
@@ -32,13 +32,13 @@ func (r *record) allowed(c *Cred, want uint32) bool {
 // the file and may have changed since (RFC 1813 section 4.4); and who may
 // execute may read, to page the program in.
 func (r *record) allowedIO(c *Cred, want uint32) bool {
-	if c.UID == r.uid || r.allowed(c, want) {
+	if c.UID == r.UID || r.allowed(c, want) {
 		return true
 	}
 	return want == permRead && r.allowed(c, permExec)
 }
 
-func (r *record) isOwner(c *Cred) bool { return c.UID == 0 || c.UID == r.uid }
+func (r *record) isOwner(c *Cred) bool { return c.UID == 0 || c.UID == r.UID }
 
 // accessMask returns the subset of mask that c may do.
 func (r *record) accessMask(c *Cred, mask AccessMask, readOnly bool) AccessMask {
@@ -46,14 +46,14 @@ func (r *record) accessMask(c *Cred, mask AccessMask, readOnly bool) AccessMask 
 	if r.allowed(c, permRead) {
 		got |= AccessRead
 	}
-	if r.allowed(c, permWrite) && !(readOnly && (r.typ == TypeRegular || r.typ == TypeDirectory || r.typ == TypeSymlink)) {
+	if r.allowed(c, permWrite) && !(readOnly && (r.Type == TypeRegular || r.Type == TypeDirectory || r.Type == TypeSymlink)) {
 		got |= AccessModify | AccessExtend
-		if r.typ == TypeDirectory {
+		if r.Type == TypeDirectory {
 			got |= AccessDelete
 		}
 	}
 	if r.allowed(c, permExec) {
-		if r.typ == TypeDirectory {
+		if r.Type == TypeDirectory {
 			got |= AccessLookup
 		} else {
 			got |= AccessExecute
@@ -68,7 +68,7 @@ func mayUnlink(dir, child *record, c *Cred) error {
 	if !dir.allowed(c, permWrite|permExec) {
 		return EACCES
 	}
-	if dir.mode&modeSticky != 0 && c.UID != 0 && c.UID != child.uid && c.UID != dir.uid {
+	if dir.Mode&modeSticky != 0 && c.UID != 0 && c.UID != child.UID && c.UID != dir.UID {
 		return EPERM
 	}
 	return nil
@@ -77,12 +77,12 @@ func mayUnlink(dir, child *record, c *Cred) error {
 // clearPrivilege drops setuid, and setgid of a group-executable file, as a
 // write or chown by anybody does to a program (POSIX write, chown).
 func (r *record) clearPrivilege() {
-	if r.typ == TypeDirectory {
+	if r.Type == TypeDirectory {
 		return
 	}
-	r.mode &^= modeSetuid
-	if r.mode&0o010 != 0 {
-		r.mode &^= modeSetgid
+	r.Mode &^= modeSetuid
+	if r.Mode&0o010 != 0 {
+		r.Mode &^= modeSetgid
 	}
 }
 
@@ -94,10 +94,10 @@ func (r *record) checkSet(c *Cred, set *SetAttr) error {
 	if set.Mode != nil && !r.isOwner(c) {
 		return EPERM
 	}
-	if set.UID != nil && c.UID != 0 && (*set.UID != r.uid || c.UID != r.uid) {
+	if set.UID != nil && c.UID != 0 && (*set.UID != r.UID || c.UID != r.UID) {
 		return EPERM
 	}
-	if set.GID != nil && c.UID != 0 && (c.UID != r.uid || (*set.GID != r.gid && !c.InGroup(*set.GID))) {
+	if set.GID != nil && c.UID != 0 && (c.UID != r.UID || (*set.GID != r.GID && !c.InGroup(*set.GID))) {
 		return EPERM
 	}
 	for _, t := range [...]*TimeSet{set.Atime, set.Mtime} {
@@ -116,9 +116,9 @@ func (r *record) checkSet(c *Cred, set *SetAttr) error {
 	}
 	if set.Size != nil {
 		switch {
-		case r.typ == TypeDirectory:
+		case r.Type == TypeDirectory:
 			return EISDIR
-		case r.typ != TypeRegular:
+		case r.Type != TypeRegular:
 			return EINVAL
 		case !r.allowedIO(c, permWrite):
 			return EACCES
@@ -133,22 +133,22 @@ func (r *record) checkSet(c *Cred, set *SetAttr) error {
 func (r *record) applySet(c *Cred, set *SetAttr, now Time) {
 	chown := set.UID != nil || set.GID != nil
 	if set.UID != nil {
-		r.uid = *set.UID
+		r.UID = *set.UID
 	}
 	if set.GID != nil {
-		r.gid = *set.GID
+		r.GID = *set.GID
 	}
 	if set.Mode != nil {
-		r.mode = *set.Mode & 0o7777
-		if c.UID != 0 && !c.InGroup(r.gid) {
-			r.mode &^= modeSetgid
+		r.Mode = *set.Mode & 0o7777
+		if c.UID != 0 && !c.InGroup(r.GID) {
+			r.Mode &^= modeSetgid
 		}
 	}
 	if chown && (set.Mode == nil || c.UID != 0) {
 		r.clearPrivilege()
 	}
-	setTime(&r.atime, set.Atime, now)
-	setTime(&r.mtime, set.Mtime, now)
+	setTime(&r.Atime, set.Atime, now)
+	setTime(&r.Mtime, set.Mtime, now)
 }
 
 func setTime(t *Time, set *TimeSet, now Time) {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // readdirPage is how many entries one look at the store fetches.
@@ -22,12 +23,12 @@ func (fs *FS) ReadDir(req *Request, dir ID, from Position, attrs bool, emit func
 	}
 	attrs = attrs && searchable
 	cookie, listed := from.Cookie, Listed{End: end}
-	if cookie < firstCookie-1 {
+	if cookie < layout.FirstCookie-1 {
 		more, err := fs.listDots(req.Context, &attr, cookie, attrs, emit)
 		if err != nil || !more {
 			return listed, attr, fs.errno("readdir", d.ino, err)
 		}
-		cookie = firstCookie - 1
+		cookie = layout.FirstCookie - 1
 	}
 	for {
 		page, err := fs.listPage(req.Context, d, cookie, end)
@@ -59,14 +60,14 @@ func (fs *FS) checkList(req *Request, d *node, from Position) (end uint64, searc
 	switch {
 	case d.removed:
 		return 0, false, Attr{}, ESTALE
-	case d.rec.typ != TypeDirectory:
+	case d.rec.Type != TypeDirectory:
 		return 0, false, d.attr(), ENOTDIR
 	case !d.rec.allowed(&req.Cred, permRead):
 		return 0, false, d.attr(), EACCES
-	case from.Cookie >= firstCookie && from.Cookie >= d.rec.nextCookie:
+	case from.Cookie >= layout.FirstCookie && from.Cookie >= d.rec.NextCookie:
 		return 0, false, d.attr(), EBADCOOKIE
 	}
-	end = d.rec.nextCookie
+	end = d.rec.NextCookie
 	if from.Cookie != 0 && from.End != 0 {
 		end = min(end, from.End)
 	}
@@ -107,16 +108,17 @@ func (fs *FS) listPage(ctx context.Context, d *node, cookie, end uint64) ([]DirE
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	pairs, err := fs.log.Scan(ctx, meta.Range{Start: listKey(d.ino, cookie+1), End: listKey(d.ino, end)}, readdirPage)
+	pairs, err := fs.log.Scan(ctx, meta.Range{Start: layout.ListKey(d.ino, cookie+1), End: layout.ListKey(d.ino, end)}, readdirPage)
 	if err != nil {
 		return nil, err
 	}
 	page := make([]DirEntry, len(pairs))
 	for i, p := range pairs {
-		if page[i], err = decodeListed(p.Key, p.Value); err != nil {
+		e, err := layout.DecodeListed(p.Key, p.Value)
+		if err != nil {
 			return nil, err
 		}
-		page[i].ID.Share = d.rec.share
+		page[i] = DirEntry{Name: e.Name, Cookie: e.Cookie, ID: ID{Share: d.rec.Share, Inode: e.Inode}, Type: e.Type}
 	}
 	return page, nil
 }
@@ -130,7 +132,7 @@ func (fs *FS) fillAttrs(ctx context.Context, page []DirEntry) error {
 	for i := range page {
 		n := fs.nodes.peek(page[i].ID.Inode)
 		if n == nil {
-			keys = append(keys, inodeKey(page[i].ID.Inode))
+			keys = append(keys, layout.InodeKey(page[i].ID.Inode))
 			missing = append(missing, i)
 			continue
 		}
@@ -153,7 +155,7 @@ func (fs *FS) fillAttrs(ctx context.Context, page []DirEntry) error {
 		if got[j] == nil {
 			continue
 		}
-		rec, err := decodeRecord(got[j])
+		rec, err := readRecord(got[j])
 		if err != nil {
 			return err
 		}

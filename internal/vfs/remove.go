@@ -8,6 +8,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // Remove takes away a name that is not a directory's.
@@ -47,7 +48,7 @@ func (fs *FS) tryUnlink(req *Request, d *node, name string, rmdir bool) (WCC, er
 	if err != nil {
 		return wcc, err
 	}
-	n, err := fs.nodes.get(req.Context, e.ino)
+	n, err := fs.nodes.get(req.Context, e.Inode)
 	if err == ESTALE {
 		return wcc, errRaced
 	}
@@ -80,44 +81,44 @@ func (fs *FS) tryUnlink(req *Request, d *node, name string, rmdir bool) (WCC, er
 }
 
 // find looks a name up that is to be removed or renamed.
-func (fs *FS) find(req *Request, d *node, name string) (dirent, WCC, error) {
+func (fs *FS) find(req *Request, d *node, name string) (layout.Dirent, WCC, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if d.removed {
-		return dirent{}, WCC{}, ESTALE
+		return layout.Dirent{}, WCC{}, ESTALE
 	}
 	wcc := WCC{Valid: true, Before: d.attr(), After: d.attr()}
 	switch {
-	case d.rec.typ != TypeDirectory:
-		return dirent{}, wcc, ENOTDIR
+	case d.rec.Type != TypeDirectory:
+		return layout.Dirent{}, wcc, ENOTDIR
 	case name == ".":
-		return dirent{}, wcc, EINVAL
+		return layout.Dirent{}, wcc, EINVAL
 	case name == "..":
-		return dirent{}, wcc, ENOTEMPTY
+		return layout.Dirent{}, wcc, ENOTEMPTY
 	case !d.rec.allowed(&req.Cred, permExec):
-		return dirent{}, wcc, EACCES
+		return layout.Dirent{}, wcc, EACCES
 	}
 	if err := checkName(name); err != nil {
-		return dirent{}, wcc, err
+		return layout.Dirent{}, wcc, err
 	}
 	e, err := fs.entry(req.Context, d, name)
 	return e, wcc, err
 }
 
-func (fs *FS) unlinkLocked(req *Request, d, n *node, name string, e dirent, rmdir bool) error {
+func (fs *FS) unlinkLocked(req *Request, d, n *node, name string, e layout.Dirent, rmdir bool) error {
 	if req.ReadOnly {
 		return EROFS
 	}
 	if err := mayUnlink(&d.rec, &n.rec, &req.Cred); err != nil {
 		return err
 	}
-	isDir := n.rec.typ == TypeDirectory
+	isDir := n.rec.Type == TypeDirectory
 	switch {
 	case rmdir && !isDir:
 		return ENOTDIR
 	case !rmdir && isDir:
 		return EISDIR
-	case isDir && n.rec.entries > 0:
+	case isDir && n.rec.Entries > 0:
 		return ENOTEMPTY
 	}
 	b := &meta.Batch{}
@@ -126,7 +127,7 @@ func (fs *FS) unlinkLocked(req *Request, d, n *node, name string, e dirent, rmdi
 		return err
 	}
 	if isDir {
-		d.rec.nlink--
+		d.rec.Nlink--
 	}
 	fs.dropEntry(b, d, name, e, now)
 	d.ticket = fs.log.Submit(b)
@@ -139,10 +140,10 @@ func (fs *FS) unlinkLocked(req *Request, d, n *node, name string, e dirent, rmdi
 // one the inode goes: its record in this batch, its extents too if they are
 // few, else as an orphan of which the reaper takes the rest later.
 func (fs *FS) dropLink(ctx context.Context, b *meta.Batch, n *node, now Time) error {
-	if n.rec.typ != TypeDirectory && n.rec.nlink > 1 {
-		n.rec.nlink--
+	if n.rec.Type != TypeDirectory && n.rec.Nlink > 1 {
+		n.rec.Nlink--
 		n.touch(now)
-		b.Put(inodeKey(n.ino), n.encode())
+		b.Put(layout.InodeKey(n.ino), n.encode())
 		return nil
 	}
 	if n.file != nil && n.storedSize > 0 {
@@ -152,19 +153,19 @@ func (fs *FS) dropLink(ctx context.Context, b *meta.Batch, n *node, now Time) er
 		}
 		b.Append(reaped)
 		if !done {
-			b.Put(orphanKey(n.ino), []byte{1})
+			b.Put(layout.OrphanKey(n.ino), []byte{1})
 			n.orphaned = true
 		}
 	}
-	share := fs.share(n.rec.share)
+	share := fs.share(n.rec.Share)
 	share.usedInodes.Add(-1)
-	share.usedBytes.Add(-int64(n.rec.used))
-	b.Add(usageKey(n.rec.share, 'i'), -1)
+	share.usedBytes.Add(-int64(n.rec.Used))
+	b.Add(layout.UsageKey(n.rec.Share, 'i'), -1)
 	if n.storedUsed > 0 {
-		b.Add(usageKey(n.rec.share, 'b'), -int64(n.storedUsed))
+		b.Add(layout.UsageKey(n.rec.Share, 'b'), -int64(n.storedUsed))
 	}
-	b.Delete(inodeKey(n.ino))
-	n.rec.nlink = 0
+	b.Delete(layout.InodeKey(n.ino))
+	n.rec.Nlink = 0
 	n.removed = true
 	return nil
 }
@@ -244,7 +245,7 @@ func (fs *FS) reap(ctx context.Context, ino uint64) error {
 			return err
 		}
 		if last {
-			b.Delete(orphanKey(ino))
+			b.Delete(layout.OrphanKey(ino))
 		}
 		if err := fs.log.Submit(b).Wait(); err != nil {
 			return err

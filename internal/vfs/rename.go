@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // Rename moves a name, replacing what has the new one (RFC 1813 section
@@ -37,8 +38,8 @@ type move struct {
 	fromName, toName string
 	source           *node
 	target           *node // nil if the new name is free
-	sourceEntry      dirent
-	targetEntry      dirent
+	sourceEntry      layout.Dirent
+	targetEntry      layout.Dirent
 }
 
 func (fs *FS) tryRename(req *Request, from *node, fromName string, to *node, toName string) (WCC, WCC, error) {
@@ -48,7 +49,7 @@ func (fs *FS) tryRename(req *Request, from *node, fromName string, to *node, toN
 	if err != nil {
 		return fromWCC, toWCC, err
 	}
-	if m.source.rec.typ == TypeDirectory && from != to {
+	if m.source.rec.Type == TypeDirectory && from != to {
 		fs.renameMu.Lock()
 		defer fs.renameMu.Unlock()
 		if err := fs.checkAncestry(req.Context, m); err != nil {
@@ -99,11 +100,11 @@ func (fs *FS) resolve(m *move) (release func(), fromWCC, toWCC WCC, err error) {
 	case toErr != nil && toErr != ENOENT:
 		return release, fromWCC, toWCC, toErr
 	}
-	if m.source, err = fs.nodes.get(m.req.Context, m.sourceEntry.ino); err != nil {
+	if m.source, err = fs.nodes.get(m.req.Context, m.sourceEntry.Inode); err != nil {
 		return release, fromWCC, toWCC, raced(err)
 	}
 	if toErr == nil {
-		if m.target, err = fs.nodes.get(m.req.Context, m.targetEntry.ino); err != nil {
+		if m.target, err = fs.nodes.get(m.req.Context, m.targetEntry.Inode); err != nil {
 			return release, fromWCC, toWCC, raced(err)
 		}
 	}
@@ -153,7 +154,7 @@ func (fs *FS) checkAncestry(ctx context.Context, m *move) error {
 			return err
 		}
 		n.mu.RLock()
-		parent := n.rec.parent
+		parent := n.rec.Parent
 		n.mu.RUnlock()
 		fs.nodes.put(n)
 		if parent == ino {
@@ -175,22 +176,22 @@ func (fs *FS) renameLocked(m *move) error {
 	}
 	b := &meta.Batch{}
 	now := fs.now()
-	isDir := m.source.rec.typ == TypeDirectory
+	isDir := m.source.rec.Type == TypeDirectory
 	if m.target != nil {
 		if err := fs.dropLink(m.req.Context, b, m.target, now); err != nil {
 			return err
 		}
-		if m.target.rec.typ == TypeDirectory {
-			m.to.rec.nlink--
+		if m.target.rec.Type == TypeDirectory {
+			m.to.rec.Nlink--
 		}
 	}
 	if isDir && m.from != m.to {
-		m.from.rec.nlink--
-		m.to.rec.nlink++
-		m.source.rec.parent = m.to.ino
+		m.from.rec.Nlink--
+		m.to.rec.Nlink++
+		m.source.rec.Parent = m.to.ino
 	}
 	m.source.touch(now)
-	b.Put(inodeKey(m.source.ino), m.source.encode())
+	b.Put(layout.InodeKey(m.source.ino), m.source.encode())
 	fs.moveEntry(b, m, now)
 	m.from.ticket = fs.log.Submit(b)
 	m.to.ticket, m.source.ticket = m.from.ticket, m.from.ticket
@@ -205,18 +206,18 @@ func (fs *FS) renameLocked(m *move) error {
 // neither name twice, nor miss one that stands: a name that gets another inode
 // stays where it is listed, and so does an entry that stays in its directory.
 func (fs *FS) moveEntry(b *meta.Batch, m *move, now Time) {
-	e := dirent{ino: m.source.ino, typ: m.source.rec.typ}
+	e := layout.Dirent{Inode: m.source.ino, Type: m.source.rec.Type}
 	switch {
 	case m.target != nil:
 		fs.dropEntry(b, m.from, m.fromName, m.sourceEntry, now)
-		e.cookie = m.targetEntry.cookie
+		e.Cookie = m.targetEntry.Cookie
 	case m.from == m.to:
-		b.Delete(direntKey(m.from.ino, m.fromName))
-		fs.names.set(m.from.ino, m.fromName, dirent{})
-		e.cookie = m.sourceEntry.cookie
+		b.Delete(layout.DirentKey(m.from.ino, m.fromName))
+		fs.names.set(m.from.ino, m.fromName, layout.Dirent{})
+		e.Cookie = m.sourceEntry.Cookie
 	default:
 		fs.dropEntry(b, m.from, m.fromName, m.sourceEntry, now)
-		fs.addEntry(b, m.to, m.toName, e.ino, e.typ, now)
+		fs.addEntry(b, m.to, m.toName, e.Inode, e.Type, now)
 		return
 	}
 	m.to.touchDir(now)
@@ -226,7 +227,7 @@ func (fs *FS) moveEntry(b *meta.Batch, m *move, now Time) {
 // check applies the rules of rename(2) with all locks held.
 func (m *move) check() error {
 	cred := &m.req.Cred
-	isDir := m.source.rec.typ == TypeDirectory
+	isDir := m.source.rec.Type == TypeDirectory
 	if err := mayUnlink(&m.from.rec, &m.source.rec, cred); err != nil {
 		return err
 	}
@@ -238,7 +239,7 @@ func (m *move) check() error {
 		return EACCES
 	}
 	if m.target == nil {
-		if isDir && m.from != m.to && m.to.rec.nlink >= MaxLinks {
+		if isDir && m.from != m.to && m.to.rec.Nlink >= MaxLinks {
 			return EMLINK
 		}
 		return nil
@@ -246,12 +247,12 @@ func (m *move) check() error {
 	if err := mayUnlink(&m.to.rec, &m.target.rec, cred); err != nil {
 		return err
 	}
-	switch targetDir := m.target.rec.typ == TypeDirectory; {
+	switch targetDir := m.target.rec.Type == TypeDirectory; {
 	case isDir && !targetDir:
 		return ENOTDIR
 	case !isDir && targetDir:
 		return EISDIR
-	case targetDir && m.target.rec.entries > 0:
+	case targetDir && m.target.rec.Entries > 0:
 		return ENOTEMPTY
 	}
 	return nil

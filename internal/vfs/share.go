@@ -8,6 +8,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -30,7 +31,7 @@ func (fs *FS) EnsureShares(ctx context.Context, shares []config.Share) (map[stri
 }
 
 func (fs *FS) ensureShare(ctx context.Context, c *config.Share) (*shareState, error) {
-	got, err := fs.log.Get(ctx, shareKey(c.Name))
+	got, err := fs.log.Get(ctx, layout.ShareKey(c.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +50,12 @@ func (fs *FS) ensureShare(ctx context.Context, c *config.Share) (*shareState, er
 		return nil, fmt.Errorf("top directory, inode %d: %w", root, err)
 	}
 	defer fs.nodes.put(n)
-	s := &shareState{id: id, root: ID{Share: id, Inode: root, Generation: n.rec.generation}}
+	s := &shareState{id: id, root: ID{Share: id, Inode: root, Generation: n.rec.Generation}}
 	for _, c := range []struct {
 		what byte
 		into interface{ Store(int64) }
 	}{{'b', &s.usedBytes}, {'i', &s.usedInodes}} {
-		v, err := fs.log.Counter(ctx, usageKey(id, c.what))
+		v, err := fs.log.Counter(ctx, layout.UsageKey(id, c.what))
 		if err != nil {
 			return nil, err
 		}
@@ -78,16 +79,16 @@ func (fs *FS) makeShare(ctx context.Context, c *config.Share) (*shareState, erro
 	}
 	next := binary.BigEndian.Uint64(got[0])
 	b := &meta.Batch{}
-	b.Put(keyShares, be64(next+1))
+	b.Put(keyShares, layout.EncodeNumber(next+1))
 	now := fs.now()
-	n := fs.newNode(record{
-		typ: TypeDirectory, mode: uint32(mode), nlink: 2, uid: c.Root.UID, gid: c.Root.GID,
-		share: uint32(next), nextCookie: firstCookie, atime: now, mtime: now, ctime: now,
-	})
-	n.rec.parent = n.ino
-	b.Put(inodeKey(n.ino), n.encode())
-	b.Put(shareKey(c.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(next)), n.ino))
-	b.Add(usageKey(uint32(next), 'i'), 1)
+	n := fs.newNode(record{layout.Inode{
+		Type: TypeDirectory, Mode: uint32(mode), Nlink: 2, UID: c.Root.UID, GID: c.Root.GID,
+		Share: uint32(next), NextCookie: layout.FirstCookie, Atime: now, Mtime: now, Ctime: now,
+	}})
+	n.rec.Parent = n.ino
+	b.Put(layout.InodeKey(n.ino), n.encode())
+	b.Put(layout.ShareKey(c.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(next)), n.ino))
+	b.Add(layout.UsageKey(uint32(next), 'i'), 1)
 	if err := fs.log.Submit(b).Wait(); err != nil {
 		return nil, err
 	}
@@ -140,8 +141,8 @@ func checkByteQuota(ctx context.Context, quota, used int64, n *node, ext format.
 		return nil
 	}
 	grow := ext.Len
-	if ext.Off < n.rec.size {
-		length := min(ext.Len, n.rec.size-ext.Off)
+	if ext.Off < n.rec.Size {
+		length := min(ext.Len, n.rec.Size-ext.Off)
 		old, err := n.file.Map(ctx, ext.Off, length)
 		if err != nil {
 			return err

@@ -27,6 +27,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/test/pgserver"
@@ -201,7 +202,7 @@ func (h home) start(t testing.TB) (r running, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.log = commit.NewCached(ctx, mortalMeta{store, r.line}, cache, vfs.CachedKeys)
+	r.log = commit.NewCached(ctx, mortalMeta{store, r.line}, cache, layout.CachedKeys)
 	if r.content, err = h.openContent(logger); err != nil {
 		return r, err
 	}

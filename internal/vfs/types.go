@@ -3,49 +3,52 @@ package vfs
 import (
 	"context"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
-// FileType is the type of an inode.
-type FileType uint8
+// Types that are stored as they are.
+type (
+	// FileType is the type of an inode.
+	FileType = layout.FileType
+	// Time is nanosecond time since 1970; seconds before 1970 are negative.
+	Time = layout.Time
+	// Device is the number of a character or block special file.
+	Device = layout.Device
+	// Verifier changes whenever unstable data could have been lost.
+	Verifier = layout.Verifier
+)
 
 // File types.
 const (
-	TypeRegular FileType = iota + 1
-	TypeDirectory
-	TypeSymlink
-	TypeBlock
-	TypeChar
-	TypeFIFO
-	TypeSocket
+	TypeRegular   = layout.TypeRegular
+	TypeDirectory = layout.TypeDirectory
+	TypeSymlink   = layout.TypeSymlink
+	TypeBlock     = layout.TypeBlock
+	TypeChar      = layout.TypeChar
+	TypeFIFO      = layout.TypeFIFO
+	TypeSocket    = layout.TypeSocket
 )
 
 // Limits of the filesystem, as PATHCONF and FSINFO report them.
 const (
-	MaxName     = 255       // bytes in a name
-	MaxPath     = 4095      // bytes in a symbolic link's target: PATH_MAX without the NUL
-	MaxLinks    = 1 << 20   // links to one inode
-	MaxFileSize = 1<<63 - 1 // bytes
-	MaxGroups   = 16        // supplementary groups of a credential (AUTH_SYS)
+	MaxName     = layout.MaxName // bytes in a name
+	MaxPath     = layout.MaxPath // bytes in a symbolic link's target: PATH_MAX without the NUL
+	MaxLinks    = 1 << 20        // links to one inode
+	MaxFileSize = 1<<63 - 1      // bytes
+	MaxGroups   = 16             // supplementary groups of a credential (AUTH_SYS)
 )
 
 // NoID is no user and no group, (uid_t)-1: to chown(2) it means unchanged, and
-// Linux clients cannot show an inode that has it.
-const NoID = 1<<32 - 1
-
-// Nobody is the user and the group that inodes of NoID belong to.
-const Nobody = 65534
-
-// Time is nanosecond time since 1970; seconds before 1970 are negative.
-type Time struct {
-	Sec  int64
-	Nsec uint32
-}
+// Linux clients cannot show an inode that has it. Nobody is the user and the
+// group that inodes of NoID belong to.
+const (
+	NoID   = layout.NoID
+	Nobody = layout.Nobody
+)
 
 // TimeOf converts t.
-func TimeOf(t time.Time) Time { return Time{Sec: t.Unix(), Nsec: uint32(t.Nanosecond())} }
-
-// Device is the number of a character or block special file.
-type Device struct{ Major, Minor uint32 }
+func TimeOf(t time.Time) Time { return layout.TimeOf(t) }
 
 // ID names an inode for ever: it is the content of a file handle (with the
 // authentication code that Handles adds).
@@ -162,9 +165,6 @@ const (
 	DataSync
 	FileSync
 )
-
-// Verifier changes whenever unstable data could have been lost.
-type Verifier [8]byte
 
 // AccessMask are the bits of ACCESS (RFC 1813 section 3.3.4).
 type AccessMask uint32

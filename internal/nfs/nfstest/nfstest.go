@@ -28,9 +28,10 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/paircache"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/nfs/mount3"
-	"github.com/dittofs/dittofs/internal/nfs/v3"
+	v3 "github.com/dittofs/dittofs/internal/nfs/v3"
 	"github.com/dittofs/dittofs/internal/sunrpc"
 	"github.com/dittofs/dittofs/internal/vfs"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
@@ -119,7 +120,7 @@ func (s *Server) open(logger *slog.Logger) (err error) {
 			return err
 		}
 	}
-	s.log = commit.NewCached(context.Background(), store, cache, vfs.CachedKeys)
+	s.log = commit.NewCached(context.Background(), store, cache, layout.CachedKeys)
 	s.data, err = data.Open(context.Background(), data.Options{
 		Dir: filepath.Join(s.dir, "cache"), Content: objects, Log: s.log, Instance: instance,
 		Volatile: s.kind == Memory, Logger: logger, OnFailure: func(err error) { s.Errorf("data store: %v", err) },

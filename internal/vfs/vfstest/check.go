@@ -3,8 +3,8 @@ package vfstest
 import (
 	"context"
 
+	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
-	"github.com/dittofs/dittofs/internal/vfs"
 )
 
 // CheckConsistent fails the test for every fault that vfs.Check finds. Nothing
@@ -12,7 +12,7 @@ import (
 func CheckConsistent(t T, r meta.Reader) {
 	t.Helper()
 	faults := 0
-	err := vfs.Check(context.Background(), r, func(f vfs.Fault) {
+	err := tree.Check(context.Background(), r, func(f tree.Fault) {
 		if faults++; faults <= 20 {
 			t.Errorf("inconsistent: %v", f)
 		}

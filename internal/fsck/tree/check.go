@@ -1,4 +1,4 @@
-package vfs
+package tree
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/printable"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // Fault is one inconsistency of the metadata.
@@ -124,12 +125,12 @@ type lostDirectory struct {
 type danglingName struct {
 	dir  uint64
 	name string
-	dirent
+	layout.Dirent
 }
 
 // checked is what Check keeps of an inode.
 type checked struct {
-	typ   FileType
+	typ   layout.FileType
 	share uint32
 	nlink uint32
 	names uint32 // directory entries that lead here
@@ -195,21 +196,10 @@ func (c *checker) each(prefix byte, f func(key, value []byte)) error {
 // scanAll calls f for every pair under the prefix, with the key behind its
 // first byte.
 func scanAll(ctx context.Context, r meta.Reader, prefix []byte, f func(key, value []byte)) error {
-	const page = 1024
-	next := meta.PrefixRange(prefix)
-	for {
-		pairs, err := r.Scan(ctx, next, page)
-		if err != nil {
-			return err
-		}
-		for _, p := range pairs {
-			f(p.Key[1:], p.Value)
-		}
-		if len(pairs) < page {
-			return nil
-		}
-		next.Start = append(pairs[len(pairs)-1].Key, 0)
-	}
+	return meta.Each(ctx, r, meta.PrefixRange(prefix), 1024, func(p meta.Pair) error {
+		f(p.Key[1:], p.Value)
+		return nil
+	})
 }
 
 // count counts something and tells of it now and then.
@@ -242,25 +232,25 @@ func (c *checker) readInodes() error {
 			return
 		}
 		ino := binary.BigEndian.Uint64(key)
-		rec, err := decodeRecord(value)
+		rec, err := layout.DecodeInode(value)
 		if err != nil {
 			c.damaged[ino] = true
 			c.fault(FaultInode, ino, nil, "%v", err)
 			return
 		}
 		c.highest = max(c.highest, ino)
-		n := &checked{typ: rec.typ, share: rec.share, nlink: rec.nlink, size: rec.size, used: rec.used}
-		if rec.typ == TypeDirectory {
-			n.directory = &directory{parent: rec.parent, entries: rec.entries, next: rec.nextCookie}
+		n := &checked{typ: rec.Type, share: rec.Share, nlink: rec.Nlink, size: rec.Size, used: rec.Used}
+		if rec.Type == layout.TypeDirectory {
+			n.directory = &directory{parent: rec.Parent, entries: rec.Entries, next: rec.NextCookie}
 		}
 		c.inodes[ino] = n
-		u := c.shares[rec.share]
+		u := c.shares[rec.Share]
 		if u == nil {
-			c.fault(FaultInodeShare, ino, nil, "belongs to the unknown share %d", rec.share)
+			c.fault(FaultInodeShare, ino, nil, "belongs to the unknown share %d", rec.Share)
 			return
 		}
 		u.inodes++
-		u.bytes += int64(rec.used)
+		u.bytes += int64(rec.Used)
 	})
 }
 
@@ -272,10 +262,10 @@ func (c *checker) readNames() error {
 			return
 		}
 		dir, name := binary.BigEndian.Uint64(key), string(key[8:])
-		if err := checkName(name); err != nil || name == "." || name == ".." {
+		if !layout.ValidName(name) || name == "." || name == ".." {
 			c.nameFault(FaultName, dir, name, nil, "is an impossible name")
 		}
-		e, err := decodeDirent(value)
+		e, err := layout.DecodeDirent(value)
 		if err != nil {
 			c.nameFault(FaultName, dir, name, nil, "has a damaged entry: %v", err)
 			return
@@ -284,8 +274,8 @@ func (c *checker) readNames() error {
 	})
 }
 
-func (c *checker) entry(dir uint64, name string, e dirent) {
-	d, n := c.inodes[dir], c.inodes[e.ino]
+func (c *checker) entry(dir uint64, name string, e layout.Dirent) {
+	d, n := c.inodes[dir], c.inodes[e.Inode]
 	switch {
 	case c.damaged[dir]:
 		return
@@ -295,49 +285,49 @@ func (c *checker) entry(dir uint64, name string, e dirent) {
 			n.named(dir)
 		}
 		return
-	case d.typ != TypeDirectory:
+	case d.typ != layout.TypeDirectory:
 		c.nameFault(FaultName, dir, name, nil, "is a name in what is no directory")
 		return
 	}
 	d.contains++
-	d.listing += c.sum(e.cookie, e.encodeListed(name))
+	d.listing += c.sum(e.Cookie, e.EncodeListed(name))
 	switch {
-	case e.cookie < firstCookie:
-		c.nameFault(FaultCookie, dir, name, nil, "has cookie %d, the first to give is %d", e.cookie, firstCookie)
-	case e.cookie >= d.next:
-		c.nameFault(FaultCookie, dir, name, raiseCookie(dir, e.cookie), "has cookie %d, the next to give is %d", e.cookie, d.next)
+	case e.Cookie < layout.FirstCookie:
+		c.nameFault(FaultCookie, dir, name, nil, "has cookie %d, the first to give is %d", e.Cookie, layout.FirstCookie)
+	case e.Cookie >= d.next:
+		c.nameFault(FaultCookie, dir, name, raiseCookie(dir, e.Cookie), "has cookie %d, the next to give is %d", e.Cookie, d.next)
 	}
 	if n == nil {
 		c.dangling = append(c.dangling, danglingName{dir, name, e})
-		if e.typ == TypeDirectory {
+		if e.Type == layout.TypeDirectory {
 			d.subdirs++
 		}
 		return
 	}
-	if n.typ == TypeDirectory && n.names > 0 {
+	if n.typ == layout.TypeDirectory && n.names > 0 {
 		c.secondName(dir, name, e, n)
 	}
 	n.named(dir)
-	if n.typ != e.typ {
-		c.nameFault(FaultNameType, dir, name, setNameType(dir, name, e, n.typ), "has type %d, inode %d has %d", e.typ, e.ino, n.typ)
+	if n.typ != e.Type {
+		c.nameFault(FaultNameType, dir, name, setNameType(dir, name, e, n.typ), "has type %d, inode %d has %d", e.Type, e.Inode, n.typ)
 	}
 	if n.share != d.share {
 		c.nameFault(FaultInodeShare, dir, name, nil, "leads from share %d into share %d", d.share, n.share)
 	}
-	if n.typ == TypeDirectory {
+	if n.typ == layout.TypeDirectory {
 		d.subdirs++
 	}
 }
 
 // entryOfLost is a name in a directory that is missing.
-func (c *checker) entryOfLost(dir uint64, e dirent, n *checked) {
+func (c *checker) entryOfLost(dir uint64, e layout.Dirent, n *checked) {
 	l := c.lost[dir]
 	if l == nil {
 		l = &lostDirectory{}
 		c.lost[dir] = l
 	}
 	l.names++
-	l.cookie = max(l.cookie, e.cookie)
+	l.cookie = max(l.cookie, e.Cookie)
 	if n != nil {
 		l.share = n.share
 	}
@@ -351,24 +341,24 @@ func (c *checker) checkLost() error {
 	}
 	for _, d := range c.dangling {
 		switch {
-		case c.damaged[d.ino]:
-			c.nameFault(FaultDangling, d.dir, d.name, nil, "leads to inode %d, whose record is damaged", d.ino)
-		case c.lost[d.ino] != nil:
-			c.nameFault(FaultDangling, d.dir, d.name, nil, "leads to directory %d, which is missing", d.ino)
+		case c.damaged[d.Inode]:
+			c.nameFault(FaultDangling, d.dir, d.name, nil, "leads to inode %d, whose record is damaged", d.Inode)
+		case c.lost[d.Inode] != nil:
+			c.nameFault(FaultDangling, d.dir, d.name, nil, "leads to directory %d, which is missing", d.Inode)
 		default:
-			c.nameFault(FaultDangling, d.dir, d.name, dropName(d.dir, d.name, d.dirent), "leads to inode %d, which is missing", d.ino)
+			c.nameFault(FaultDangling, d.dir, d.name, dropName(d.dir, d.name, d.Dirent), "leads to inode %d, which is missing", d.Inode)
 		}
 	}
 	return nil
 }
 
 // secondName is a further name of a directory, which has only one.
-func (c *checker) secondName(dir uint64, name string, e dirent, n *checked) {
+func (c *checker) secondName(dir uint64, name string, e layout.Dirent, n *checked) {
 	what, from := dropName(dir, name, e), n.namedIn
 	if n.parent == dir && from != dir {
-		what = dropNameOf(from, e.ino) // of the two, the one in the parent stays
+		what = dropNameOf(from, e.Inode) // of the two, the one in the parent stays
 	}
-	c.nameFault(FaultNames, dir, name, what, "is another name of directory %d, which has one in directory %d; its parent is %d", e.ino, from, n.parent)
+	c.nameFault(FaultNames, dir, name, what, "is another name of directory %d, which has one in directory %d; its parent is %d", e.Inode, from, n.parent)
 }
 
 // sum stands for an entry of a list.
@@ -428,7 +418,7 @@ func (c *checker) readExtents() error {
 		case n == nil:
 			c.fault(FaultExtentOwner, ino, nil, "is missing, but has an extent at %d", off)
 			return
-		case n.typ != TypeRegular:
+		case n.typ != layout.TypeRegular:
 			c.fault(FaultExtentOwner, ino, nil, "is no regular file, but has an extent at %d", off)
 		case off > n.mapped:
 			c.fault(FaultGap, ino, nil, "has an extent at %d, the one before ends at %d", off, n.mapped)
@@ -461,11 +451,11 @@ func (c *checker) readUsage() error {
 			what byte
 			want int64
 		}{{'b', u.bytes}, {'i', u.inodes}} {
-			got, err := c.r.Get(c.ctx, usageKey(id, v.what))
+			got, err := c.r.Get(c.ctx, layout.UsageKey(id, v.what))
 			if err != nil {
 				return err
 			}
-			stored := int64(binary.BigEndian.Uint64(pad8(got[0])))
+			stored := int64(layout.DecodeNumber(got[0]))
 			if stored != v.want {
 				fix := setUsage(id, v.what, v.want)
 				if len(c.damaged) > 0 {
@@ -479,11 +469,11 @@ func (c *checker) readUsage() error {
 }
 
 func (c *checker) readSettings() error {
-	got, err := c.r.Get(c.ctx, keyInodes)
+	got, err := c.r.Get(c.ctx, []byte(keys.NextInode))
 	if err != nil {
 		return err
 	}
-	if next := binary.BigEndian.Uint64(pad8(got[0])); len(c.inodes) > 0 && next <= c.highest {
+	if next := layout.DecodeNumber(got[0]); len(c.inodes) > 0 && next <= c.highest {
 		c.fault(FaultNumber, 0, setNextInode(c.highest+1), "the next inode number is %d, %d is in use", next, c.highest)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package vfs
+package tree
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // LostAndFound is the directory at the top of a share under which Repair puts
@@ -131,103 +132,103 @@ func (e *editor) apply() error {
 }
 
 // record reads an inode; errLeft if there is none that can be read.
-func (e *editor) record(ino uint64) (record, error) {
-	value, err := e.get(inodeKey(ino))
+func (e *editor) record(ino uint64) (layout.Inode, error) {
+	value, err := e.get(layout.InodeKey(ino))
 	if err != nil {
-		return record{}, err
+		return layout.Inode{}, err
 	}
-	rec, err := decodeRecord(value)
+	rec, err := layout.DecodeInode(value)
 	if err != nil {
-		return record{}, errLeft
+		return layout.Inode{}, errLeft
 	}
 	return rec, nil
 }
 
 // inode changes the record of an inode, if there still is one.
-func (e *editor) inode(ino uint64, change func(r *record)) error {
+func (e *editor) inode(ino uint64, change func(r *layout.Inode)) error {
 	rec, err := e.record(ino)
 	if err != nil {
 		return err
 	}
 	change(&rec)
-	rec.change++
-	e.put(inodeKey(ino), rec.encode(rec.size, rec.used))
+	rec.Change++
+	e.put(layout.InodeKey(ino), rec.Encode(rec.Size, rec.Used))
 	return nil
 }
 
-func setCount(what string, ino uint64, change func(r *record)) *fix {
+func setCount(what string, ino uint64, change func(r *layout.Inode)) *fix {
 	return &fix{what: what, counts: true, do: func(e *editor) error { return e.inode(ino, change) }}
 }
 
 func setLinks(ino uint64, n uint32) *fix {
-	return setCount(fmt.Sprintf("set its link count to %d", n), ino, func(r *record) { r.nlink = n })
+	return setCount(fmt.Sprintf("set its link count to %d", n), ino, func(r *layout.Inode) { r.Nlink = n })
 }
 
 func setEntries(ino, n uint64) *fix {
-	return setCount(fmt.Sprintf("set its number of entries to %d", n), ino, func(r *record) { r.entries = n })
+	return setCount(fmt.Sprintf("set its number of entries to %d", n), ino, func(r *layout.Inode) { r.Entries = n })
 }
 
 func setUsed(ino, n uint64) *fix {
-	return setCount(fmt.Sprintf("set the bytes that it uses to %d", n), ino, func(r *record) { r.used = n })
+	return setCount(fmt.Sprintf("set the bytes that it uses to %d", n), ino, func(r *layout.Inode) { r.Used = n })
 }
 
 func setUsage(share uint32, what byte, n int64) *fix {
 	return &fix{what: fmt.Sprintf("set it to %d", n), counts: true, do: func(e *editor) error {
-		e.put(usageKey(share, what), be64(uint64(n)))
+		e.put(layout.UsageKey(share, what), layout.EncodeNumber(uint64(n)))
 		return nil
 	}}
 }
 
 func setParent(ino, dir uint64) *fix {
 	return &fix{what: fmt.Sprintf("set its parent to %d", dir), do: func(e *editor) error {
-		return e.inode(ino, func(r *record) { r.parent = dir })
+		return e.inode(ino, func(r *layout.Inode) { r.Parent = dir })
 	}}
 }
 
 func setNextInode(n uint64) *fix {
 	return &fix{what: fmt.Sprintf("set it to %d", n), do: func(e *editor) error {
-		e.put(keyInodes, be64(n))
+		e.put([]byte(keys.NextInode), layout.EncodeNumber(n))
 		return nil
 	}}
 }
 
 func raiseCookie(dir, cookie uint64) *fix {
 	return &fix{what: "raised the next one above it", do: func(e *editor) error {
-		return e.inode(dir, func(r *record) { r.nextCookie = max(r.nextCookie, cookie+1) })
+		return e.inode(dir, func(r *layout.Inode) { r.NextCookie = max(r.NextCookie, cookie+1) })
 	}}
 }
 
 func keepData(ino uint64) *fix {
 	return &fix{what: "its data stays", do: func(e *editor) error {
-		e.delete(orphanKey(ino))
+		e.delete(layout.OrphanKey(ino))
 		return nil
 	}}
 }
 
 func list(dir, cookie uint64, listed string) *fix {
 	return &fix{what: "listed it", do: func(e *editor) error {
-		e.put(listKey(dir, cookie), []byte(listed))
+		e.put(layout.ListKey(dir, cookie), []byte(listed))
 		return nil
 	}}
 }
 
 func dropListed(dir, cookie uint64) *fix {
 	return &fix{what: "removed it from the list", do: func(e *editor) error {
-		e.delete(listKey(dir, cookie))
+		e.delete(layout.ListKey(dir, cookie))
 		return nil
 	}}
 }
 
 // dropName removes a name; its place in the list too, if that is its own.
-func dropName(dir uint64, name string, d dirent) *fix {
+func dropName(dir uint64, name string, d layout.Dirent) *fix {
 	return &fix{what: "removed the name", do: func(e *editor) error { return e.dropName(dir, name, d) }}
 }
 
-func (e *editor) dropName(dir uint64, name string, d dirent) error {
-	e.delete(direntKey(dir, name))
-	listed, err := e.get(listKey(dir, d.cookie))
-	if err == nil && string(listed) == string(d.encodeListed(name)) {
-		e.delete(listKey(dir, d.cookie))
+func (e *editor) dropName(dir uint64, name string, d layout.Dirent) error {
+	e.delete(layout.DirentKey(dir, name))
+	listed, err := e.get(layout.ListKey(dir, d.Cookie))
+	if err == nil && string(listed) == string(d.EncodeListed(name)) {
+		e.delete(layout.ListKey(dir, d.Cookie))
 	}
 	return err
 }
@@ -239,9 +240,9 @@ func dropNameOf(dir, ino uint64) *fix {
 
 func (e *editor) dropNameOf(dir, ino uint64) error {
 	var name string
-	var found dirent
-	err := scanAll(e.ctx, e.s, key64(keys.Dirent, dir), func(key, value []byte) {
-		if d, err := decodeDirent(value); err == nil && d.ino == ino && name == "" {
+	var found layout.Dirent
+	err := scanAll(e.ctx, e.s, layout.Key(keys.Dirent, dir), func(key, value []byte) {
+		if d, err := layout.DecodeDirent(value); err == nil && d.Inode == ino && name == "" {
 			name, found = string(key[8:]), d
 		}
 	})
@@ -251,28 +252,28 @@ func (e *editor) dropNameOf(dir, ino uint64) error {
 	return e.dropName(dir, name, found)
 }
 
-func setNameType(dir uint64, name string, d dirent, typ FileType) *fix {
+func setNameType(dir uint64, name string, d layout.Dirent, typ layout.FileType) *fix {
 	return &fix{what: "gave the name that type", do: func(e *editor) error {
-		d.typ = typ
-		e.put(direntKey(dir, name), d.encode())
-		e.put(listKey(dir, d.cookie), d.encodeListed(name))
+		d.Type = typ
+		e.put(layout.DirentKey(dir, name), d.Encode())
+		e.put(layout.ListKey(dir, d.Cookie), d.EncodeListed(name))
 		return nil
 	}}
 }
 
 // newCookie moves a name to the end of its directory.
-func newCookie(dir uint64, name string, d dirent) *fix {
+func newCookie(dir uint64, name string, d layout.Dirent) *fix {
 	return &fix{what: "listed it at the end", do: func(e *editor) error {
-		return e.inode(dir, func(r *record) { e.list(dir, r, name, d) })
+		return e.inode(dir, func(r *layout.Inode) { e.list(dir, r, name, d) })
 	}}
 }
 
 // list gives a name the next cookie of its directory.
-func (e *editor) list(dir uint64, r *record, name string, d dirent) {
-	d.cookie = r.nextCookie
-	r.nextCookie++
-	e.put(direntKey(dir, name), d.encode())
-	e.put(listKey(dir, d.cookie), d.encodeListed(name))
+func (e *editor) list(dir uint64, r *layout.Inode, name string, d layout.Dirent) {
+	d.Cookie = r.NextCookie
+	r.NextCookie++
+	e.put(layout.DirentKey(dir, name), d.Encode())
+	e.put(layout.ListKey(dir, d.Cookie), d.EncodeListed(name))
 }
 
 // reattach gives an inode a name in the lost+found of its share. That of a
@@ -293,15 +294,17 @@ func (e *editor) reattach(ino uint64, share uint32) error {
 	if err != nil {
 		return err
 	}
-	if rec.typ == TypeDirectory {
-		if err := e.dropNameOf(rec.parent, ino); err != nil {
+	if rec.Type == layout.TypeDirectory {
+		if err := e.dropNameOf(rec.Parent, ino); err != nil {
 			return err
 		}
-		if err := e.inode(ino, func(r *record) { r.parent = place }); err != nil {
+		if err := e.inode(ino, func(r *layout.Inode) { r.Parent = place }); err != nil {
 			return err
 		}
 	}
-	return e.inode(place, func(r *record) { e.list(place, r, fmt.Sprintf("#%d", ino), dirent{ino: ino, typ: rec.typ}) })
+	return e.inode(place, func(r *layout.Inode) {
+		e.list(place, r, fmt.Sprintf("#%d", ino), layout.Dirent{Inode: ino, Type: rec.Type})
+	})
 }
 
 // lostAndFound returns the directory of that name at the top of a share, which
@@ -317,52 +320,54 @@ func (e *editor) lostAndFound(share uint32) (uint64, error) {
 		return 0, err
 	}
 	top, err := e.record(root)
-	if err == nil && top.typ != TypeDirectory {
+	if err == nil && top.Type != layout.TypeDirectory {
 		err = errLeft
 	}
 	if err != nil {
 		return 0, err
 	}
-	value, err := e.get(direntKey(root, LostAndFound))
+	value, err := e.get(layout.DirentKey(root, LostAndFound))
 	if err != nil {
 		return 0, err
 	}
 	if value != nil {
-		d, err := decodeDirent(value)
-		if err != nil || d.typ != TypeDirectory {
+		d, err := layout.DecodeDirent(value)
+		if err != nil || d.Type != layout.TypeDirectory {
 			return 0, errLeft
 		}
-		return d.ino, nil
+		return d.Inode, nil
 	}
 	return e.makeLostAndFound(root, share)
 }
 
 func (e *editor) makeLostAndFound(root uint64, share uint32) (uint64, error) {
-	next, err := e.get(keyInodes)
+	next, err := e.get([]byte(keys.NextInode))
 	if err != nil {
 		return 0, err
 	}
-	ino := binary.BigEndian.Uint64(pad8(next))
-	taken, err := e.get(inodeKey(ino))
+	ino := layout.DecodeNumber(next)
+	taken, err := e.get(layout.InodeKey(ino))
 	if err != nil {
 		return 0, err
 	}
 	if taken != nil || ino == 0 {
 		return 0, errLeft // the number is mended first
 	}
-	e.put(keyInodes, be64(ino+1))
-	e.makeDirectory(ino, root, share, firstCookie)
-	return ino, e.inode(root, func(r *record) { e.list(root, r, LostAndFound, dirent{ino: ino, typ: TypeDirectory}) })
+	e.put([]byte(keys.NextInode), layout.EncodeNumber(ino+1))
+	e.makeDirectory(ino, root, share, layout.FirstCookie)
+	return ino, e.inode(root, func(r *layout.Inode) {
+		e.list(root, r, LostAndFound, layout.Dirent{Inode: ino, Type: layout.TypeDirectory})
+	})
 }
 
 func (e *editor) makeDirectory(ino, parent uint64, share uint32, cookie uint64) {
 	t := time.Now()
-	now := Time{Sec: t.Unix(), Nsec: uint32(t.Nanosecond())}
-	rec := record{
-		typ: TypeDirectory, mode: 0o700, nlink: 2, share: share, generation: rand.Uint32(), change: 1,
-		parent: parent, nextCookie: cookie, atime: now, mtime: now, ctime: now,
+	now := layout.Time{Sec: t.Unix(), Nsec: uint32(t.Nanosecond())}
+	rec := layout.Inode{
+		Type: layout.TypeDirectory, Mode: 0o700, Nlink: 2, Share: share, Generation: rand.Uint32(), Change: 1,
+		Parent: parent, NextCookie: cookie, Atime: now, Mtime: now, Ctime: now,
 	}
-	e.put(inodeKey(ino), rec.encode(0, 0))
+	e.put(layout.InodeKey(ino), rec.Encode(0, 0))
 }
 
 // makeAgain makes a directory whose names are there, for its owner to set
@@ -372,7 +377,7 @@ func makeAgain(ino uint64, l *lostDirectory) *fix {
 		if l.share == 0 {
 			return errLeft
 		}
-		e.makeDirectory(ino, ino, l.share, max(l.cookie+1, firstCookie))
+		e.makeDirectory(ino, ino, l.share, max(l.cookie+1, layout.FirstCookie))
 		return nil
 	}}
 }

@@ -1,4 +1,4 @@
-package vfs
+package tree
 
 import (
 	"encoding/binary"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/printable"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // checkInodes judges each inode by what the passes over names and extents have
@@ -14,7 +15,7 @@ import (
 func (c *checker) checkInodes() error {
 	for _, ino := range slices.Sorted(maps.Keys(c.inodes)) {
 		n := c.inodes[ino]
-		if n.typ != TypeDirectory {
+		if n.typ != layout.TypeDirectory {
 			c.checkLeaf(ino, n)
 			continue
 		}
@@ -35,7 +36,7 @@ func (c *checker) checkLeaf(ino uint64, n *checked) {
 	case n.nlink != n.names:
 		c.fault(FaultLinks, ino, setLinks(ino, n.names), "has link count %d and %s", n.nlink, printable.Count(n.names, "name"))
 	}
-	if n.typ != TypeRegular {
+	if n.typ != layout.TypeRegular {
 		return
 	}
 	if n.mapped != n.size {
@@ -112,22 +113,22 @@ func (c *checker) checkListing(dir uint64) error {
 		listed string
 	}
 	byCookie := map[uint64]place{}
-	err := scanAll(c.ctx, c.r, key64(keys.Dirent, dir), func(key, value []byte) {
+	err := scanAll(c.ctx, c.r, layout.Key(keys.Dirent, dir), func(key, value []byte) {
 		name := string(key[8:])
-		e, err := decodeDirent(value)
+		e, err := layout.DecodeDirent(value)
 		if err != nil || name == "" {
 			return // reported before
 		}
-		if other, twice := byCookie[e.cookie]; twice {
-			c.nameFault(FaultListing, dir, name, newCookie(dir, name, e), "has cookie %d, as %q has", e.cookie, other.name)
+		if other, twice := byCookie[e.Cookie]; twice {
+			c.nameFault(FaultListing, dir, name, newCookie(dir, name, e), "has cookie %d, as %q has", e.Cookie, other.name)
 			return
 		}
-		byCookie[e.cookie] = place{name, string(e.encodeListed(name))}
+		byCookie[e.Cookie] = place{name, string(e.EncodeListed(name))}
 	})
 	if err != nil {
 		return err
 	}
-	if err := scanAll(c.ctx, c.r, key64(keys.List, dir), func(key, value []byte) {
+	if err := scanAll(c.ctx, c.r, layout.Key(keys.List, dir), func(key, value []byte) {
 		if len(key) != 16 {
 			return // reported before
 		}

@@ -1,4 +1,4 @@
-package vfs
+package tree
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
+	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
 // Path is where an inode is found: the name of its share and a path in it
@@ -73,15 +74,15 @@ func (p *pathFinder) readNodes(inodes []uint64) error {
 // readNode takes an inode that cannot be read for a leaf, which may have a
 // name all the same.
 func (p *pathFinder) readNode(ino uint64) (*pathNode, error) {
-	got, err := p.r.Get(p.ctx, inodeKey(ino))
+	got, err := p.r.Get(p.ctx, layout.InodeKey(ino))
 	if err != nil {
 		return nil, err
 	}
-	rec, err := decodeRecord(got[0])
-	if err != nil || rec.typ != TypeDirectory {
+	rec, err := layout.DecodeInode(got[0])
+	if err != nil || rec.Type != layout.TypeDirectory {
 		return &pathNode{}, nil
 	}
-	return &pathNode{dir: true, parent: rec.parent}, nil
+	return &pathNode{dir: true, parent: rec.Parent}, nil
 }
 
 // nameLeaves finds a name for each inode that is no directory, and reads the
@@ -98,11 +99,11 @@ func (p *pathFinder) nameLeaves([]uint64) error {
 		return nil
 	}
 	err := scanAll(p.ctx, p.r, []byte{keys.Dirent}, func(key, value []byte) {
-		e, err := decodeDirent(value)
+		e, err := layout.DecodeDirent(value)
 		if err != nil || len(key) <= 8 {
 			return
 		}
-		if n := p.nodes[e.ino]; n != nil && !n.dir && n.name == "" {
+		if n := p.nodes[e.Inode]; n != nil && !n.dir && n.name == "" {
 			n.name, n.parent = string(key[8:]), binary.BigEndian.Uint64(key)
 			parents = append(parents, n.parent)
 		}
@@ -122,12 +123,12 @@ func (p *pathFinder) nameDirectories([]uint64) error {
 		}
 	}
 	for dir := range parents {
-		if err := scanAll(p.ctx, p.r, key64(keys.Dirent, dir), func(key, value []byte) {
-			e, err := decodeDirent(value)
+		if err := scanAll(p.ctx, p.r, layout.Key(keys.Dirent, dir), func(key, value []byte) {
+			e, err := layout.DecodeDirent(value)
 			if err != nil {
 				return
 			}
-			if n := p.nodes[e.ino]; n != nil && n.dir && n.parent == dir && n.name == "" {
+			if n := p.nodes[e.Inode]; n != nil && n.dir && n.parent == dir && n.name == "" {
 				n.name = string(key[8:])
 			}
 		}); err != nil {
@@ -139,7 +140,7 @@ func (p *pathFinder) nameDirectories([]uint64) error {
 
 func (p *pathFinder) path(ino uint64) (Path, bool) {
 	path := ""
-	for range MaxPath {
+	for range layout.MaxPath {
 		if share, top := p.tops[ino]; top {
 			if path == "" {
 				path = "/"

@@ -37,12 +37,12 @@ func TestAServerThatLostItsMetadataDeletesNoObject(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("x")))
 	w.must(w.flush(t.Context(), 1))
-	g := w.store.segment(makeSegmentID(1, 1))
+	g := w.store.segment(format.NewSegmentID(1, 1))
 	w.must(w.truncate(1, 0))
 	w.eventually("the segment is unused", g.unused)
 	w.must(w.objects.Put(t.Context(), g.id.Object(), strings.NewReader("x"), 1))
 	g.offered = true // a hand-off whose answer was lost
-	g.rec.size = segmentHeaderLen + trailerLen
+	g.rec.size = format.HeaderLen + trailerLen
 	w.frozen.Lock()
 	w.meta.fail = meta.ErrFenced
 	w.frozen.Unlock()

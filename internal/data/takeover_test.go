@@ -42,7 +42,7 @@ func TestAServerThatLostItsMetadataDeletesNoObject(t *testing.T) {
 	w.eventually("the segment is unused", g.unused)
 	w.must(w.objects.Put(t.Context(), g.id.Object(), strings.NewReader("x"), 1))
 	g.offered = true // a hand-off whose answer was lost
-	g.rec.size = format.HeaderLen + trailerLen
+	g.rec.Size = 200
 	w.frozen.Lock()
 	w.meta.fail = meta.ErrFenced
 	w.frozen.Unlock()

@@ -58,6 +58,8 @@ func TestFilesAgreeWithAModelUnderRandomHistories(t *testing.T) {
 		opts.ExtentMemory = rapid.SampledFrom([]int64{1, 2000, 1 << 20}).Draw(rt, "memory")
 		opts.SegmentSize = 64 << 10
 		opts.Remote = rapid.Bool().Draw(rt, "remote")
+		opts.extentsAtOnce = rapid.IntRange(0, 4).Draw(rt, "extents at once")
+		opts.batchBytes = rapid.SampledFrom([]int{0, 1, 200}).Draw(rt, "bytes of a batch")
 		w := newWorld(t, opts)
 		defer w.close()
 		models := map[uint64]*modelFile{1: {}, 2: {}}

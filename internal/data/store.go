@@ -111,6 +111,8 @@ type Options struct {
 	MayWrite, MayRewrite func(bytes int64) error
 	// Disk holds Dir; default disk.OS.
 	Disk disk.FS
+
+	extentsAtOnce, batchBytes int // see extents.Options
 }
 
 func (o *Options) complete() error {

@@ -92,16 +92,17 @@ func (w *world) commit(ctx context.Context, ino uint64, f *testFile, dirty []for
 }
 
 func (w *world) commitLocked(ctx context.Context, ino uint64, f *testFile, dirty []format.Extent) error {
-	b := &meta.Batch{}
-	size, delta, err := f.f.Commit(ctx, b, dirty, f.stored)
-	if err != nil || b.Len() == 0 {
-		return err
+	for { // until nothing of it is dirty
+		b := &meta.Batch{}
+		size, delta, err := f.f.Commit(ctx, b, dirty, f.stored)
+		if err != nil || b.Len() == 0 {
+			return err
+		}
+		f.stored = size
+		f.kept += delta
+		putSize(b, ino, size)
+		f.ticket = w.log.Submit(b)
 	}
-	f.stored = size
-	f.kept += delta
-	putSize(b, ino, size)
-	f.ticket = w.log.Submit(b)
-	return nil
 }
 
 // move is what compaction calls.
@@ -145,6 +146,19 @@ func (w *world) truncate(ino, size uint64) error {
 
 // read returns the bytes [off, off+n) of the file.
 func (w *world) read(ino, off, n uint64) ([]byte, error) {
+	p, err := w.readSome(ino, off, n)
+	for err == nil && uint64(len(p)) < n {
+		var more []byte
+		if more, err = w.readSome(ino, off+uint64(len(p)), n-uint64(len(p))); err == nil && len(more) == 0 {
+			err = errors.New("a read gave nothing")
+		}
+		p = append(p, more...)
+	}
+	return p, err
+}
+
+// readSome reads as much as one Map gives.
+func (w *world) readSome(ino, off, n uint64) ([]byte, error) {
 	f := w.file(ino)
 	for try := 0; ; try++ {
 		f.mu.Lock()

@@ -58,10 +58,12 @@ func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []f
 		return nil, false, attr, nil
 	}
 	exts, err = n.file.Map(req.Context, off, length)
-	if err == nil {
-		fs.data.Prefetch(n.file.Ahead(req.Context, exts, off, length, n.rec.Size))
+	if err != nil {
+		return nil, false, attr, err
 	}
-	return exts, off+length == n.rec.Size, attr, err
+	length = exts[len(exts)-1].End() - off // less, if it lies in very many extents
+	fs.data.Prefetch(n.file.Ahead(req.Context, exts, off, length, n.rec.Size))
+	return exts, off+length == n.rec.Size, attr, nil
 }
 
 // Write stores p at off.

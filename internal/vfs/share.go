@@ -143,15 +143,11 @@ func checkByteQuota(ctx context.Context, quota, used int64, n *node, ext format.
 	grow := ext.Len
 	if ext.Off < n.rec.Size {
 		length := min(ext.Len, n.rec.Size-ext.Off)
-		old, err := n.file.Map(ctx, ext.Off, length)
+		there, err := n.file.Allocated(ctx, ext.Off, length)
 		if err != nil {
 			return err
 		}
-		for _, o := range old {
-			if o.Seg != 0 {
-				grow -= o.Len
-			}
-		}
+		grow -= uint64(there)
 	}
 	if grow > 0 && used+int64(grow) > quota {
 		return EDQUOT

@@ -9,6 +9,10 @@ import (
 )
 
 const (
+	// windowSize is the range of a file whose extents are evicted together: one
+	// that is in use can hold an extent for each byte.
+	windowSize = 1 << 20
+
 	extentMemory = 40  // bytes of a loaded extent
 	windowMemory = 160 // bytes of a window's own state
 	// evictTries is the number of windows looked at for each load.
@@ -58,10 +62,9 @@ func (f *File) evict(ctx context.Context, w *window, keep fileRange) error {
 	if f.windows[w.index] != w {
 		return nil
 	}
-	if !f.unsubmitted.visible(ctx, f.t.opts.Index) {
+	if !f.submitted(ctx) {
 		return errUnsubmitted
 	}
-	f.unsubmitted = indexEntry{}
 	lo := w.index * windowSize
 	if c := f.committed.seek(lo); lo > 0 {
 		if e, ok := c.get(); ok && e.Off < lo {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -48,11 +49,11 @@ func (f *File) Insert(ctx context.Context, e format.Extent) (delta int64, err er
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.keep = fileRange{e.Off, e.End()}
-	if err := f.ensure(ctx, e.Off, e.End()); err != nil && !errors.Is(err, errGap) {
+	there, err := f.countAllocated(ctx, e.Off, e.End(), math.MaxInt)
+	if err != nil {
 		return 0, err
 	}
-	delta = int64(e.Len) - f.allocated(e.Off, e.End())
+	delta = int64(e.Len) - there
 	if !f.t.opts.Segments.Dirtied(e.Seg, int64(e.Len)) {
 		return 0, errNeverAppended(e)
 	}
@@ -92,25 +93,42 @@ func (f *File) undirty(e format.Extent) {
 	f.t.opts.Segments.Undirtied(e.Seg, int64(e.Len))
 }
 
-// allocated counts the bytes of [lo, hi) that are not in holes.
-func (f *File) allocated(lo, hi uint64) (n int64) {
-	d := f.dirty.seek(lo)
-	for lo < hi {
-		e, ok := d.get()
-		if !ok || e.Off >= hi {
-			return n + f.allocatedCommitted(lo, hi)
-		}
-		if e.Off > lo {
-			n += f.allocatedCommitted(lo, e.Off)
-		}
-		part := e.Clip(lo, hi)
-		n += int64(part.Len)
-		lo = part.End()
-		d.next()
-	}
-	return n
+// Allocated counts the bytes of [off, off+n) that are not in holes, as far as
+// they lie in a bounded number of extents: where a client has made very many, it
+// is the count of those at the range's beginning.
+func (f *File) Allocated(ctx context.Context, off, n uint64) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.countAllocated(ctx, off, off+n, 16)
 }
 
+// countAllocated is Allocated, in so many steps at most.
+func (f *File) countAllocated(ctx context.Context, lo, hi uint64, steps int) (n int64, err error) {
+	for lo < hi && steps > 0 {
+		next := hi
+		d := f.dirty.seek(lo)
+		if e, ok := d.get(); ok && e.Off <= lo { // what is below is of no interest
+			n += int64(min(e.End(), hi) - lo)
+			lo = e.End()
+			continue
+		} else if ok {
+			next = min(hi, e.Off)
+		}
+		steps--
+		f.keep = fileRange{lo, next}
+		reached, err := f.ensure(ctx, lo, next)
+		if err != nil && !errors.Is(err, errGap) {
+			return 0, err
+		}
+		n += f.allocatedCommitted(lo, reached)
+		f.unload(ctx, lo, reached)
+		lo = reached
+	}
+	return n, nil
+}
+
+// allocatedCommitted counts the bytes of [lo, hi) that are in committed extents
+// which are loaded, and not in holes.
 func (f *File) allocatedCommitted(lo, hi uint64) (n int64) {
 	c := f.committed.seek(lo)
 	for e, ok := c.get(); ok && e.Off < hi; e, ok = c.get() {
@@ -122,8 +140,9 @@ func (f *File) allocatedCommitted(lo, hi uint64) (n int64) {
 	return n
 }
 
-// Map returns the extents that cover exactly [off, off+n), dirty ones over
-// committed ones, with holes. A range that nothing covers is ErrCorrupt.
+// Map returns the extents that cover [off, off+n), dirty ones over committed
+// ones, with holes. If there are more than MaxExtents it is the first of them,
+// which cover the range's beginning. A range that nothing covers is ErrCorrupt.
 func (f *File) Map(ctx context.Context, off, n uint64) ([]format.Extent, error) {
 	return f.AppendMap(ctx, nil, off, n)
 }
@@ -133,16 +152,31 @@ func (f *File) AppendMap(ctx context.Context, dst []format.Extent, off, n uint64
 	if n == 0 || off > format.MaxFileSize || n > format.MaxFileSize-off {
 		return nil, fmt.Errorf("map of %d bytes at offset %d: %w", n, off, format.ErrTooLarge)
 	}
-	end := off + n
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.keep = fileRange{off, end}
-	if err := f.ensure(ctx, off, end); err != nil && !errors.Is(err, errGap) {
-		return nil, err
+	first := len(dst)
+	for end := off + n; off < end; {
+		f.keep = fileRange{off, end}
+		reached, err := f.ensure(ctx, off, end)
+		if err != nil && !errors.Is(err, errGap) {
+			return nil, err
+		}
+		if dst, err = f.mapLoaded(dst, off, reached, first+f.t.opts.AtOnce); err != nil {
+			return nil, err
+		}
+		if most := first + f.t.opts.AtOnce; len(dst) >= most {
+			return dst[:most], nil
+		}
+		off = reached
 	}
-	var err error
+	return dst, nil
+}
+
+// mapLoaded appends what lies in [off, end), where everything is loaded, until
+// dst has as many extents as limit.
+func (f *File) mapLoaded(dst []format.Extent, off, end uint64, limit int) (_ []format.Extent, err error) {
 	d := f.dirty.seek(off)
-	for off < end {
+	for off < end && len(dst) < limit {
 		e, ok := d.get()
 		if !ok || e.Off >= end {
 			return f.mapCommitted(dst, off, end)
@@ -153,7 +187,7 @@ func (f *File) AppendMap(ctx context.Context, dst []format.Extent, off, n uint64
 			}
 		}
 		part := e.Clip(off, end)
-		dst = append(dst, part)
+		dst = appendMerged(dst, part)
 		off = part.End()
 		d.next()
 	}
@@ -184,9 +218,10 @@ func (f *File) mapCommitted(dst []format.Extent, lo, hi uint64) ([]format.Extent
 	return nil, fmt.Errorf("inode %d has no extent at offset %d: %w", f.ino, lo, format.ErrCorrupt)
 }
 
-// appendMerged appends e, or lengthens a hole that it continues.
+// appendMerged appends e, or lengthens an extent that it continues: a hole, or
+// another part of the same record.
 func appendMerged(dst []format.Extent, e format.Extent) []format.Extent {
-	if n := len(dst); n > 0 && e.ContinuesHole(dst[n-1]) {
+	if n := len(dst); n > 0 && e.Continues(dst[n-1]) {
 		dst[n-1].Len += e.Len
 		return dst
 	}

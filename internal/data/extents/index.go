@@ -10,20 +10,15 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
-const (
-	// maxCut is the largest number of extents that one batch removes.
-	maxCut = 100_000
-	// maxCommit is the size of a batch to which Commit adds no further
-	// extent; one extent frees at most MaxRecord others.
-	maxCommit = meta.MaxBatch / 2
-)
+// maxCut is the largest number of extents that one batch removes.
+const maxCut = 100_000
 
 // Commit moves those of synced that are still current from the dirty map to
 // the committed map and adds the change of the index to b, which the caller
 // submits before the next change of the file. oldSize is the size that the
 // index covers. newSize is the size it covers now; what the index did not
 // cover before the new extents is recorded as a hole. delta is the change of
-// the committed bytes that are not in holes. What would not fit into a batch
+// the committed bytes that are not in holes. What would make a batch too large
 // stays dirty, as do the parts that others have overwritten since: as long as
 // the file is dirty where synced was, a crash can bring older bytes back.
 func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
@@ -36,33 +31,63 @@ func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent
 	if len(pieces) == 0 {
 		return oldSize, 0, nil
 	}
-	f.keep = fileRange{pieces[0].Off, pieces[len(pieces)-1].End()}
-	for _, p := range pieces {
-		if err := f.ensure(ctx, p.Off, p.End()); err != nil && !errors.Is(err, errGap) {
-			return 0, 0, err
-		}
-	}
 	c := f.change(b, len(pieces))
-	for i, p := range pieces {
-		if b.Bytes() > maxCommit {
-			pieces = pieces[:i]
-			break
-		}
-		if p.Off > f.end {
-			c.extend(p.Off)
-		}
-		c.replace(p)
-		f.end = max(f.end, p.End())
+	done, err := c.replaceAll(ctx, pieces)
+	if len(done) == 0 {
+		return oldSize, 0, err
 	}
+	// After an error the batch is what was done before, which the maps in memory
+	// have too; the next Commit begins with what failed.
 	c.finish(ctx)
 	// Only now, when the live bytes are counted: a segment without dirty
 	// and live bytes is dropped.
-	for _, p := range pieces {
+	for _, p := range done {
 		f.dirty.cut(p.Off, p.End(), f.undirty)
 	}
 	f.countDirty()
 	f.t.opts.Committed()
 	return f.end, c.delta, nil
+}
+
+// replaceAll makes pieces current, as many and as much of the last one as fit
+// into the batch, and returns what it did: nothing if there is an error with the
+// first.
+func (c *change) replaceAll(ctx context.Context, pieces []format.Extent) (done []format.Extent, err error) {
+	done = pieces[:0]
+	for _, p := range pieces {
+		n, err := c.replacePiece(ctx, p)
+		if n > 0 {
+			done = append(done, p.Clip(p.Off, p.Off+n))
+		}
+		if err != nil || n < p.Len {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// replacePiece makes a piece current, step by step, since a client can have put
+// an extent for each byte where it comes, and returns how much of it: all of it,
+// unless the batch is large then or there is an error.
+func (c *change) replacePiece(ctx context.Context, p format.Extent) (n uint64, err error) {
+	f := c.f
+	for off := p.Off; off < p.End(); {
+		if c.b.Bytes() > f.t.opts.BatchBytes {
+			break
+		}
+		f.keep = fileRange{p.Off, p.End()}
+		reached, err := f.ensure(ctx, off, p.End())
+		if err != nil && !errors.Is(err, errGap) {
+			return n, err
+		}
+		if p.Off > f.end {
+			c.extend(p.Off)
+		}
+		c.replace(p.Clip(p.Off, reached)) // one extent, which grows
+		f.end = max(f.end, reached)
+		off, n = reached, reached-p.Off
+	}
+	return n, nil
 }
 
 // checkEnd compares the index with the size that the inode says it covers.
@@ -126,13 +151,13 @@ func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint6
 	var victims []format.Extent
 	if newSize < oldSize {
 		victims, r.Size, err = f.tail(ctx, newSize, min(limit, maxCut))
-	} else if err = f.ensure(ctx, oldSize-min(oldSize, 1), oldSize); errors.Is(err, errGap) {
+	} else if _, err = f.ensure(ctx, oldSize-min(oldSize, 1), oldSize); errors.Is(err, errGap) {
 		err = nil
 	}
 	if err != nil {
 		return r, err
 	}
-	r.Used = -f.allocated(r.Size, format.MaxFileSize)
+	r.Used = -f.allocatedOver(victims, r.Size)
 	f.dirty.cut(r.Size, format.MaxFileSize, f.undirty)
 	f.countDirty()
 	c := f.change(b, len(victims)+1)
@@ -154,31 +179,62 @@ func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint6
 	return r, nil
 }
 
-// tail returns the extents that overlap [newSize, end), last first, and the
-// size down to which they reach: newSize, or more if there are above limit.
+// tail returns the extents of the index that overlap [newSize, end), last first,
+// and the size down to which they reach: newSize, or more if there are above
+// limit. They are not loaded: nobody will need them. A gap is cut away like a
+// hole.
 func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []format.Extent, reached uint64, err error) {
-	reached = f.end
-	f.keep = fileRange{newSize, f.end}
-	for reached > newSize && len(victims) < limit {
-		err := f.ensure(ctx, reached-1, reached)
-		if err != nil && !errors.Is(err, errGap) {
+	r := format.ExtentRange(f.ino, 0, f.end)
+	r.Reverse = true
+	for len(victims) < limit {
+		page := min(scanPage, limit-len(victims))
+		pairs, err := f.t.opts.Index.Scan(ctx, r, page)
+		if err != nil {
 			return nil, 0, err
 		}
-		c := f.committed.seek(reached - 1)
-		e, ok := c.get()
-		if err != nil || !ok || e.Off >= reached {
-			// A gap is cut away like a hole.
-			before, err := f.floor(ctx, reached)
-			if err != nil {
-				return nil, 0, err
-			}
-			reached = max(newSize, before.End())
-			continue
+		exts, err := f.decode(pairs)
+		if err != nil {
+			return nil, 0, err
 		}
-		victims = append(victims, e)
-		reached = max(newSize, e.Off)
+		for _, e := range exts {
+			if e.End() <= newSize {
+				return victims, newSize, nil
+			}
+			victims = append(victims, e)
+		}
+		if len(pairs) < page {
+			return victims, newSize, nil
+		}
+		r.End = pairs[len(pairs)-1].Key
 	}
-	return victims, reached, nil
+	return victims, max(newSize, victims[len(victims)-1].Off), nil
+}
+
+// allocatedOver counts the bytes from lo on that are not in holes, in dirty
+// extents and under them in committed ones, which all are in committed.
+func (f *File) allocatedOver(committed []format.Extent, lo uint64) (n int64) {
+	d := f.dirty.seek(lo)
+	for e, ok := d.get(); ok; e, ok = d.get() {
+		n += int64(e.Clip(lo, format.MaxFileSize).Len)
+		d.next()
+	}
+	for _, e := range committed {
+		if !e.Hole() && e.End() > lo {
+			n += f.clean(e.Clip(lo, e.End()))
+		}
+	}
+	return n
+}
+
+// clean counts the bytes of an extent over which no dirty one lies.
+func (f *File) clean(e format.Extent) int64 {
+	n := int64(e.Len)
+	d := f.dirty.seek(e.Off)
+	for o, ok := d.get(); ok && o.Off < e.End(); o, ok = d.get() {
+		n -= int64(o.Clip(e.Off, e.End()).Len)
+		d.next()
+	}
+	return n
 }
 
 // liveDelta is a change of a segment's live bytes.
@@ -292,7 +348,7 @@ func (c *change) replace(p format.Extent) {
 func (c *change) extend(size uint64) {
 	f := c.f
 	hole := format.Extent{Off: f.end, Len: size - f.end}
-	if last, ok := f.committed.last(); ok && hole.ContinuesHole(last) {
+	if last, ok := f.committed.last(); ok && hole.Continues(last) {
 		hole = format.Extent{Off: last.Off, Len: size - last.Off}
 	}
 	c.put(hole)

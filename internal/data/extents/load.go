@@ -10,8 +10,12 @@ import (
 )
 
 const (
-	// windowSize is the range of a file that is loaded at once.
-	windowSize = 64 << 20
+	// MaxExtents is how many extents Map returns at most.
+	MaxExtents = 1024
+	// loadSpan is the range of a file that is loaded at once, and loadAtOnce about
+	// the number of extents in it.
+	loadSpan   = 64 << 20
+	loadAtOnce = 4096
 	// wholeFile is the number of extents up to which a file is loaded as a
 	// whole when it is first used.
 	wholeFile = 64
@@ -37,50 +41,90 @@ func (e indexEntry) visible(ctx context.Context, log meta.Reader) bool {
 	return (values[0] == nil) == (e.value == nil) && bytes.Equal(values[0], e.value)
 }
 
-// ensure loads what is missing of the committed map in [lo, hi). Since the
-// index covers a file without gaps, whatever the map does not cover below the
-// file's end is not loaded.
-func (f *File) ensure(ctx context.Context, lo, hi uint64) error {
+// ensure loads what is missing of the committed map in [lo, hi), up to
+// Options.AtOnce extents, and returns up to where it did: reached > lo, and hi
+// unless there are more. Since the index covers a file without gaps, whatever
+// the map does not cover below the file's end is not loaded. With errGap,
+// nothing lies in [lo, reached).
+func (f *File) ensure(ctx context.Context, lo, hi uint64) (reached uint64, err error) {
 	if err := f.loadEnd(ctx); err != nil {
-		return err
+		return 0, err
+	}
+	if lo >= min(hi, f.end) {
+		return hi, nil
 	}
 	defer f.account(ctx)
-	hi = min(hi, f.end)
-	if lo < hi {
-		f.use(lo)
-	}
-	for lo < hi {
-		c := f.committed.seek(lo)
-		next, ok := c.get()
-		if ok && next.Off <= lo {
-			lo = next.End()
-			continue
-		}
-		gap := byteWindow(lo)
-		if before, ok := c.previous(); ok {
-			gap.lo = max(gap.lo, before.End())
-		}
-		if ok {
-			gap.hi = min(gap.hi, next.Off)
-		}
-		gap.hi = min(gap.hi, f.end)
-		if err := f.load(ctx, gap.lo, gap.hi); err != nil {
-			return err
+	f.use(lo)
+	c := f.committed.seek(lo)
+	if e, ok := c.get(); !ok || e.Off > lo {
+		if err := f.load(ctx, lo, f.gapEnd(lo)); err != nil {
+			return 0, err
 		}
 		c = f.committed.seek(lo)
 		if e, ok := c.get(); !ok || e.Off > lo {
-			return fmt.Errorf("inode %d at offset %d: %w", f.ino, lo, errGap)
+			return min(hi, f.gapEnd(lo)), fmt.Errorf("inode %d at offset %d: %w", f.ino, lo, errGap)
 		}
 	}
-	return nil
+	for range f.t.opts.AtOnce {
+		e, ok := c.get()
+		if !ok || e.Off > lo {
+			break // the rest is not loaded
+		}
+		if lo = e.End(); lo >= hi {
+			return hi, nil
+		}
+		c.next()
+	}
+	if lo >= f.end {
+		return hi, nil
+	}
+	return lo, nil
+}
+
+// gapEnd is the end of what can be loaded together with what is at lo, where
+// nothing is loaded.
+func (f *File) gapEnd(lo uint64) uint64 {
+	end := min(lo/loadSpan*loadSpan+loadSpan, f.end)
+	c := f.committed.seek(lo)
+	if next, ok := c.get(); ok {
+		end = min(end, next.Off)
+	}
+	return end
+}
+
+// unload drops the clean extents that lie in [lo, hi) as a whole, if there are
+// many: they will not be needed soon.
+func (f *File) unload(ctx context.Context, lo, hi uint64) {
+	if f.committed.n <= 2*loadAtOnce || !f.submitted(ctx) {
+		return
+	}
+	if c := f.committed.seek(lo); true {
+		if e, ok := c.get(); ok && e.Off < lo {
+			lo = e.End()
+		}
+	}
+	if c := f.committed.seek(hi - 1); true {
+		if e, ok := c.get(); ok && e.End() > hi {
+			hi = e.Off
+		}
+	}
+	if lo < hi {
+		f.committed.cut(lo, hi, nil)
+		f.account(ctx)
+	}
+}
+
+// submitted says whether the index has all changes that were made to it by this
+// file, so that clean extents can be loaded again.
+func (f *File) submitted(ctx context.Context) bool {
+	if !f.unsubmitted.visible(ctx, f.t.opts.Index) {
+		return false
+	}
+	f.unsubmitted = indexEntry{}
+	return true
 }
 
 type fileRange struct{ lo, hi uint64 }
-
-func byteWindow(off uint64) fileRange {
-	lo := off / windowSize * windowSize
-	return fileRange{lo, lo + windowSize}
-}
 
 // loadEnd finds the end of the committed extents, and with it, if they are
 // few, all of them.
@@ -113,10 +157,11 @@ func (f *File) loadEnd(ctx context.Context) error {
 	return nil
 }
 
-// load reads the extents of the index that overlap [lo, hi).
+// load reads the extents of the index that overlap [lo, hi), the first
+// loadAtOnce of them if there are more.
 func (f *File) load(ctx context.Context, lo, hi uint64) error {
 	r := format.ExtentRange(f.ino, lo, hi)
-	for first := true; ; first = false {
+	for n := 0; n < loadAtOnce; n += scanPage {
 		pairs, err := f.t.opts.Index.Scan(ctx, r, scanPage)
 		if err != nil {
 			return err
@@ -125,7 +170,7 @@ func (f *File) load(ctx context.Context, lo, hi uint64) error {
 		if err != nil {
 			return err
 		}
-		if first && lo > 0 && (len(exts) == 0 || exts[0].Off > lo) {
+		if n == 0 && lo > 0 && (len(exts) == 0 || exts[0].Off > lo) {
 			before, err := f.floor(ctx, lo)
 			if err != nil {
 				return err
@@ -142,6 +187,7 @@ func (f *File) load(ctx context.Context, lo, hi uint64) error {
 		}
 		r.Start = append(pairs[len(pairs)-1].Key, 0)
 	}
+	return nil
 }
 
 // floor is the last extent of the index that begins before off; the zero

@@ -3,6 +3,7 @@ package extents
 import (
 	"context"
 	"errors"
+	"sort"
 
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -10,10 +11,9 @@ import (
 
 const (
 	// maxMoves and maxMoveSpan bound what one call of File.Move changes: a
-	// lock is held meanwhile, for which writers of the file wait, and what it
-	// loads stays loaded.
+	// lock is held meanwhile, for which writers of the file wait.
 	maxMoves    = 128
-	maxMoveSpan = 4 * windowSize
+	maxMoveSpan = 256 << 20
 )
 
 // Move says that the bytes of Old, which are contiguous and ascend, are also at
@@ -25,29 +25,20 @@ type Move struct {
 
 // Move makes the new places current where the index still has the old ones, and
 // adds the change to b, which the caller submits before the next change of the
-// file. It makes as many of the moves, which ascend, as fit into a batch and
-// returns their number, at least 1. Sizes and times do not change.
+// file. It makes as many of the moves, which ascend, as fit into a batch, and
+// returns their number; of the next one it may have made a part, and goes on with
+// it in the next call. Sizes and times do not change.
 func (f *File) Move(ctx context.Context, b *meta.Batch, moves []Move) (done int, err error) {
-	if len(moves) == 0 {
-		return 0, nil
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	first := moves[0].New
-	n := 1
-	for n < min(len(moves), maxMoves) && moves[n].New.End()-first.Off <= maxMoveSpan {
-		n++
-	}
-	f.keep = fileRange{first.Off, moves[n-1].New.End()}
-	for _, m := range moves[:n] {
-		if err := f.ensure(ctx, m.New.Off, m.New.End()); err != nil && !errors.Is(err, errGap) {
+	c := f.change(b, min(len(moves), maxMoves))
+	for done < min(len(moves), maxMoves) && moves[done].New.End()-moves[0].New.Off <= maxMoveSpan {
+		whole, err := c.move(ctx, moves[done])
+		if err != nil && b.Len() == 0 {
 			return 0, err
 		}
-	}
-	c := f.change(b, n)
-	for done < n && (done == 0 || b.Bytes() <= maxCommit) {
-		for _, e := range f.still(moves[done]) {
-			c.replace(e)
+		if err != nil || !whole {
+			break
 		}
 		done++
 	}
@@ -55,9 +46,36 @@ func (f *File) Move(ctx context.Context, b *meta.Batch, moves []Move) (done int,
 	return done, nil
 }
 
-// still returns the parts of the new place whose old one is still current.
-func (f *File) still(m Move) (parts []format.Extent) {
-	for _, o := range m.Old {
+// move makes one move, step by step; false if the batch is large before it is
+// done as a whole.
+func (c *change) move(ctx context.Context, m Move) (whole bool, err error) {
+	f := c.f
+	for off := m.New.Off; off < m.New.End(); {
+		if c.b.Bytes() > f.t.opts.BatchBytes {
+			return false, nil
+		}
+		f.keep = fileRange{m.New.Off, m.New.End()}
+		reached, err := f.ensure(ctx, off, m.New.End())
+		if err != nil && !errors.Is(err, errGap) {
+			return false, err
+		}
+		for _, e := range f.still(m, off, reached) {
+			c.replace(e)
+		}
+		off = reached
+	}
+	return true, nil
+}
+
+// still returns the parts of the new place in [lo, hi) whose old one is still
+// current.
+func (f *File) still(m Move, lo, hi uint64) (parts []format.Extent) {
+	first := sort.Search(len(m.Old), func(i int) bool { return m.Old[i].End() > lo })
+	for _, o := range m.Old[first:] {
+		if o.Off >= hi {
+			break
+		}
+		o = o.Clip(lo, hi)
 		k := f.committed.seek(o.Off)
 		for e, ok := k.get(); ok && e.Off < o.End(); e, ok = k.get() {
 			if part := e.Clip(o.Off, o.End()); o.SameBytes(part) {

@@ -25,12 +25,19 @@ type Segments interface {
 	Stored(id format.SegmentID) bool
 }
 
-// Options are what a Table needs of others. All but Remote are required.
+// Options are what a Table needs of others. Those without a
+// default are required, but for Remote.
 type Options struct {
 	Index    meta.Reader
 	Segments Segments
 	// Memory bounds the memory of clean extents, in bytes.
 	Memory int64
+	// AtOnce is how many extents of a file one operation has in its hands, since a
+	// client can make a file of one for each byte; default MaxExtents.
+	AtOnce int
+	// BatchBytes is the size of a batch to which Commit and Move add nothing more;
+	// default 1 MiB. What comes at once replaces AtOnce extents at most.
+	BatchBytes int
 	// Remote says that extents are committed when the content store has them,
 	// so that many of them are no reason to flush a file early.
 	Remote bool
@@ -55,6 +62,12 @@ type Table struct {
 // NewTable returns the table of an index.
 func NewTable(o Options) *Table {
 	t := &Table{opts: o}
+	if o.AtOnce == 0 {
+		t.opts.AtOnce = MaxExtents
+	}
+	if o.BatchBytes == 0 {
+		t.opts.BatchBytes = 1 << 20
+	}
 	t.cache.limit = o.Memory
 	return t
 }

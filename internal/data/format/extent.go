@@ -70,10 +70,10 @@ func (e Extent) Clip(lo, hi uint64) Extent {
 	return e
 }
 
-// ContinuesHole says whether e follows d in the file and both are holes, so
-// that one extent can stand for both.
-func (e Extent) ContinuesHole(d Extent) bool {
-	return e.Seg == 0 && d.Seg == 0 && d.Len > 0 && d.End() == e.Off
+// Continues says whether e follows d in the file, and in the segment if they are
+// no holes, so that one extent can stand for both.
+func (e Extent) Continues(d Extent) bool {
+	return e.Seg == d.Seg && d.Len > 0 && d.End() == e.Off && (e.Seg == 0 || uint64(d.Pos)+d.Len == uint64(e.Pos))
 }
 
 // SameBytes says whether d is a part of e: the same place in the segment for

@@ -128,11 +128,12 @@ func refused(err error) Ticket {
 // Submit queues b, in the order of calls. Its changes are visible to Get and
 // Scan on return. It blocks while too much is pending, and when b adds to a
 // counter that must first be read from the store. A batch outside the limits
-// of package meta is refused as a whole.
+// of package meta is refused as a whole, and fails the Log: the memory of whoever
+// made it is ahead of the store, and what is acknowledged by it would be lost.
 func (l *Log) Submit(b *meta.Batch) Ticket {
 	size, err := check(b)
 	if err != nil {
-		return refused(err)
+		return l.refuse(err)
 	}
 	cost := size + opOverhead*b.Len()
 	var few [8]*counter
@@ -155,7 +156,8 @@ func (l *Log) Submit(b *meta.Batch) Ticket {
 		return Ticket{}
 	}
 	if err := l.counters.check(b); err != nil {
-		return refused(err)
+		l.fail(err)
+		return refused(l.err)
 	}
 	g := l.openGroup(size)
 	for i := range b.Ops {
@@ -166,6 +168,16 @@ func (l *Log) Submit(b *meta.Batch) Ticket {
 	g.cost += cost
 	l.pending += cost
 	return Ticket{g}
+}
+
+// refuse fails the Log because of a batch that no store takes.
+func (l *Log) refuse(err error) Ticket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil && !l.closed {
+		l.fail(err)
+	}
+	return refused(err)
 }
 
 // Apply is Submit and Wait.

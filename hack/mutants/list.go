@@ -176,6 +176,30 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestSyncWithRemoteReturnsWhenTheContentStoreHasTheData|TestSyncWithRemoteFailsWhileTheContentStoreIsOut",
 	},
 	{
+		name: "commit-of-all-at-once", file: "internal/data/extents/index.go",
+		old: "if c.b.Bytes() > f.t.opts.BatchBytes {",
+		new: "if false {",
+		pkg: "./internal/data", run: "TestABatchReplacesAFewExtentsAtATime",
+	},
+	{
+		name: "move-of-all-at-once", file: "internal/data/extents/move.go",
+		old: "if c.b.Bytes() > f.t.opts.BatchBytes {",
+		new: "if false {",
+		pkg: "./internal/data", run: "TestACompactionMovesAFewExtentsAtATime",
+	},
+	{
+		name: "load-of-all-at-once", file: "internal/data/extents/load.go",
+		old: "for range f.t.opts.AtOnce {",
+		new: "for {",
+		pkg: "./internal/data", run: "TestABatchReplacesAFewExtentsAtATime",
+	},
+	{
+		name: "refused-batch-goes-on", file: "internal/meta/commit/commit.go",
+		old: "if l.err == nil && !l.closed {\n\t\tl.fail(err)",
+		new: "if false {\n\t\tl.fail(err)",
+		pkg: "./internal/meta/commit", run: "TestABatchOutsideTheLimitsChangesNothingAndFailsTheLog",
+	},
+	{
 		name: "remote-index-before-bytes", file: "internal/data/extents/file.go",
 		old: "if isStored && len",
 		new: "if len",

@@ -98,10 +98,20 @@ func (w *world) commitLocked(ctx context.Context, ino uint64, f *testFile, dirty
 		if err != nil || b.Len() == 0 {
 			return err
 		}
+		w.checkBatch(b)
 		f.stored = size
 		f.kept += delta
 		putSize(b, ino, size)
 		f.ticket = w.log.Submit(b)
+	}
+}
+
+// checkBatch refuses a batch that is larger than the options say, and what comes
+// at once.
+func (w *world) checkBatch(b *meta.Batch) {
+	most := w.opts.batchBytes + 64*(w.opts.extentsAtOnce+8)
+	if w.opts.batchBytes > 0 && w.opts.extentsAtOnce > 0 && b.Bytes() > most {
+		w.t.Errorf("a batch of %d bytes, at most %d", b.Bytes(), most)
 	}
 }
 
@@ -116,6 +126,7 @@ func (w *world) move(ctx context.Context, ino uint64, moves []extents.Move) erro
 		if err != nil {
 			return err
 		}
+		w.checkBatch(b)
 		f.ticket = w.log.Submit(b)
 		moves = moves[n:]
 	}

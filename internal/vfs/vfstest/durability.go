@@ -90,6 +90,7 @@ var durabilityTests = []behaviour{
 		}
 	}},
 	{"AStableWriteSurvivesThoughAnotherOverwritesItMeanwhile", overwrittenMeanwhile},
+	{"AnExtentForEachByteIsReadAndWrittenInSteps", func(e *env) { extentForEachByte(e, 8<<10) }},
 	{"ACrashLeavesNoSizeWithoutItsBytes", sizeWithoutBytes},
 	{"ChangesOfAttributesSurviveACrash", func(e *env) {
 		f := e.create(super, e.top, "f", 0o644)

@@ -14,6 +14,7 @@ func single() []*attack {
 		[]*attack{{name: "nothing", sends: "nothing: the victim alone, to compare with", conns: [2]int{1, 1}, run: nothing}},
 		unreadAttacks(),
 		slowAttacks(),
+		extentAttacks(),
 		recordAttacks(),
 		connectionAttacks(),
 		logAttacks(),

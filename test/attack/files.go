@@ -24,6 +24,7 @@ type files struct {
 	big                nfsclient.Handle // has bigSize bytes of content
 	many               nfsclient.Handle // a directory with manyEntries
 	link               nfsclient.Handle // a symbolic link of linkSize bytes
+	pieces             nfsclient.Handle // what makePieces has made
 }
 
 // content is what a file has at an offset, which is a multiple of 1024.

@@ -97,10 +97,14 @@ func slowWrites(ctx context.Context, a *arena) error {
 
 // writeCall is an unstable WRITE of what the file has there.
 func writeCall(h nfsclient.Handle, n int) []byte {
+	return writeAt(h, 0, content(0, n))
+}
+
+func writeAt(h nfsclient.Handle, off uint64, p []byte) []byte {
 	var e xdr.Encoder
-	e.Append(readArgs(h, 0, uint32(n)))
+	e.Append(readArgs(h, off, uint32(len(p))))
 	e.Uint32(nfsclient.Unstable)
-	e.Opaque(content(0, n))
+	e.Opaque(p)
 	return nfs(nfsclient.ProcWrite, e.Bytes())
 }
 

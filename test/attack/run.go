@@ -22,7 +22,8 @@ type attack struct {
 	// run attacks until ctx ends. An error is something that did not hold.
 	run func(ctx context.Context, a *arena) error
 	// victim is what the victim does besides its usual work.
-	victim []op
+	victim  []op
+	prepare func(*arena) error // before the victim works; nil for none
 	// stays: the attackers stay while the server is asked to end.
 	stays bool
 }
@@ -92,6 +93,11 @@ func carryOut(a *attack, o *options, dir string) (r *result, err error) {
 	r = &result{Name: a.name, Sends: a.sends}
 	at := &arena{server: server, files: f, crowd: newCrowd(), conns: a.size(o.scale)}
 	defer at.crowd.leave()
+	if a.prepare != nil {
+		if err := a.prepare(at); err != nil {
+			return nil, fmt.Errorf("preparation: %w", err)
+		}
+	}
 	r.fight(a, at, o.duration)
 	r.judge()
 	if !a.stays {

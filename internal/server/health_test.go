@@ -119,7 +119,8 @@ func (f flaky) Check(ctx context.Context) error {
 }
 
 func TestAStoreThatGivesNoAnswerIsUnreachable(t *testing.T) {
-	if f := ask(t.Context(), "content", flaky{}); f == nil || f.Reason != fault.Unreachable || f.Message != "no answer within 2s" {
+	a := &asker{store: "content", checker: flaky{}}
+	if f, _ := a.ask(t.Context()); f == nil || f.Reason != fault.Unreachable || f.Message != "no answer within 2s" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -128,7 +129,7 @@ func TestAFaultOfAStoreIsSeenAndCleared(t *testing.T) {
 	s := newState("v1")
 	s.enter(health.Serving)
 	store := flaky{make(chan error)}
-	go s.watch(t.Context(), health.Content, store, slog.New(slog.DiscardHandler))
+	go s.watch(t.Context(), health.Content, store, slog.New(slog.DiscardHandler), func(error) {})
 	store.answer <- &fault.Error{Store: "content", Reason: fault.AccessDenied, Message: "no"}
 	eventually(t, "the fault is seen", func() bool { return !s.report(nil).Ready })
 	store.answer <- nil

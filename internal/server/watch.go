@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data"
@@ -50,6 +51,7 @@ type opener struct {
 	deadline time.Time // for a predecessor to give its locks up
 	patient  bool      // waits for what a user has to mend, too
 	told     string
+	cause    atomic.Pointer[string] // of the last attempt that failed
 }
 
 // open calls f until it succeeds, as long as waiting can help: while another
@@ -60,6 +62,10 @@ func (o *opener) open(ctx context.Context, what string, f func() error) error {
 	defer o.progress(what)()
 	for {
 		err := f()
+		if err != nil {
+			why := err.Error()
+			o.cause.Store(&why)
+		}
 		pause := faultPause
 		switch at := fault.Of(err); {
 		case err == nil:
@@ -94,6 +100,7 @@ func (o *opener) open(ctx context.Context, what string, f func() error) error {
 // hangs.
 func (o *opener) progress(what string) (stop func()) {
 	start, done := time.Now(), make(chan struct{})
+	o.cause.Store(nil)
 	go func() {
 		for pause := slowAfter; ; pause = againAfter {
 			select {
@@ -101,7 +108,11 @@ func (o *opener) progress(what string) (stop func()) {
 				return
 			case <-time.After(pause):
 			}
-			o.logger.Info("the start waits for a store", "store", what, "for", time.Since(start).Round(time.Second))
+			attrs := []any{"store", what, "for", time.Since(start).Round(time.Second)}
+			if why := o.cause.Load(); why != nil {
+				attrs = append(attrs, "cause", *why)
+			}
+			o.logger.Info("the start waits for a store", attrs...)
 		}
 	}()
 	return func() { close(done) }

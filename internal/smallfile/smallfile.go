@@ -41,7 +41,7 @@ func Read(path string, limit int64) ([]byte, error) {
 	defer f.Close() // only read from
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(b)) > limit {
-		err = &fs.PathError{Op: "read", Path: path, Err: &fault{fmt.Sprintf("it is larger than %d bytes", limit), ErrTooLarge}}
+		err = tooLarge(path, limit)
 	}
 	if err != nil {
 		return nil, err
@@ -49,14 +49,26 @@ func Read(path string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// Check returns the error that Read would have, but for the size: before another
-// library reads the file by its path.
-func Check(path string) error {
+// Check returns the error that Read would have, before another library reads the
+// file by its path.
+func Check(path string, limit int64) error {
 	f, err := open(path)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	info, err := f.Stat()
+	if err == nil && info.Size() > limit {
+		err = tooLarge(path, limit)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Unfit says whether an error is that there is another thing than a small regular
+// file, and not that there is nothing or that it cannot be read.
+func Unfit(err error) bool { return errors.Is(err, ErrNotRegular) || errors.Is(err, ErrTooLarge) }
+
+func tooLarge(path string, limit int64) error {
+	return &fs.PathError{Op: "read", Path: path, Err: &fault{fmt.Sprintf("it is larger than %d bytes", limit), ErrTooLarge}}
 }
 
 // open looks before it opens, which for a device can have effects, and afterwards,

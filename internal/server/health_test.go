@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +85,64 @@ func TestAStartWaitsForAStoreThatCannotBeReached(t *testing.T) {
 			t.Errorf("lasting %v: %d tries, %v", lasting, tries, err)
 		}
 	}
+}
+
+func TestAStartThatWaitsRepeatsWhatKeepsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		o := &opener{state: newState("v1"), logger: slog.New(slog.NewTextHandler(&out, nil)), patient: true}
+		start := time.Now()
+		if err := o.open(t.Context(), "metadata: postgres", func() error {
+			if time.Since(start) < 15*time.Second {
+				return &fault.Error{Store: "metadata", Reason: fault.InvalidConfiguration, Message: "broken", Lasting: true}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for _, want := range []string{`for=1s cause=broken`, `for=11s cause=broken`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no line with %s:\n%s", want, out.String())
+			}
+		}
+		time.Sleep(time.Minute) // the goroutine that tells ends
+	})
+}
+
+// hung is a disk that does not answer, whatever the context says.
+type hung struct {
+	asked  atomic.Int64
+	answer chan error
+}
+
+func (h *hung) Check(context.Context) error {
+	h.asked.Add(1)
+	return <-h.answer
+}
+
+func TestADiskThatHangsIsToldOfAndAskedOnlyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, disk := newState("v1"), &hung{answer: make(chan error)}
+		s.enter(health.Serving)
+		ctx, stop := context.WithCancel(t.Context())
+		go s.watch(ctx, health.Cache, disk, slog.New(slog.DiscardHandler), func(error) {})
+		time.Sleep(5 * time.Second)
+		if r := s.report(nil); r.Ready || r.Find(health.Cache) == nil || r.Find(health.Cache).Message != "no answer within 2s" {
+			t.Errorf("after 5 s: %+v", r)
+		}
+		time.Sleep(time.Minute)
+		if n := disk.asked.Load(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+		close(disk.answer)
+		time.Sleep(5 * time.Second)
+		if r := s.report(nil); !r.Ready || r.Find(health.Cache) != nil {
+			t.Errorf("after the answer: %+v", r)
+		}
+		stop()
+		time.Sleep(5 * time.Second)
+	})
 }
 
 func TestAStartFailsAtOnceWhenAStoreRefusesTheServer(t *testing.T) {

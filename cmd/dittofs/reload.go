@@ -5,11 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
 	"os"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/logging"
+	"github.com/dittofs/dittofs/internal/smallfile"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -110,14 +110,10 @@ func (r *reloader) logFaults(err error, reason string) string {
 
 // checksum identifies the contents of a file; nil when it cannot be read.
 func checksum(file string) []byte {
-	f, err := os.Open(file)
+	text, err := smallfile.Read(file, config.MaxFileSize)
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(f, config.MaxFileSize+1)); err != nil {
-		return nil
-	}
-	return h.Sum(nil)
+	sum := sha256.Sum256(text)
+	return sum[:]
 }

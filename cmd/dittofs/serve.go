@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -82,13 +83,9 @@ func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	hangup := watchSignals(log, cancel, os.Exit)
+	hangup, stopped := watchSignals(log, cancel, os.Exit)
 	r := newReloader(file, environ, log, seen)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.run(ctx, hangup)
-	}()
+	go r.run(ctx, hangup) // the end does not wait for it: the file's disk may hang
 
 	err = server.Run(ctx, cfg, server.Options{
 		Logger:  log.Logger,
@@ -100,26 +97,44 @@ func serve(file string, wait bool, environ []string, stderr io.Writer) error {
 		LogCounts:     log.Counts,
 		WaitForStores: wait,
 	})
-	cancel()
-	<-done
+	stopped()
 	return serverFailure(log, err)
 }
 
-// watchSignals calls stop at the first SIGTERM or SIGINT, and exit at the
-// second. The channel it returns receives SIGHUP.
-func watchSignals(log *logging.Log, stop func(), exit func(code int)) <-chan os.Signal {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
+// sameWish is how soon after the first signal another one is no second wish:
+// timeout(1) sends its signal to the process and to its group, which is both us.
+const sameWish = 200 * time.Millisecond
+
+// watchSignals calls stop at the first SIGTERM or SIGINT, and exit at the second
+// unless the stop was complete before, which the caller tells by stopped. stopped
+// does not return if exit comes first, so that the log and the exit code say the
+// same. The channel hangup receives SIGHUP.
+func watchSignals(log *logging.Log, stop func(), exit func(code int)) (hangup <-chan os.Signal, stopped func()) {
+	hang := make(chan os.Signal, 1)
+	signal.Notify(hang, syscall.SIGHUP)
 	end := make(chan os.Signal, 2)
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
+	var decided atomic.Bool // how the process ends
 	go func() {
 		log.Info("received a signal to stop", "signal", (<-end).String())
+		first := time.Now()
 		stop()
-		log.Error("ended before the stop was complete", "signal", (<-end).String())
+		again := <-end
+		for time.Since(first) < sameWish {
+			again = <-end
+		}
+		if !decided.CompareAndSwap(false, true) {
+			return
+		}
+		log.Error("ended before the stop was complete", "signal", again.String())
 		log.Close(flushTimeout)
 		exit(exitRuntime)
 	}()
-	return hangup
+	return hang, func() {
+		if !decided.CompareAndSwap(false, true) {
+			select {} // until exit
+		}
+	}
 }
 
 // serverFailure gives an error of the server its exit code: 2 when it comes

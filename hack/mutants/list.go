@@ -80,6 +80,18 @@ var storage = []mutant{
 		pkg: "./internal/content/filesystem", run: "TestADirectoryThatBelongsToAnotherNowIsNotChanged",
 	},
 	{
+		name: "content-of-another-read", file: "internal/content/filesystem/filesystem.go",
+		old: "s.files.init(ownDisk{d, s.owned}, o.OpenFiles)",
+		new: "s.files.init(d, o.OpenFiles)",
+		pkg: "./internal/server", run: "TestAContentDirectoryThatIsAwayIsNamedAndReadsWaitForIt",
+	},
+	{
+		name: "lost-metadata-served", file: "internal/server/stores.go",
+		old: "s.meta, logger, s.log.Abort)",
+		new: "s.meta, logger, func(error) {})",
+		pkg: "./internal/server", run: "TestAServerEndsSoonAfterItsMetadataOrCacheDirectoryIsAway",
+	},
+	{
 		name: "open-segment-not-verified", file: "internal/data/sums.go",
 		old: "if format.Checksum(p[part.pos-start:][:part.n]) != part.crc {",
 		new: "if false {",

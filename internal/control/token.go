@@ -6,10 +6,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
+
+	"github.com/dittofs/dittofs/internal/smallfile"
 )
 
 // Tokens are MinToken to maxToken bytes.
@@ -20,17 +20,12 @@ const (
 
 // ReadToken reads the token of a file: its text without white space around it.
 func ReadToken(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxToken+1))
-	if err != nil {
-		return "", err
-	}
-	if len(text) > maxToken {
+	text, err := smallfile.Read(file, maxToken)
+	if errors.Is(err, smallfile.ErrTooLarge) {
 		return "", fmt.Errorf("%s is longer than %d bytes, so it is not a token", file, maxToken)
+	}
+	if err != nil {
+		return "", err
 	}
 	token := string(bytes.TrimSpace(text))
 	switch {

@@ -15,6 +15,7 @@ import (
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"golang.org/x/time/rate"
 )
@@ -308,6 +309,22 @@ func (s *Store) owned() error {
 		s.fail(err)
 	}
 	return err
+}
+
+// Check implements fault.Checker: it looks whether the directory is still the
+// store's own, so that the loss of it is known also while nothing is written.
+func (s *Store) Check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := s.owned()
+	if err == nil || disk.Scarce(err) || errors.Is(err, disk.ErrReplaced) {
+		return err
+	}
+	return &fault.Error{
+		Store: "cache", Reason: fault.StoreFailing, Err: err,
+		Message: fmt.Sprintf("cache.path: %s cannot be looked at (%v): mend its disk or its permissions", s.opts.Dir, err),
+	}
 }
 
 // SetFlush sets the function that makes all dirty data of an inode durable

@@ -1,5 +1,5 @@
-// Package fault describes what is wrong with a store outside of this process,
-// in terms that a user and an operator can act upon.
+// Package fault describes what is wrong with a store, in terms that a user and an
+// operator can act upon.
 package fault
 
 import (
@@ -24,6 +24,7 @@ const (
 	DatabaseReadOnly     = "DatabaseReadOnly"     // a standby, or set read-only
 	DatabaseFull         = "DatabaseFull"         // its disk is full
 	OwnedByAnother       = "OwnedByAnother"       // another server holds it
+	DirectoryNotFound    = "DirectoryNotFound"    // a directory of this machine was moved, or is not mounted
 	StoreEmpty           = "StoreEmpty"           // somebody emptied it, or it is another one
 	NewerVersion         = "NewerVersion"         // written by a later version of this program
 	InvalidConfiguration = "InvalidConfiguration" // a file that says how to connect cannot be used
@@ -31,7 +32,7 @@ const (
 
 // Error is a fault of a store.
 type Error struct {
-	// Store is "metadata" or "content", the section of config.yaml.
+	// Store is "metadata", "content" or "cache", the section of config.yaml.
 	Store string
 	// Reason is one of the constants.
 	Reason string
@@ -58,9 +59,11 @@ func Of(err error) *Error {
 	return nil
 }
 
-// Checker is implemented by stores that live outside of this process.
+// Checker is implemented by stores that another machine or process, or who
+// administers this one, can take away.
 type Checker interface {
 	// Check asks the store whether it can be used now: nil, or an *Error. It
-	// costs one small request and is called every few seconds.
+	// costs one small request and is called every few seconds. An error that is
+	// disk.Scarce and no *Error says nothing of the store.
 	Check(ctx context.Context) error
 }

@@ -62,19 +62,24 @@ func (s *state) enter(phase health.Phase) {
 func (s *state) set(store string, f *fault.Error) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.checks {
-		c := &s.checks[i]
-		if c.Name != store {
-			continue
-		}
-		next := health.Check{Name: store, OK: f == nil}
-		if f != nil {
-			next.Reason, next.Message = f.Reason, f.Message
-		}
-		changed = c.Reason != next.Reason
-		*c = next
+	next := health.Check{Name: store, OK: f == nil}
+	if f != nil {
+		next.Reason, next.Message = f.Reason, f.Message
 	}
-	return changed
+	was := health.Check{Name: store, OK: true}
+	i := slices.IndexFunc(s.checks, func(c health.Check) bool { return c.Name == store })
+	if i >= 0 {
+		was = s.checks[i]
+	}
+	switch {
+	case store == health.Cache && next.OK: // it is shown only while it is at fault
+		s.checks = slices.DeleteFunc(s.checks, func(c health.Check) bool { return c.Name == store })
+	case i >= 0:
+		s.checks[i] = next
+	default:
+		s.checks = append(s.checks, next)
+	}
+	return was.Reason != next.Reason
 }
 
 // showBackups makes reports say what backup returns.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +87,64 @@ func TestAStartWaitsForAStoreThatCannotBeReached(t *testing.T) {
 	}
 }
 
+func TestAStartThatWaitsRepeatsWhatKeepsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		o := &opener{state: newState("v1"), logger: slog.New(slog.NewTextHandler(&out, nil)), patient: true}
+		start := time.Now()
+		if err := o.open(t.Context(), "metadata: postgres", func() error {
+			if time.Since(start) < 15*time.Second {
+				return &fault.Error{Store: "metadata", Reason: fault.InvalidConfiguration, Message: "broken", Lasting: true}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for _, want := range []string{`for=1s cause=broken`, `for=11s cause=broken`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no line with %s:\n%s", want, out.String())
+			}
+		}
+		time.Sleep(time.Minute) // the goroutine that tells ends
+	})
+}
+
+// hung is a disk that does not answer, whatever the context says.
+type hung struct {
+	asked  atomic.Int64
+	answer chan error
+}
+
+func (h *hung) Check(context.Context) error {
+	h.asked.Add(1)
+	return <-h.answer
+}
+
+func TestADiskThatHangsIsToldOfAndAskedOnlyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, disk := newState("v1"), &hung{answer: make(chan error)}
+		s.enter(health.Serving)
+		ctx, stop := context.WithCancel(t.Context())
+		go s.watch(ctx, health.Cache, disk, slog.New(slog.DiscardHandler), func(error) {})
+		time.Sleep(5 * time.Second)
+		if r := s.report(nil); r.Ready || r.Find(health.Cache) == nil || r.Find(health.Cache).Message != "no answer within 2s" {
+			t.Errorf("after 5 s: %+v", r)
+		}
+		time.Sleep(time.Minute)
+		if n := disk.asked.Load(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+		close(disk.answer)
+		time.Sleep(5 * time.Second)
+		if r := s.report(nil); !r.Ready || r.Find(health.Cache) != nil {
+			t.Errorf("after the answer: %+v", r)
+		}
+		stop()
+		time.Sleep(5 * time.Second)
+	})
+}
+
 func TestAStartFailsAtOnceWhenAStoreRefusesTheServer(t *testing.T) {
 	o := &opener{state: newState("v1"), logger: slog.New(slog.DiscardHandler)}
 	err := o.open(t.Context(), "a store", func() error {
@@ -119,7 +178,8 @@ func (f flaky) Check(ctx context.Context) error {
 }
 
 func TestAStoreThatGivesNoAnswerIsUnreachable(t *testing.T) {
-	if f := ask(t.Context(), "content", flaky{}); f == nil || f.Reason != fault.Unreachable || f.Message != "no answer within 2s" {
+	a := &asker{store: "content", checker: flaky{}}
+	if f, _ := a.ask(t.Context()); f == nil || f.Reason != fault.Unreachable || f.Message != "no answer within 2s" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -128,7 +188,7 @@ func TestAFaultOfAStoreIsSeenAndCleared(t *testing.T) {
 	s := newState("v1")
 	s.enter(health.Serving)
 	store := flaky{make(chan error)}
-	go s.watch(t.Context(), health.Content, store, slog.New(slog.DiscardHandler))
+	go s.watch(t.Context(), health.Content, store, slog.New(slog.DiscardHandler), func(error) {})
 	store.answer <- &fault.Error{Store: "content", Reason: fault.AccessDenied, Message: "no"}
 	eventually(t, "the fault is seen", func() bool { return !s.report(nil).Ready })
 	store.answer <- nil

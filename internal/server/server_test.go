@@ -25,6 +25,8 @@ type running struct {
 	admin  string
 	reload chan *config.Config
 	stop   func() error
+	// endsWithin is why the server ended by itself.
+	endsWithin func(t *testing.T, limit time.Duration) error
 }
 
 func configuration(t *testing.T, dir string) *config.Config {
@@ -70,6 +72,17 @@ func start(t *testing.T, cfg *config.Config) *running {
 		cancel()
 		stopped = true
 		return <-ended
+	}
+	r.endsWithin = func(t *testing.T, limit time.Duration) error {
+		t.Helper()
+		select {
+		case err := <-ended:
+			stopped = true
+			return err
+		case <-time.After(limit):
+			t.Fatalf("the server still runs after %v", limit)
+			return nil
+		}
 	}
 	t.Cleanup(func() {
 		if !stopped {

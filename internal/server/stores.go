@@ -102,10 +102,13 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	return s, err
 }
 
-// watch keeps the state of stores outside of this process up to date.
+// watch keeps the state of the stores up to date. Metadata and a cache that are
+// another's end the server, as the next write would: what it knows of them is in
+// memory, and is not what the next start finds. A content store may come back.
 func (s *stores) watch(ctx context.Context, st *state, logger *slog.Logger) {
-	go st.watch(ctx, health.Metadata, s.meta, logger)
-	go st.watch(ctx, health.Content, s.content, logger)
+	go st.watch(ctx, health.Metadata, s.meta, logger, s.log.Abort)
+	go st.watch(ctx, health.Content, s.content, logger, func(error) {})
+	go st.watch(ctx, health.Cache, s.data, logger, func(error) {}) // it says so itself
 }
 
 // openMetadata opens the metadata store with at least minEpoch. With existing it

@@ -5,18 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 const (
-	// checkEvery is how often a store outside of this process is asked
-	// whether it can be used, and checkTimeout how long it has to answer.
+	// checkEvery is how often a store that is not in memory is asked whether it can be used, and checkTimeout how long it has to answer.
 	checkEvery   = 2 * time.Second
 	checkTimeout = 2 * time.Second
+	// answerGrace is for a store to say itself that it took too long.
+	answerGrace = 100 * time.Millisecond
 	// lockPause, ownedPause and faultPause are between attempts to open a store:
 	// one that a process of this machine has, one that another server owns, one
 	// that has another fault. The first two end when a predecessor stops.
@@ -48,6 +51,7 @@ type opener struct {
 	deadline time.Time // for a predecessor to give its locks up
 	patient  bool      // waits for what a user has to mend, too
 	told     string
+	cause    atomic.Pointer[string] // of the last attempt that failed
 }
 
 // open calls f until it succeeds, as long as waiting can help: while another
@@ -58,6 +62,10 @@ func (o *opener) open(ctx context.Context, what string, f func() error) error {
 	defer o.progress(what)()
 	for {
 		err := f()
+		if err != nil {
+			why := err.Error()
+			o.cause.Store(&why)
+		}
 		pause := faultPause
 		switch at := fault.Of(err); {
 		case err == nil:
@@ -92,6 +100,7 @@ func (o *opener) open(ctx context.Context, what string, f func() error) error {
 // hangs.
 func (o *opener) progress(what string) (stop func()) {
 	start, done := time.Now(), make(chan struct{})
+	o.cause.Store(nil)
 	go func() {
 		for pause := slowAfter; ; pause = againAfter {
 			select {
@@ -99,7 +108,11 @@ func (o *opener) progress(what string) (stop func()) {
 				return
 			case <-time.After(pause):
 			}
-			o.logger.Info("the start waits for a store", "store", what, "for", time.Since(start).Round(time.Second))
+			attrs := []any{"store", what, "for", time.Since(start).Round(time.Second)}
+			if why := o.cause.Load(); why != nil {
+				attrs = append(attrs, "cause", *why)
+			}
+			o.logger.Info("the start waits for a store", attrs...)
 		}
 	}()
 	return func() { close(done) }
@@ -113,13 +126,14 @@ func (o *opener) tell(what, cause string, err error) {
 	}
 }
 
-// watch asks a store again and again whether it can be used, until ctx ends.
-// A store of this machine has no faults that it would not report by itself.
-func (s *state) watch(ctx context.Context, store string, at any, logger *slog.Logger) {
+// watch asks a store again and again whether it can be used, until ctx ends, or
+// until it is lost for good, which lost is told. Stores in memory have no faults.
+func (s *state) watch(ctx context.Context, store string, at any, logger *slog.Logger, lost func(error)) {
 	checker, ok := at.(fault.Checker)
 	if !ok {
 		return
 	}
+	a := &asker{store: store, checker: checker}
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
@@ -128,11 +142,19 @@ func (s *state) watch(ctx context.Context, store string, at any, logger *slog.Lo
 			return
 		case <-tick.C:
 		}
-		f := ask(ctx, store, checker)
-		if f != nil && errors.Is(f, context.DeadlineExceeded) {
-			f = ask(ctx, store, checker) // a slow moment is no outage
+		f, known := a.ask(ctx)
+		if f != nil && errors.Is(f, context.DeadlineExceeded) && a.answer == nil {
+			f, known = a.ask(ctx) // a slow moment is no outage
 		}
 		if ctx.Err() != nil {
+			return
+		}
+		if !known {
+			continue
+		}
+		if f != nil && lostForGood(f) {
+			s.set(store, f)
+			lost(f.Err)
 			return
 		}
 		switch changed := s.set(store, f); {
@@ -144,19 +166,51 @@ func (s *state) watch(ctx context.Context, store string, at any, logger *slog.Lo
 	}
 }
 
-func ask(ctx context.Context, store string, checker fault.Checker) *fault.Error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	err := checker.Check(ctx)
-	if err == nil {
-		return nil
+// asker asks a store, one question at a time: a disk that hangs keeps the one who
+// asks it, whatever its context says.
+type asker struct {
+	store   string
+	checker fault.Checker
+	answer  chan error // of the question that is not answered yet; nil if there is none
+}
+
+// ask returns what is wrong with the store, nil being nothing. It is not known
+// while this process has no descriptor left to look.
+func (a *asker) ask(ctx context.Context) (f *fault.Error, known bool) {
+	if a.answer == nil {
+		a.answer = make(chan error, 1)
+		go func(answer chan<- error) {
+			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+			defer cancel()
+			answer <- a.checker.Check(ctx)
+		}(a.answer)
 	}
-	if f := fault.Of(err); f != nil {
-		return f
+	var err error
+	select {
+	case err = <-a.answer:
+		a.answer = nil
+	case <-time.After(checkTimeout + answerGrace):
+		err = context.DeadlineExceeded
 	}
-	message := err.Error()
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch f := fault.Of(err); {
+	case err == nil:
+		return nil, true
+	case f != nil:
+		return f, true
+	case disk.Scarce(err):
+		return nil, false
+	}
+	message, reason := err.Error(), fault.Unreachable
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		message = fmt.Sprintf("no answer within %v", checkTimeout)
+	case lostForGood(err):
+		reason = fault.OwnedByAnother
 	}
-	return &fault.Error{Store: store, Reason: fault.Unreachable, Message: message, Err: err}
+	return &fault.Error{Store: a.store, Reason: reason, Message: message, Err: err}, true
+}
+
+// lostForGood says whether a store belongs to another now, and not again to us.
+func lostForGood(err error) bool {
+	return errors.Is(err, meta.ErrFenced) || errors.Is(err, disk.ErrReplaced)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/dittofs/dittofs/internal/smallfile"
 )
 
 // CheckFiles returns a fault for each file that the configuration names, that
@@ -12,38 +14,47 @@ import (
 // read. Load does not look for them: it also serves those who check a
 // configuration for another machine.
 func CheckFiles(c *Config) (faults []Fault) {
-	for _, f := range []struct{ key, path string }{
-		{"metadata.dsn_file", c.Metadata.DSNFile},
-		{"content.credentials_file", c.Content.CredentialsFile},
-		{"content.ca_file", c.Content.CAFile},
-		{"admin.token_file", c.Admin.TokenFile},
+	for _, f := range []struct {
+		key, path   string
+		orDirectory bool // with a file for each key, as a Secret is mounted
+	}{
+		{"metadata.dsn_file", c.Metadata.DSNFile, true},
+		{"content.credentials_file", c.Content.CredentialsFile, true},
+		{"content.ca_file", c.Content.CAFile, false},
+		{"admin.token_file", c.Admin.TokenFile, false},
 	} {
 		if f.path == "" {
 			continue
 		}
-		if err := readable(f.path); err != nil {
-			faults = append(faults, Fault{Path: f.key, Message: fmt.Sprintf("%s: %s %s", f.key, quote(f.path), fileFault(err)),
-				Hint: "make it, or name another"})
+		if err := readable(f.path, f.orDirectory); err != nil {
+			what, hint := fileFault(err)
+			faults = append(faults, Fault{Path: f.key, Message: fmt.Sprintf("%s: %s %s", f.key, quote(f.path), what), Hint: hint})
 		}
 	}
 	return faults
 }
 
-func readable(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
+// maxNamedFile is more than any of the files may have; who reads one knows better.
+const maxNamedFile = 16 << 20
+
+func readable(path string, orDirectory bool) error {
+	if info, err := os.Stat(path); err != nil || !orDirectory || !info.IsDir() {
+		return smallfile.Check(path, maxNamedFile)
 	}
-	return f.Close()
+	_, err := os.ReadDir(path)
+	return err
 }
 
-func fileFault(err error) string {
-	var at *fs.PathError
+func fileFault(err error) (what, hint string) {
+	uid := os.Getuid()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "does not exist"
-	case errors.As(err, &at):
-		return fmt.Sprintf("cannot be read by uid %d: %v", os.Getuid(), at.Err)
+		return "does not exist", "make it, or name another"
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("cannot be read by uid %d: %v", uid, cause(err)),
+			fmt.Sprintf("let uid %d read it, and enter the directories above it", uid)
+	case smallfile.Unfit(err):
+		return fmt.Sprintf("cannot be used: %v", cause(err)), "name another"
 	}
-	return "cannot be read: " + err.Error()
+	return fmt.Sprintf("cannot be read by uid %d: %v", uid, cause(err)), "mend it, or name another"
 }

@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dittofs/dittofs/internal/smallfile"
 )
 
 // MaxFileSize bounds a configuration file, in bytes.
@@ -24,12 +25,10 @@ const MaxFileSize = 1 << 20
 // variables of environ (see EnvPrefix) and checks it. The error is an
 // *InvalidError with every fault, or that of reading the file.
 func Load(path string, environ []string) (*Config, Warnings, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("configuration file %s: %w", printable(path), cause(err))
+	data, err := smallfile.Read(path, MaxFileSize)
+	if errors.Is(err, smallfile.ErrTooLarge) {
+		return nil, nil, &InvalidError{Faults: []Fault{*tooLarge()}}
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuration file %s: %w", printable(path), cause(err))
 	}
@@ -93,7 +92,7 @@ var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
 // empty section.
 func parseYAML(data []byte) (*yaml.Node, *Fault) {
 	if len(data) > MaxFileSize {
-		return nil, &Fault{Message: fmt.Sprintf("the configuration is larger than %s", Size(MaxFileSize))}
+		return nil, tooLarge()
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
@@ -120,6 +119,10 @@ func parseYAML(data []byte) (*yaml.Node, *Fault) {
 		return nil, &Fault{Line: root.Line, Message: "the configuration must be a section of keys, not " + describeNode(root)}
 	}
 	return root, nil
+}
+
+func tooLarge() *Fault {
+	return &Fault{Message: fmt.Sprintf("the configuration is larger than %s", Size(MaxFileSize))}
 }
 
 func yamlFault(err error) *Fault {
@@ -152,7 +155,7 @@ func Marshal(c *Config) ([]byte, error) {
 		return nil, fmt.Errorf("render configuration: %w", err)
 	}
 	if out.Len() > MaxFileSize {
-		return nil, &InvalidError{Faults: []Fault{{Message: fmt.Sprintf("the configuration is larger than %s", Size(MaxFileSize))}}}
+		return nil, &InvalidError{Faults: []Fault{*tooLarge()}}
 	}
 	return out.Bytes(), nil
 }

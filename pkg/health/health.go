@@ -21,7 +21,8 @@ type Report struct {
 	ConfigHash string `json:"config_hash,omitempty"`
 	// ConfigFault says in one line why a later file is not in effect.
 	ConfigFault string `json:"config_fault,omitempty"`
-	// Checks of the parts, always all of them, in the order metadata, content.
+	// Checks of the parts, in the order metadata, content, which are always there,
+	// and cache, which is there while it is at fault.
 	Checks []Check `json:"checks"`
 	// Backup is the state of the metadata's backups, which is no part of Ready.
 	// Nil if there can be none: something is in memory.
@@ -64,6 +65,7 @@ const (
 const (
 	Metadata = "metadata"
 	Content  = "content"
+	Cache    = "cache"
 )
 
 // Check is the state of one part.

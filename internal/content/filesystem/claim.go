@@ -61,20 +61,6 @@ func (s *Store) Owner(ctx context.Context) (string, error) {
 	return owner, nil
 }
 
-// owned returns content.ErrForeign if the directory is another one than the
-// instance has claimed, as when something was mounted over it.
-func (s *Store) owned() error {
-	mine := s.instance.Load()
-	if mine == nil {
-		return nil
-	}
-	now, err := s.owner()
-	if err == nil && now != *mine {
-		err = fmt.Errorf("the directory belongs to instance %.40q now, this is %s: %w", now, *mine, content.ErrForeign)
-	}
-	return err
-}
-
 func (s *Store) owner() (string, error) {
 	line, err := disk.ReadFile(s.disk, s.path(instanceFile), maxMarker)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -27,6 +27,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/fault"
 )
 
 const (
@@ -60,6 +61,7 @@ var (
 	_ content.Store   = (*Store)(nil)
 	_ content.Adopter = (*Store)(nil)
 	_ content.Local   = (*Store)(nil)
+	_ fault.Checker   = (*Store)(nil)
 )
 
 // Open opens the store in dir, which is created if it does not exist. A
@@ -93,7 +95,7 @@ func OpenWith(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{dir: absolute, token: rand.Text()[:10]}
 	s.disk = disk.Owned(d, s.owned)
-	s.files.init(d, o.OpenFiles)
+	s.files.init(ownDisk{d, s.owned}, o.OpenFiles)
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("content directory %s: %w", dir, err)
 	}
@@ -233,6 +235,11 @@ func (s *Store) Size(ctx context.Context, id string) (int64, error) {
 		return 0, fmt.Errorf("size: %w", err)
 	}
 	info, err := s.disk.Lstat(s.LocalPath(id))
+	if err == nil || absent(err) {
+		if away := s.owned(); away != nil {
+			err = away
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("size of %s: %w", id, notFound(err))
 	}

@@ -18,7 +18,17 @@ func (s *Store) List(ctx context.Context, prefix string, f func(id string, size 
 	if s.files.isClosed() {
 		return fmt.Errorf("list %s: %w", prefix, os.ErrClosed)
 	}
-	return s.list(ctx, "", prefix, f)
+	// A directory that is away, before or meanwhile, is no empty store.
+	if err := s.owned(); err != nil {
+		return fmt.Errorf("list %s: %w", prefix, err)
+	}
+	if err := s.list(ctx, "", prefix, f); err != nil {
+		return err
+	}
+	if err := s.owned(); err != nil {
+		return fmt.Errorf("list %s: %w", prefix, err)
+	}
+	return nil
 }
 
 // list lists the objects in the directory dir, "" or a name that ends in "/".

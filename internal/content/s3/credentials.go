@@ -18,6 +18,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
+	"github.com/dittofs/dittofs/internal/smallfile"
 )
 
 // maxCredentialsFile bounds what is read of a file, in bytes.
@@ -37,6 +38,9 @@ func newCredentials(opts Options, client *http.Client) (aws.CredentialsProvider,
 		}
 		return f, nil
 	}
+	if err := checkEnvironment(); err != nil {
+		return nil, err
+	}
 	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(opts.Region), config.WithHTTPClient(client))
 	if err != nil {
 		// The SDK cannot combine its own bundle with our client, for one.
@@ -44,6 +48,34 @@ func newCredentials(opts Options, client *http.Client) (aws.CredentialsProvider,
 			"set content.credentials_file, and content.ca_file instead of AWS_CA_BUNDLE", lastOf(err)), err)
 	}
 	return environment{cfg.Credentials}, nil
+}
+
+// fileVariables are those of the environment that name files, which the SDK reads
+// without a bound.
+var fileVariables = []string{
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE",
+	"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+}
+
+// checkEnvironment refuses files that the SDK would wait for or read without end.
+// What is missing or cannot be read it says itself.
+func checkEnvironment() error {
+	files := map[string]string{}
+	for _, name := range fileVariables {
+		files[name] = os.Getenv(name)
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		files["HOME"], files["the directory HOME"] = filepath.Join(home, ".aws", "config"), filepath.Join(home, ".aws", "credentials")
+	}
+	for name, path := range files {
+		if path == "" || path == os.DevNull { // which is how one says that there is none
+			continue
+		}
+		if err := smallfile.Check(path, maxCAFile); smallfile.Unfit(err) {
+			return misconfigured(fmt.Sprintf("content.credentials_file: is not set, and the file that %s of the environment leads to cannot be used: %v", name, err), err)
+		}
+	}
+	return nil
 }
 
 // environment turns the SDK's errors into faults.
@@ -142,7 +174,7 @@ func (f *fileCredentials) load() error {
 
 func fromDirectory(path string) (keys aws.Credentials, err error) {
 	for name, value := range map[string]*string{keyID: &keys.AccessKeyID, keySec: &keys.SecretAccessKey, keyToken: &keys.SessionToken} {
-		b, err := readFile(filepath.Join(path, name), maxCredentialsFile)
+		b, err := smallfile.Read(filepath.Join(path, name), maxCredentialsFile)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return keys, err
 		}
@@ -152,7 +184,7 @@ func fromDirectory(path string) (keys aws.Credentials, err error) {
 }
 
 func fromFile(path string) (aws.Credentials, error) {
-	if _, err := readFile(path, maxCredentialsFile); err != nil {
+	if err := smallfile.Check(path, maxCredentialsFile); err != nil {
 		return aws.Credentials{}, err
 	}
 	profile, err := config.LoadSharedConfigProfile(context.Background(), "default", func(o *config.LoadSharedConfigOptions) {
@@ -162,7 +194,7 @@ func fromFile(path string) (aws.Credentials, error) {
 	var none config.SharedConfigProfileNotExistError
 	if errors.As(err, &none) {
 		// The SDK takes a file that it cannot open for an empty one.
-		_, err = readFile(path, maxCredentialsFile)
+		_, err = smallfile.Read(path, maxCredentialsFile)
 		return aws.Credentials{}, err
 	}
 	if err != nil {

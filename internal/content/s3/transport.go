@@ -7,9 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/smallfile"
 )
 
 // Bounds of answers, in bytes, that the SDK takes whole: those that are no
@@ -57,7 +58,7 @@ func trusted(path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
-	pem, err := readFile(path, maxCAFile)
+	pem, err := smallfile.Read(path, maxCAFile)
 	if err != nil {
 		return nil, unreadable(fmt.Sprintf("content.ca_file: %v: make it readable, or correct content.ca_file", err), err)
 	}
@@ -69,20 +70,6 @@ func trusted(path string) (*x509.CertPool, error) {
 		return nil, misconfigured(fmt.Sprintf("content.ca_file: %s has no PEM certificate: put the certificate of the endpoint's authority there", path), nil)
 	}
 	return pool, nil
-}
-
-// readFile reads a file of at most limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return b, err
 }
 
 // RoundTrip implements http.RoundTripper.

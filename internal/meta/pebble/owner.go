@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -46,6 +49,24 @@ func (s *Store) own() error {
 		return err
 	}
 	return nil
+}
+
+// Check implements fault.Checker: it looks whether the directory is still ours, so
+// that the loss of it is known also while nothing is written. meta.ErrFenced is for
+// good.
+func (s *Store) Check(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	s.life.RUnlock() // a disk that does not answer must not keep Close from giving up
+	err := s.own()
+	if err == nil || disk.Scarce(err) || errors.Is(err, meta.ErrFenced) {
+		return err
+	}
+	return &fault.Error{
+		Store: "metadata", Reason: fault.StoreFailing, Err: err,
+		Message: fmt.Sprintf("metadata.path: %s cannot be looked at (%v): mend its disk or its permissions", s.path, err),
+	}
 }
 
 // ownedFS asks before each change of a directory's names whether the directory

@@ -4,7 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
+	"github.com/dittofs/dittofs/internal/smallfile"
 )
 
 // maxFile bounds a file that says how to connect, in bytes.
@@ -121,16 +122,25 @@ func (s settings) trustCA(path string) error {
 }
 
 func readBounded(path string) (text string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(b) > maxFile {
-		err = fmt.Errorf("%s has more than %d bytes", filepath.Base(path), maxFile)
+	b, err := smallfile.Read(path, maxFile)
+	if at := (*fs.PathError)(nil); smallfile.Unfit(err) && errors.As(err, &at) {
+		err = fmt.Errorf("%s: %w", filepath.Base(path), at.Err)
 	}
 	return string(b), err
+}
+
+// checkFiles refuses what pgx would wait for or read without end. What is missing or
+// cannot be read it says itself.
+func (s settings) checkFiles() error {
+	for _, key := range []string{"passfile", "sslcert", "sslkey", "sslrootcert"} {
+		if s[key] == "" || s[key] == os.DevNull { // which is how one says that there is none
+			continue
+		}
+		if err := smallfile.Check(s[key], maxFile); smallfile.Unfit(err) {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	return nil
 }
 
 // configure is s in the form of pgx.
@@ -140,6 +150,9 @@ func configure(s settings) (*pgx.ConnConfig, error) {
 	}
 	if strings.Contains(s["host"], ",") && s["target_session_attrs"] == "" {
 		s["target_session_attrs"] = "read-write"
+	}
+	if err := s.checkFiles(); err != nil {
+		return nil, err
 	}
 	config, err := pgx.ParseConfig(s.connString())
 	if err != nil {

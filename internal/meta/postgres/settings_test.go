@@ -61,7 +61,7 @@ func TestAConnectionFileThatCannotBeUsedIsRefusedWithoutItsSecrets(t *testing.T)
 		"host=h user=u dbname=d password=s3cret sslmode=full": "failed to configure TLS (sslmode is invalid)",
 		"host=h user=u dbname=d sslmode=require sslrootcert=/no/where": "failed to configure TLS (unable to read CA file: open /no/where: no such file or directory)",
 		"host=h user=u dbname=d\x00":                                   "it has a NUL byte",
-		strings.Repeat("x", maxFile+1):                                 "dsn has more than 65536 bytes",
+		strings.Repeat("x", maxFile+1):                                 "dsn: it is larger than 65536 bytes",
 	} {
 		path := dsnFile(t, text)
 		_, err := load(path)
@@ -144,7 +144,7 @@ func TestADirectoryHasTheKeysOfASecret(t *testing.T) {
 		"it has no dbname":                                         {"host": "h", "user": "u"},
 		"ca.crt has no certificate in PEM form":                    {"host": "h", "user": "u", "dbname": "d", "ca.crt": "x"},
 		"uri: it is neither a postgres:// URI nor key=value pairs": {"uri": "jdbc:postgresql://h/d"},
-		"password has more than 65536 bytes":                       {"host": "h", "password": strings.Repeat("x", maxFile+1)},
+		"password: it is larger than 65536 bytes":                  {"host": "h", "password": strings.Repeat("x", maxFile+1)},
 	} {
 		dir := directory(t, files)
 		if _, err := load(dir); err == nil || err.Error() != "metadata.dsn_file "+dir+": "+want {

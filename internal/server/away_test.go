@@ -102,6 +102,9 @@ func TestAContentDirectoryThatIsAwayIsNamedAndReadsWaitForIt(t *testing.T) {
 			if _, err := c.Read(file.Handle, 0, 1<<16); !errors.Is(err, nfsclient.ErrJukebox) {
 				t.Errorf("a read while it is away: %v", err)
 			}
+			if _, err := c.FSStat(file.Handle); !errors.Is(err, nfsclient.ErrJukebox) {
+				t.Errorf("FSSTAT while it is away: %v", err)
+			}
 			if err := os.RemoveAll(dir); err != nil {
 				t.Fatal(err)
 			}

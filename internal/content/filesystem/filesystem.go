@@ -269,6 +269,9 @@ func (s *Store) LocalPath(id string) string { return s.path(id) + suffix }
 // Capacity returns the size of the filesystem that holds the store and what
 // this process can still use of it, in bytes.
 func (s *Store) Capacity() (total, free uint64, err error) {
+	if err := s.owned(); err != nil {
+		return 0, 0, err
+	}
 	return s.disk.Statfs(s.dir)
 }
 

@@ -258,13 +258,14 @@ func (s *stores) capacity(cfg *config.Config) func() (total, free uint64, err er
 	if cfg.Content.Type == config.ContentS3 {
 		return nil
 	}
-	dir := cfg.Cache.Path
-	if cfg.Content.Type == config.ContentFilesystem {
+	dir, ask := cfg.Cache.Path, disk.OS{}.Statfs
+	if store, ok := s.content.(*filesystem.Store); ok {
 		dir = cfg.Content.Path
+		ask = func(string) (total, free uint64, err error) { return store.Capacity() }
 	}
 	kept := s.reserve != nil && sameDisk(cfg.Metadata.Path, dir)
 	return func() (total, free uint64, err error) {
-		total, free, err = disk.OS{}.Statfs(dir)
+		total, free, err = ask(dir)
 		if err == nil && kept {
 			free -= min(space.Bytes(total), free)
 		}

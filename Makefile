@@ -9,7 +9,7 @@ LAB := $(or $(DITTOFS_LAB),$(LAB),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dittofs
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dittofs-tools
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION) -X github.com/dittofs/dittofs/internal/version.Version=$(VERSION)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X github.com/dittofs/dittofs/pkg/version.Version=$(VERSION)
 OPERATOR := k8s/dittofs-operator
 N ?= 1
 FUZZTIME ?= 30s

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/dittofs/dittofs/internal/version"
+	"github.com/dittofs/dittofs/pkg/version"
 )
 
 func newManCommand() *cobra.Command {

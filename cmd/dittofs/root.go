@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dittofs/dittofs/internal/version"
+	"github.com/dittofs/dittofs/pkg/version"
 )
 
 func newRootCommand(environ []string) *cobra.Command {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/server"
-	"github.com/dittofs/dittofs/internal/version"
+	"github.com/dittofs/dittofs/pkg/version"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 

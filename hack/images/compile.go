@@ -64,7 +64,7 @@ func (p program) compile(out, arch, version string) error {
 
 // ldflags leaves out what debuggers need, and what names this build, and puts the version in.
 func ldflags(version string) string {
-	const variable = "github.com/dittofs/dittofs/internal/version.Version"
+	const variable = "github.com/dittofs/dittofs/pkg/version.Version"
 	return "-s -w -buildid= -X main.version=" + version + " -X " + variable + "=" + version
 }
 

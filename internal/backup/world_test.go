@@ -21,7 +21,6 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 const instance = "00112233445566778899aabbccddeeff"
@@ -120,7 +119,7 @@ func (w *world) open(store meta.Store, keep int) {
 	w.fatal(err)
 	w.fs, err = vfs.Open(w.Context(), vfs.Options{Log: w.log, Data: w.data, Logger: logger})
 	w.fatal(err)
-	ids, err := w.fs.EnsureShares(w.Context(), []config.Share{config.DefaultShare("export")})
+	ids, err := w.fs.EnsureShares(w.Context(), []vfs.ShareSpec{{Name: "export", Mode: 0o755}})
 	w.fatal(err)
 	w.root, err = w.fs.Root(ids["export"])
 	w.fatal(err)

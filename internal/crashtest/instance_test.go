@@ -22,7 +22,6 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/vfs/layout"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 // kind is how an instance is made.
@@ -125,7 +124,7 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 	if i.fs, err = vfs.Open(background, vfs.Options{Log: i.log, Data: i.data, Logger: logger, MaxNodes: 16, MaxNames: 16, Remote: k.Safe}); err != nil {
 		return i, err
 	}
-	ids, err := i.fs.EnsureShares(background, []config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
+	ids, err := i.fs.EnsureShares(background, []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	if err != nil {
 		return i, err
 	}

@@ -23,7 +23,6 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 const instance = "0123456789abcdef0123456789abcdef"
@@ -82,7 +81,7 @@ func (m *image) start() {
 	m.must(err)
 	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: logger})
 	m.must(err)
-	ids, err := m.fs.EnsureShares(m.t.Context(), []config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
+	ids, err := m.fs.EnsureShares(m.t.Context(), []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	m.must(err)
 	m.top, err = m.fs.Root(ids["main"])
 	m.must(err)

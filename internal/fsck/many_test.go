@@ -21,7 +21,6 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 var many = flag.Int("many", 20_000, "files of the test that checks many")
@@ -72,7 +71,7 @@ func (m *image) makeMany(n int) {
 	m.must(err)
 	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: quiet})
 	m.must(err)
-	ids, err := m.fs.EnsureShares(m.t.Context(), []config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
+	ids, err := m.fs.EnsureShares(m.t.Context(), []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	m.must(err)
 	m.top, err = m.fs.Root(ids["main"])
 	m.must(err)

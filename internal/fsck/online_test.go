@@ -19,7 +19,6 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 // far is a content store that is not on this machine.
@@ -51,7 +50,7 @@ func checkUnderLoad(t *testing.T, isFar, remote bool) {
 	m.fs, err = vfs.Open(t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: slog.New(slog.DiscardHandler), Remote: remote})
 	m.must(err)
 	defer m.stop()
-	ids, err := m.fs.EnsureShares(t.Context(), []config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
+	ids, err := m.fs.EnsureShares(t.Context(), []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	m.must(err)
 	m.top, err = m.fs.Root(ids["main"])
 	m.must(err)

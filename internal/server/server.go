@@ -16,8 +16,9 @@ import (
 	"github.com/dittofs/dittofs/internal/export"
 	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/nfs/mount3"
-	"github.com/dittofs/dittofs/internal/nfs/v3"
+	v3 "github.com/dittofs/dittofs/internal/nfs/v3"
 	"github.com/dittofs/dittofs/internal/sunrpc"
+	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/pkg/health"
 )
@@ -143,7 +144,7 @@ func (s *server) fail(err error) {
 }
 
 func (s *server) assemble(ctx context.Context) error {
-	ids, err := s.stores.fs.EnsureShares(ctx, s.cfg.Shares)
+	ids, err := ensureShares(ctx, s.stores.fs, s.cfg.Shares)
 	if err != nil {
 		return err
 	}
@@ -261,7 +262,7 @@ func (s *server) apply(ctx context.Context, next *config.Config) error {
 	if err := checkExpected(next, metadataField(next), s.stores.instance); err != nil {
 		return err
 	}
-	ids, err := s.stores.fs.EnsureShares(ctx, next.Shares)
+	ids, err := ensureShares(ctx, s.stores.fs, next.Shares)
 	if err == nil {
 		err = s.exports.Replace(next.Shares, ids)
 	}
@@ -303,4 +304,13 @@ func (s *server) stop() error {
 	}
 	s.log.Info("stopped", "after", time.Since(start).Round(time.Millisecond))
 	return nil
+}
+
+// ensureShares makes the shares of a configuration known to the filesystem.
+func ensureShares(ctx context.Context, fs *vfs.FS, shares []config.Share) (map[string]uint32, error) {
+	specs, err := export.Specs(shares)
+	if err != nil {
+		return nil, err
+	}
+	return fs.EnsureShares(ctx, specs)
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/vfs/vfstest"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 // benchmarked are the stores of a server with volumes, and those without any
@@ -29,7 +28,7 @@ func overStores(b *testing.B, run func(b *testing.B, fs vfs.FileSystem, top vfs.
 
 func benchTop(b testing.TB, i vfstest.Instance) vfs.ID {
 	b.Helper()
-	ids, err := i.Shares([]config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
+	ids, err := i.Shares([]vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestNothingAcknowledgedIsLostByKill(t *testing.T) {
 
 func mainTop(t *testing.T, i vfstest.Instance) vfs.ID {
 	t.Helper()
-	ids, err := i.Shares([]config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
+	ids, err := i.Shares([]vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 // syncTakes makes a sync slow, so that what does not wait for it comes first.
@@ -270,7 +269,7 @@ func openOrdered(t *testing.T, log *events, remote bool) (*vfs.FS, vfs.ID) {
 			}
 		}
 	})
-	ids, err := fs.EnsureShares(ctx, []config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}}})
+	ids, err := fs.EnsureShares(ctx, []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,39 +4,47 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"strconv"
 
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs/layout"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
-// EnsureShares makes the configured shares known: a new one gets its permanent
-// number and its top directory; quotas are set. It returns the numbers by
-// name. It may be called again at any time with a changed configuration;
-// shares that are no longer configured keep their data and their number.
-func (fs *FS) EnsureShares(ctx context.Context, shares []config.Share) (map[string]uint32, error) {
+// ShareSpec is what somebody wants of a share: a configuration, or who makes
+// volumes.
+type ShareSpec struct {
+	Name string // for ever
+	// Mode, UID and GID are of the top directory, when the share is made.
+	Mode, UID, GID uint32
+	// QuotaBytes and QuotaInodes bound the share; 0 for no bound.
+	QuotaBytes, QuotaInodes int64
+}
+
+// EnsureShares makes shares known: a new one gets its permanent number and its
+// top directory; quotas are set. It returns the numbers by name. It may be called
+// again at any time with other shares; those that it is not called with any more
+// keep their data and their number.
+func (fs *FS) EnsureShares(ctx context.Context, shares []ShareSpec) (map[string]uint32, error) {
 	ids := make(map[string]uint32, len(shares))
 	for i := range shares {
 		s, err := fs.ensureShare(ctx, &shares[i])
 		if err != nil {
 			return nil, fmt.Errorf("share %q: %w", shares[i].Name, err)
 		}
-		s.quotaBytes.Store(int64(shares[i].Quota.Bytes))
-		s.quotaInodes.Store(int64(shares[i].Quota.Inodes))
+		s.quotaBytes.Store(shares[i].QuotaBytes)
+		s.quotaInodes.Store(shares[i].QuotaInodes)
 		ids[shares[i].Name] = s.id
 	}
 	return ids, nil
 }
 
-func (fs *FS) ensureShare(ctx context.Context, c *config.Share) (*shareState, error) {
-	got, err := fs.log.Get(ctx, layout.ShareKey(c.Name))
+func (fs *FS) ensureShare(ctx context.Context, spec *ShareSpec) (*shareState, error) {
+	got, err := fs.log.Get(ctx, layout.ShareKey(spec.Name))
 	if err != nil {
 		return nil, err
 	}
 	if got[0] == nil {
-		return fs.makeShare(ctx, c)
+		return fs.makeShare(ctx, spec)
 	}
 	if len(got[0]) != 12 {
 		return nil, fmt.Errorf("%w: share record", meta.ErrCorrupt)
@@ -65,11 +73,7 @@ func (fs *FS) ensureShare(ctx context.Context, c *config.Share) (*shareState, er
 	return s, nil
 }
 
-func (fs *FS) makeShare(ctx context.Context, c *config.Share) (*shareState, error) {
-	mode, err := strconv.ParseUint(c.Root.Mode, 8, 12)
-	if err != nil {
-		return nil, fmt.Errorf("root.mode %q is not octal", c.Root.Mode)
-	}
+func (fs *FS) makeShare(ctx context.Context, spec *ShareSpec) (*shareState, error) {
 	got, err := fs.log.Get(ctx, keyShares)
 	if err != nil {
 		return nil, err
@@ -82,12 +86,12 @@ func (fs *FS) makeShare(ctx context.Context, c *config.Share) (*shareState, erro
 	b.Put(keyShares, layout.EncodeNumber(next+1))
 	now := fs.now()
 	n := fs.newNode(record{layout.Inode{
-		Type: TypeDirectory, Mode: uint32(mode), Nlink: 2, UID: c.Root.UID, GID: c.Root.GID,
+		Type: TypeDirectory, Mode: spec.Mode, Nlink: 2, UID: spec.UID, GID: spec.GID,
 		Share: uint32(next), NextCookie: layout.FirstCookie, Atime: now, Mtime: now, Ctime: now,
 	}})
 	n.rec.Parent = n.ino
 	b.Put(layout.InodeKey(n.ino), n.encode())
-	b.Put(layout.ShareKey(c.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(next)), n.ino))
+	b.Put(layout.ShareKey(spec.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(next)), n.ino))
 	b.Add(layout.UsageKey(uint32(next), 'i'), 1)
 	if err := fs.log.Submit(b).Wait(); err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func TestStatFSShowsTheLesserOfQuotaAndDisk(t *testing.T) {
 		"disk beyond all bounds":     {0, 1 << 63, 1<<63 - 1, [3]uint64{1 << 60, 1 << 60, 1 << 60}},
 	} {
 		total, free = c.total, c.free
-		if _, err := i.Shares([]config.Share{{Name: "main", Path: "/main", Root: config.Root{Mode: "0755"}, Quota: config.Quota{Bytes: c.quota}}}); err != nil {
+		if _, err := i.Shares([]vfs.ShareSpec{{Name: "main", Mode: 0o755, QuotaBytes: int64(c.quota)}}); err != nil {
 			t.Fatal(err)
 		}
 		st, _, err := i.FS.StatFS(asRoot, f)

@@ -149,7 +149,7 @@ func (h home) open(t testing.TB) vfstest.Instance {
 	t.Cleanup(stop)
 	i := vfstest.Instance{
 		FS: r.fs, Handles: r.fs.Handles(), Meta: r.log, Close: stop, Remote: h.remote,
-		Shares: func(s []config.Share) (map[string]uint32, error) {
+		Shares: func(s []vfs.ShareSpec) (map[string]uint32, error) {
 			return r.fs.EnsureShares(context.Background(), s)
 		},
 	}

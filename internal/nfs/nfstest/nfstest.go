@@ -91,8 +91,11 @@ func start(t testing.TB, dir string, kind Stores, shares []config.Share) *Server
 		t.Fatalf("open stores: %v", err)
 	}
 	shares = complete(shares)
-	var err error
-	if s.IDs, err = s.FS.EnsureShares(t.Context(), shares); err == nil {
+	specs, err := export.Specs(shares)
+	if err == nil {
+		s.IDs, err = s.FS.EnsureShares(t.Context(), specs)
+	}
+	if err == nil {
 		s.Exports, err = export.NewTable(shares, s.IDs)
 	}
 	if err == nil {

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 var quotaTests = []behaviour{
@@ -91,9 +90,8 @@ var quotaTests = []behaviour{
 // limited makes, or changes, the share "limited" and returns its top.
 func (e *env) limited(bytes int64, inodes uint64) vfs.ID {
 	e.Helper()
-	return e.rootOf(e.addShare(config.Share{
-		Name: "limited", Path: "/limited", Root: config.Root{Mode: "0777"},
-		Quota: config.Quota{Bytes: config.Size(bytes), Inodes: inodes},
+	return e.rootOf(e.addShare(vfs.ShareSpec{
+		Name: "limited", Mode: 0o777, QuotaBytes: int64(bytes), QuotaInodes: int64(inodes),
 	}))
 }
 

@@ -4,13 +4,12 @@ import (
 	"context"
 
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 var shareTests = []behaviour{
 	{"AReadOnlyRequestChangesNothing", readOnly},
 	{"NothingMovesBetweenShares", func(e *env) {
-		other := e.rootOf(e.addShare(config.Share{Name: "other", Path: "/other", Root: config.Root{Mode: "0777"}}))
+		other := e.rootOf(e.addShare(vfs.ShareSpec{Name: "other", Mode: 0o777}))
 		f := e.create(super, e.top, "f", 0o644)
 		d := e.mkdir(super, e.top, "d", 0o755)
 		before := e.attr(other)
@@ -25,14 +24,14 @@ var shareTests = []behaviour{
 		}
 	}},
 	{"AShareBeginsWithTheTopThatIsConfigured", func(e *env) {
-		s := config.Share{Name: "own", Path: "/own", Root: config.Root{UID: 7, GID: 8, Mode: "02750"}}
+		s := vfs.ShareSpec{Name: "own", UID: 7, GID: 8, Mode: 0o2750}
 		top := e.rootOf(e.addShare(s))
 		a := e.attr(top)
 		if a.Type != vfs.TypeDirectory || a.UID != 7 || a.GID != 8 || a.Mode != 0o2750 || a.Nlink != 2 || a.Parent != top.Inode {
 			e.Fatalf("the top directory is %+v", a)
 		}
 		// It is made once; later it belongs to its users.
-		s.Root = config.Root{UID: 1, Mode: "0700"}
+		s.UID, s.GID, s.Mode = 1, 0, 0o700
 		if e.rootOf(e.addShare(s)) != top || e.attr(top) != a {
 			e.Fatal("another configuration changed the top directory")
 		}
@@ -43,7 +42,7 @@ var shareTests = []behaviour{
 	}},
 	{"SharesKeepTheirNumbers", func(e *env) {
 		mk := func(name string) uint32 {
-			return e.addShare(config.Share{Name: name, Path: "/" + name, Root: config.Root{Mode: "0755"}})
+			return e.addShare(vfs.ShareSpec{Name: name, Mode: 0o755})
 		}
 		b, a := mk("b"), mk("a")
 		if a == b || a == e.share || b == e.share || a == 0 || b == 0 {

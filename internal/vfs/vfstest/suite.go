@@ -20,7 +20,6 @@ import (
 
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/vfs"
-	"github.com/dittofs/dittofs/pkg/config"
 )
 
 // Instance is a running filesystem under test. It is stopped by Close, at the
@@ -32,7 +31,7 @@ type Instance struct {
 	Meta meta.Reader
 	// Shares makes shares known, or changes them, and returns their numbers
 	// by name.
-	Shares func([]config.Share) (map[string]uint32, error)
+	Shares func([]vfs.ShareSpec) (map[string]uint32, error)
 	// Restart stops the instance cleanly and starts another over the same
 	// stores. nil if the stores forget.
 	Restart func() Instance
@@ -118,7 +117,7 @@ type env struct {
 
 // mainShare is open to everybody, so that tests of permissions decide by the
 // directories they make.
-var mainShare = config.Share{Name: "main", Path: "/main", Root: config.Root{Mode: "0777"}}
+var mainShare = vfs.ShareSpec{Name: "main", Mode: 0o777}
 
 func newEnv(t testing.TB, open Open) *env {
 	e := &env{T: t, Instance: open(t)}
@@ -127,9 +126,9 @@ func newEnv(t testing.TB, open Open) *env {
 	return e
 }
 
-func (e *env) addShare(s config.Share) uint32 {
+func (e *env) addShare(s vfs.ShareSpec) uint32 {
 	e.Helper()
-	ids, err := e.Shares([]config.Share{s})
+	ids, err := e.Shares([]vfs.ShareSpec{s})
 	if err != nil {
 		e.Fatalf("share %q: %v", s.Name, err)
 	}

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/dittofs/dittofs/internal/version"
+	"github.com/dittofs/dittofs/pkg/version"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/controller"
 )
 

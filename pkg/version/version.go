@@ -4,7 +4,7 @@ package version
 
 import "runtime/debug"
 
-// Version is set by the linker: -X github.com/dittofs/dittofs/internal/version.Version=v1.2.3.
+// Version is set by the linker: -X github.com/dittofs/dittofs/pkg/version.Version=v1.2.3.
 var Version string
 
 // String is Version; without it, what Go recorded of the module and commit;

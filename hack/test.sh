@@ -1,7 +1,7 @@
 #!/bin/bash
 # test.sh all | PHASE...: the tests. Prints the time of each phase, goes on after a failure, and ends with the counts.
 #
-#   static    gofmt, go vet, generated files are current
+#   static    gofmt, go vet, golangci-lint with the directions of imports, generated files are current
 #   unit      all but the operator, with -race, fuzz seeds included; PKG= for a part
 #   envtest   the operator, with -race, against a real etcd and API server
 #   kclient   the kernel's NFS client in a guest, and libnfs, against a started server
@@ -48,6 +48,7 @@ formatted() {
 static() {
 	check "gofmt" formatted
 	check "go vet" go vet ./...
+	check "golangci-lint" make lint
 	check "generated files" hack/verify-generated.sh
 }
 unit() {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/dittofs/dittofs/internal/logging"
 	"github.com/dittofs/dittofs/internal/server"
-	"github.com/dittofs/dittofs/pkg/version"
 	"github.com/dittofs/dittofs/pkg/config"
+	"github.com/dittofs/dittofs/pkg/version"
 )
 
 func newServeCommand(environ []string) *cobra.Command {

@@ -15,9 +15,16 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
+const defaultCache = 64 << 20
+
+// Of the reserve of its disk, the store takes these parts. On a full disk,
+// removals need room for all tables in memory, for their logs and for what a
+// compaction makes before it removes what it read.
 const (
-	defaultCache = 64 << 20
-	memTableSize = 16 << 20
+	largeReserve = 256 << 20
+	memTableOf   = 16
+	lBaseOf      = 4
+	fileOf       = 128
 )
 
 const (
@@ -36,8 +43,11 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCache
 	}
+	if o.Reserve == 0 {
+		o.Reserve = largeReserve
+	}
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = memTableSize
+		o.MemTableBytes = o.Reserve / memTableOf
 	}
 	if o.MaxOpenFiles == 0 {
 		o.MaxOpenFiles = DefaultOpenFiles
@@ -53,7 +63,7 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       64,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               int64(o.Reserve / lBaseOf),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		MaxOpenFiles:                o.MaxOpenFiles,
 		BytesPerSync:                1 << 20,
@@ -65,6 +75,7 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 			WriteStallEnd:   func() { w.log.Info("metadata writes go on") },
 		},
 	}
+	po.TargetFileSizes[0] = int64(o.Reserve / fileOf) // twice as much at each level
 	// Most lookups of a file server are for names that do not exist.
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

@@ -47,8 +47,11 @@ type Options struct {
 	Logger *slog.Logger
 	// CacheBytes bounds the cache of uncompressed blocks, 0 means 32 MiB.
 	CacheBytes int64
+	// Reserve is how much of the disk is kept for removals, 0 means 256 MiB. With
+	// less, logs and tables are as much smaller.
+	Reserve uint64
 	// MemTableBytes is how much is held in memory before it becomes a table,
-	// 0 means 16 MiB.
+	// 0 means a sixteenth of Reserve.
 	MemTableBytes uint64
 	// MaxOpenFiles bounds the descriptors of tables and logs, 0 means 500. Some
 	// more are open for moments (see Descriptors).

@@ -39,6 +39,7 @@ type Reserve struct {
 	logger *slog.Logger
 	epoch  time.Time
 	level  atomic.Int32
+	said   atomic.Int32 // the worst level that was logged since there was room
 	looked atomic.Int64 // when, in nanoseconds since epoch
 }
 
@@ -66,24 +67,24 @@ func Bytes(total uint64) uint64 {
 }
 
 // Data returns ErrLow if n more bytes of file data would take of the reserve.
-func (r *Reserve) Data(n int64) error { return r.leave(n, 1) }
+func (r *Reserve) Data(n int64) error { return r.leave(n, 8) }
 
 // Rewrite returns ErrLow if n more bytes would take more than half of the
 // reserve: a compaction may take the first half, because it gives back more.
-func (r *Reserve) Rewrite(n int64) error { return r.leave(n, 2) }
+func (r *Reserve) Rewrite(n int64) error { return r.leave(n, 4) }
 
 // Names returns ErrLow if less than half of the reserve is left. The answer may
 // be a tenth of a second old.
-func (r *Reserve) Names() error { return r.unless(noNames, 2) }
+func (r *Reserve) Names() error { return r.unless(noNames, 4) }
 
-// Changes returns ErrLow if less than a quarter of the reserve is left: changes
+// Changes returns ErrLow if less than three eighths of the reserve are left: changes
 // of what is there add nothing that lasts, but can come without end. The answer
 // may be a tenth of a second old.
-func (r *Reserve) Changes() error { return r.unless(noChanges, 4) }
+func (r *Reserve) Changes() error { return r.unless(noChanges, 3) }
 
-// unless returns ErrLow if the disk is at a level, at which the reserve divided
-// by part is not left.
-func (r *Reserve) unless(level int32, part uint64) error {
+// unless returns ErrLow if the disk is at a level, at which less than so many
+// eighths of the reserve are left.
+func (r *Reserve) unless(level int32, eighths uint64) error {
 	if r == nil {
 		return nil
 	}
@@ -94,12 +95,12 @@ func (r *Reserve) unless(level int32, part uint64) error {
 		}
 		return nil
 	}
-	return r.leave(0, part)
+	return r.leave(0, eighths)
 }
 
-// leave returns ErrLow unless n bytes can be taken so that the reserve, divided
-// by part, is left. A disk that cannot be asked is not full.
-func (r *Reserve) leave(n int64, part uint64) error {
+// leave returns ErrLow unless n bytes can be taken so that so many eighths of the
+// reserve are left. A disk that cannot be asked is not full.
+func (r *Reserve) leave(n int64, eighths uint64) error {
 	if r == nil {
 		return nil
 	}
@@ -109,32 +110,36 @@ func (r *Reserve) leave(n int64, part uint64) error {
 	}
 	keep := Bytes(total)
 	r.note(free, keep)
-	if free < keep/part+uint64(n) {
-		return fmt.Errorf("%w: %d bytes free, %d kept", ErrLow, free, keep/part)
+	if kept := keep / 8 * eighths; free < kept+uint64(n) {
+		return fmt.Errorf("%w: %d bytes free, %d kept", ErrLow, free, kept)
 	}
 	return nil
 }
 
-// note logs when the disk gets full, and when there is room again.
+// note logs when the disk gets full, each level once until there is room again.
 func (r *Reserve) note(free, keep uint64) {
 	now, args := ample, []any{"free", free, "reserve", keep}
 	switch {
-	case free < keep/4:
+	case free < keep/8*3:
 		now = noChanges
-	case free < keep/2:
+	case free < keep/8*4:
 		now = noNames
 	case free < keep+keep/4: // a segment that does not fit any more
 		now = noData
 	}
-	switch before := r.level.Swap(now); {
-	case before == now, before == noChanges && now == noNames:
-	case now == noChanges:
+	r.level.Store(now)
+	said := r.said.Load()
+	if now == said || now != ample && now < said || !r.said.CompareAndSwap(said, now) {
+		return
+	}
+	switch now {
+	case noChanges:
 		r.logger.Warn("the disk of the metadata is full: files can be removed, nothing can be added or changed", args...)
-	case now == noNames:
+	case noNames:
 		r.logger.Warn("the disk of the metadata is full: files can be removed, nothing can be added", args...)
-	case now == noData && before == ample:
+	case noData:
 		r.logger.Warn("the disk of the metadata is almost full: soon or already nothing can be written; remove files or make the disk larger", args...)
-	case now == ample:
+	case ample:
 		r.logger.Info("the disk of the metadata has room again", args...)
 	}
 }

@@ -17,15 +17,19 @@ import (
 
 const defaultCache = 64 << 20
 
-// Of the reserve of its disk, the store takes these parts. On a full disk,
-// removals need room for all tables in memory, for their logs and for what a
-// compaction makes before it removes what it read.
-const (
-	largeReserve = 256 << 20
-	memTableOf   = 16
-	lBaseOf      = 4
-	fileOf       = 128
-)
+// sizes are those of the tree of tables. On a full disk, removals need room for
+// the tables in memory, for their logs, and for what a compaction writes before
+// it removes what it read: up to the first level and all that is above it.
+type sizes struct{ memTable, firstLevel, file uint64 }
+
+// sizesOn returns the sizes for a disk of which reserve bytes are kept for
+// removals; 0 is the most that is.
+func sizesOn(reserve uint64) sizes {
+	if reserve == 0 || reserve >= 256<<20 {
+		return sizes{16 << 20, 64 << 20, 2 << 20}
+	}
+	return sizes{reserve / 32, reserve / 8, reserve / 256}
+}
 
 const (
 	// DefaultOpenFiles is what Options.MaxOpenFiles is if it is 0.
@@ -43,11 +47,9 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCache
 	}
-	if o.Reserve == 0 {
-		o.Reserve = largeReserve
-	}
+	sizes := sizesOn(o.Reserve)
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = o.Reserve / memTableOf
+		o.MemTableBytes = sizes.memTable
 	}
 	if o.MaxOpenFiles == 0 {
 		o.MaxOpenFiles = DefaultOpenFiles
@@ -63,7 +65,7 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       64,
-		LBaseMaxBytes:               int64(o.Reserve / lBaseOf),
+		LBaseMaxBytes:               int64(sizes.firstLevel),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		MaxOpenFiles:                o.MaxOpenFiles,
 		BytesPerSync:                1 << 20,
@@ -75,7 +77,7 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 			WriteStallEnd:   func() { w.log.Info("metadata writes go on") },
 		},
 	}
-	po.TargetFileSizes[0] = int64(o.Reserve / fileOf) // twice as much at each level
+	po.TargetFileSizes[0] = int64(sizes.file) // twice as much at each level
 	// Most lookups of a file server are for names that do not exist.
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

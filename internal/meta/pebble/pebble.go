@@ -51,7 +51,7 @@ type Options struct {
 	// less, logs and tables are as much smaller.
 	Reserve uint64
 	// MemTableBytes is how much is held in memory before it becomes a table,
-	// 0 means a sixteenth of Reserve.
+	// 0 means 16 MiB, or what Reserve allows.
 	MemTableBytes uint64
 	// MaxOpenFiles bounds the descriptors of tables and logs, 0 means 500. Some
 	// more are open for moments (see Descriptors).

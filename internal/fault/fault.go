@@ -58,9 +58,10 @@ func Of(err error) *Error {
 	return nil
 }
 
-// Checker is implemented by stores that live outside of this process.
+// Checker is implemented by stores that can be away, or hang, while the server
+// goes on.
 type Checker interface {
 	// Check asks the store whether it can be used now: nil, or an *Error. It
-	// costs one small request and is called every few seconds.
+	// costs one small request at most and is called every few seconds.
 	Check(ctx context.Context) error
 }

@@ -102,7 +102,7 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	return s, err
 }
 
-// watch keeps the state of stores outside of this process up to date.
+// watch keeps the state of the stores up to date.
 func (s *stores) watch(ctx context.Context, st *state, logger *slog.Logger) {
 	go st.watch(ctx, health.Metadata, s.meta, logger)
 	go st.watch(ctx, health.Content, s.content, logger)

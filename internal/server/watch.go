@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// checkEvery is how often a store outside of this process is asked
+	// checkEvery is how often a store is asked
 	// whether it can be used, and checkTimeout how long it has to answer.
 	checkEvery   = 2 * time.Second
 	checkTimeout = 2 * time.Second
@@ -114,7 +114,7 @@ func (o *opener) tell(what, cause string, err error) {
 }
 
 // watch asks a store again and again whether it can be used, until ctx ends.
-// A store of this machine has no faults that it would not report by itself.
+// Memory and directories of objects have no faults that no call returns.
 func (s *state) watch(ctx context.Context, store string, at any, logger *slog.Logger) {
 	checker, ok := at.(fault.Checker)
 	if !ok {

@@ -80,7 +80,7 @@ func TestChangesWithoutEndLeaveRoomForRemovals(t *testing.T) {
 	}
 	// Names that do not compress.
 	name := func(prefix string, i int) string {
-		pad := make([]byte, 150)
+		pad := make([]byte, 180)
 		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}).Read(pad) // never fails
 		return fmt.Sprint(prefix, i, base64.RawURLEncoding.EncodeToString(pad))
 	}
@@ -107,15 +107,16 @@ func TestChangesWithoutEndLeaveRoomForRemovals(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Not in the order of the keys, so that each table that is written overlaps with all others.
-	const step = 7919
+	const renamed = 30_000
+	nth := func(i int) int { return i * 7919 % n }
 	for round := range 4 {
 		from, to := "a", "b"
 		if round%2 == 1 {
 			from, to = to, from
 		}
-		many(t, s, fmt.Sprint("RENAME, round ", round), 3*time.Second, &calls{proc: nfsclient.ProcRename, n: 40_000, args: func(i int, e *xdr.Encoder) {
-			named(e, from, i*step%n)
-			named(e, to, i*step%n)
+		many(t, s, fmt.Sprint("RENAME, round ", round), 3*time.Second, &calls{proc: nfsclient.ProcRename, n: renamed, args: func(i int, e *xdr.Encoder) {
+			named(e, from, nth(i))
+			named(e, to, nth(i))
 		}}, nfsclient.ErrNoSpc, nfsclient.ErrNoEnt)
 	}
 	many(t, s, "SETATTR", time.Second, &calls{proc: nfsclient.ProcSetAttr, n: noneOf, args: func(i int, e *xdr.Encoder) {
@@ -138,8 +139,8 @@ func TestChangesWithoutEndLeaveRoomForRemovals(t *testing.T) {
 		many(t, s, "REMOVE of links", 10*time.Second, &calls{proc: nfsclient.ProcRemove, n: 2000, args: func(i int, e *xdr.Encoder) { named(e, "l", i) }},
 			nfsclient.ErrNoEnt)
 	}
-	for _, prefix := range []string{"a", "b"} {
-		many(t, s, "REMOVE", 2*time.Minute, &calls{proc: nfsclient.ProcRemove, n: n, args: func(i int, e *xdr.Encoder) { named(e, prefix, i*step%n) }},
+	for prefix, n := range map[string]int{"a": n, "b": renamed} {
+		many(t, s, "REMOVE of "+prefix, 2*time.Minute, &calls{proc: nfsclient.ProcRemove, n: n, args: func(i int, e *xdr.Encoder) { named(e, prefix, nth(i)) }},
 			nfsclient.ErrNoEnt)
 	}
 	for _, complaint := range []string{"cannot flush or compact", "metadata store failed"} {

@@ -17,6 +17,9 @@ import (
 
 const defaultCache = 64 << 20
 
+// largeReserve is what is kept of a large disk.
+const largeReserve = 256 << 20
+
 // sizes are those of the tree of tables. On a full disk, removals need room for
 // the tables in memory, for their logs, and for what a compaction writes before
 // it removes what it read: up to the first level and all that is above it.
@@ -25,7 +28,7 @@ type sizes struct{ memTable, firstLevel, file uint64 }
 // sizesOn returns the sizes for a disk of which reserve bytes are kept for
 // removals; 0 is the most that is.
 func sizesOn(reserve uint64) sizes {
-	if reserve == 0 || reserve >= 256<<20 {
+	if reserve == 0 || reserve >= largeReserve {
 		return sizes{16 << 20, 64 << 20, 2 << 20}
 	}
 	return sizes{reserve / 32, reserve / 8, reserve / 256}
@@ -43,7 +46,7 @@ const (
 
 // pebbleOptions are for small keys and values, at 20,000 durable batches a
 // second, in a process that shares its memory with a data cache.
-func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Options {
+func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, r *room, o Options) *pebble.Options {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCache
 	}
@@ -73,8 +76,11 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 		EventListener: &pebble.EventListener{
 			BackgroundError: w.backgroundError,
 			DataCorruption:  w.dataCorruption,
-			WriteStallBegin: func(info pebble.WriteStallBeginInfo) { w.log.Warn("metadata writes wait", "for", info.Reason) },
-			WriteStallEnd:   func() { w.log.Info("metadata writes go on") },
+			CompactionBegin: r.begin,
+			CompactionEnd:   r.end,
+			FlushEnd:        w.flushEnd,
+			WriteStallBegin: w.stallBegin,
+			WriteStallEnd:   w.stallEnd,
 		},
 	}
 	po.TargetFileSizes[0] = int64(sizes.file) // twice as much at each level

@@ -68,6 +68,9 @@ func newServer(cfg *config.Config, opt Options) *server {
 func (s *server) run(ctx context.Context) (err error) {
 	cfg := s.cfg
 	s.log.Info("starting", "version", s.opt.Version, "metadata", metadataPlace(cfg), "content", contentPlace(cfg), "cache", cfg.Cache.Path)
+	if err := checkDescriptors(fileLimit()); err != nil {
+		return err
+	}
 	commands, err := s.commandsOverTCP()
 	if err != nil {
 		return err

@@ -16,8 +16,11 @@ import (
 // the store counts as one that cannot be used.
 const slowAfter = time.Second
 
+// emptyTable is the error of a flush of which nothing had to be written.
+const emptyTable = "pebble: empty table"
+
 func (w *watch) flushEnd(info pebble.FlushInfo) {
-	if info.Err == nil {
+	if info.Err == nil || info.Err.Error() == emptyTable {
 		w.unflushed.Store(nil)
 		return
 	}

@@ -76,6 +76,33 @@ func TestAStoreThatCannotWriteTablesSaysSoAndThatItCanAgain(t *testing.T) {
 	}
 }
 
+func TestAFlushOfNothingIsNoFault(t *testing.T) {
+	mem := vfs.NewMem()
+	if err := mem.MkdirAll("meta", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open("meta", mem, nil, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := []byte("key")
+	for range 3 {
+		if err := errors.Join(s.db.Set(key, key, nil), s.db.Delete(key, nil), s.db.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	s.watch.flushEnd(pebble.FlushInfo{Err: errors.New(emptyTable)})
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestABatchThatHangsIsGivenUpAndSoIsTheStore(t *testing.T) {
 	var full atomic.Bool
 	s, held, cancel := withoutTables(t, &full)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -80,5 +82,22 @@ func TestStoresOfAnotherInstanceAreRefused(t *testing.T) {
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("refused, but %s was made", path)
 		}
+	}
+}
+
+func TestAStartWithTooFewDescriptorsIsRefusedWithTheLeastNumber(t *testing.T) {
+	dir := t.TempDir()
+	file := storeConfig(t, dir)
+	serve := command(dir, nil, "serve", "--config", file)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	limited := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -n 20; exec "$@"`, "sh", serve.Path}, serve.Args[1:]...)...)
+	limited.Dir, limited.Env = serve.Dir, serve.Env
+	out, _ := limited.CombinedOutput()
+	if code := limited.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), "\nRLIMIT_NOFILE: the process may have 20 descriptors and needs 40 at least: raise the limit") {
+		t.Errorf("exit code %d, want 2 and a line about RLIMIT_NOFILE; got:\n%s", code, out)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "metadata")); err == nil {
+		t.Errorf("the metadata was touched: %v", entries)
 	}
 }

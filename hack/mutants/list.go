@@ -105,13 +105,13 @@ var storage = []mutant{
 	},
 	{
 		name: "reserve-not-kept-from-data", file: "internal/space/space.go",
-		old: "return r.leave(n, 1) }",
+		old: "return r.leave(n, 8) }",
 		new: "return r.leave(n, 2) }",
 		pkg: "./internal/space", run: "TestDataIsRefusedBeforeNamesAndNamesBeforeRemovals",
 	},
 	{
 		name: "reserve-forgotten-between-two-looks", file: "internal/space/space.go",
-		old: "if r.level.Load() == noNames {",
+		old: "if r.level.Load() >= level {",
 		new: "if false {",
 		pkg: "./internal/space", run: "TestNamesAskTheSystemTenTimesASecondAndEachChangeIsLoggedOnce",
 	},

@@ -51,6 +51,12 @@ var serving = []mutant{
 		pkg: "./test/fulldisk", run: "TestAFullDiskEndsNothingAndRemovalsBringSpaceBack",
 	},
 	{
+		name: "changes-take-the-reserve", file: "internal/space/space.go",
+		old: "return r.unless(noChanges, 3)",
+		new: "return nil",
+		pkg: "./internal/vfs", run: "TestTheLastBytesOfADiskAreForRemovals",
+	},
+	{
 		name: "port-not-asked-for", file: "internal/export/export.go",
 		old: "case c.secure && from.Port() >= unprivileged:",
 		new: "case false:",

@@ -59,11 +59,11 @@ func Of(err error) *Error {
 	return nil
 }
 
-// Checker is implemented by stores that another machine or process, or who
-// administers this one, can take away.
+// Checker is implemented by stores that can be away, taken away, or hang, while
+// the server goes on.
 type Checker interface {
 	// Check asks the store whether it can be used now: nil, or an *Error. It
-	// costs one small request and is called every few seconds. An error that is
-	// disk.Scarce and no *Error says nothing of the store.
+	// costs one small request at most and is called every few seconds. An error
+	// that is disk.Scarce and no *Error says nothing of the store.
 	Check(ctx context.Context) error
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"syscall"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
@@ -31,6 +32,20 @@ func (d descriptors) total() int {
 		n += pebble.OtherDescriptors
 	}
 	return n
+}
+
+// leastDescriptors is the least limit with which the stores open and a client can
+// connect; an idle server has half of it open.
+const leastDescriptors = 40
+
+// checkDescriptors refuses a limit (RLIMIT_NOFILE) with which a start would wait
+// for descriptors that never come.
+func checkDescriptors(limit int) error {
+	if limit >= leastDescriptors {
+		return nil
+	}
+	return atField("RLIMIT_NOFILE", fmt.Errorf("the process may have %d descriptors and needs %d at least: "+
+		"raise the limit (ulimit -n, LimitNOFILE of systemd); 1024 or more are better", limit, leastDescriptors))
 }
 
 // fileLimit is RLIMIT_NOFILE, to which Go has raised the soft limit.

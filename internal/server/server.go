@@ -69,6 +69,9 @@ func newServer(cfg *config.Config, opt Options) *server {
 func (s *server) run(ctx context.Context) (err error) {
 	cfg := s.cfg
 	s.log.Info("starting", "version", s.opt.Version, "metadata", metadataPlace(cfg), "content", contentPlace(cfg), "cache", cfg.Cache.Path)
+	if err := checkDescriptors(fileLimit()); err != nil {
+		return err
+	}
 	commands, err := s.commandsOverTCP()
 	if err != nil {
 		return err
@@ -291,8 +294,14 @@ func (s *server) stop() error {
 	defer cancel()
 	start := time.Now()
 	s.log.Info("stopping", "timeout", time.Duration(s.cfg.ShutdownTimeout))
-	// A metadata store that is away would hold the rest up for ever.
-	overdue := time.AfterFunc(time.Duration(s.cfg.ShutdownTimeout)+abortAfter, func() {
+	// A metadata store that is away would hold the rest up for ever. One that is
+	// known to be has no time on top.
+	overdueAfter := time.Duration(s.cfg.ShutdownTimeout) + abortAfter
+	report := s.state.report(nil)
+	if c := report.Find(health.Metadata); c != nil && !c.OK {
+		overdueAfter = time.Duration(s.cfg.ShutdownTimeout) * 3 / 4
+	}
+	overdue := time.AfterFunc(overdueAfter, func() {
 		s.stores.log.Abort(errors.New("the metadata store did not answer before shutdown_timeout"))
 	})
 	defer overdue.Stop()

@@ -25,13 +25,13 @@ func newReserve(cfg *config.Config, logger *slog.Logger) *space.Reserve {
 }
 
 // checkMetadataDisk refuses a disk for an embedded metadata store on which
-// removals could not be written once it is full.
-func checkMetadataDisk(cfg *config.Config) error {
+// removals could not be written once it is full. It returns what is kept of it.
+func checkMetadataDisk(cfg *config.Config) (reserve uint64, err error) {
 	total, _, err := disk.OS{}.Statfs(existing(cfg.Metadata.Path))
 	if err == nil && total < space.LeastDisk {
 		err = fmt.Errorf("the disk of %s has %d MiB: give the metadata one of at least %d MiB", cfg.Metadata.Path, total>>20, space.LeastDisk>>20)
 	}
-	return atField("metadata.path", err)
+	return space.Bytes(total), atField("metadata.path", err)
 }
 
 // existing is the directory itself, or that in which it will be made.

@@ -131,10 +131,13 @@ func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, exis
 		}
 		return store, nil
 	}
-	if err := checkMetadataDisk(cfg); err != nil {
+	reserve, err := checkMetadataDisk(cfg)
+	if err != nil {
 		return nil, err
 	}
-	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{MinEpoch: minEpoch, Logger: logger, MaxOpenFiles: descriptorsOf(cfg, fileLimit()).tables})
+	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{
+		MinEpoch: minEpoch, Logger: logger, MaxOpenFiles: descriptorsOf(cfg, fileLimit()).tables, Reserve: reserve,
+	})
 	if err != nil {
 		return nil, atField("metadata.path", err)
 	}

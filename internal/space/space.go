@@ -3,7 +3,8 @@
 // A metadata store that meets a full disk fails, the server ends, and cannot
 // start again before somebody makes room, which clients could have done by
 // removing files. So what clients add is refused while there is still room for
-// removals: first data, then names. It imports nothing of this module.
+// removals: first data, then names, then changes of what is there. It imports
+// nothing of this module.
 package space
 
 import (
@@ -23,6 +24,9 @@ const (
 	mostReserve = 256 << 20
 	// smallDisk is the part of the disk that is kept, if that is less.
 	smallDisk = 16
+	// leastReserve is kept of the smallest disk: with less, the logs and tables
+	// of an embedded store would have to be so small that it makes nothing else.
+	leastReserve = 32 << 20
 	// glance is how old an answer about names may be.
 	glance = 100 * time.Millisecond
 )
@@ -35,6 +39,7 @@ type Reserve struct {
 	logger *slog.Logger
 	epoch  time.Time
 	level  atomic.Int32
+	said   atomic.Int32 // the worst level that was logged since there was room
 	looked atomic.Int64 // when, in nanoseconds since epoch
 }
 
@@ -43,6 +48,7 @@ const (
 	ample int32 = iota
 	noData
 	noNames
+	noChanges
 )
 
 // New returns the Reserve of the filesystem that statfs tells the size of and
@@ -56,34 +62,45 @@ func New(statfs func() (total, free uint64, err error), logger *slog.Logger) *Re
 const LeastDisk = 160 << 20
 
 // Bytes is what is kept of a disk of total bytes.
-func Bytes(total uint64) uint64 { return min(total/smallDisk, mostReserve) }
+func Bytes(total uint64) uint64 {
+	return min(max(total/smallDisk, leastReserve), mostReserve, total)
+}
 
 // Data returns ErrLow if n more bytes of file data would take of the reserve.
-func (r *Reserve) Data(n int64) error { return r.leave(n, 1) }
+func (r *Reserve) Data(n int64) error { return r.leave(n, 8) }
 
 // Rewrite returns ErrLow if n more bytes would take more than half of the
 // reserve: a compaction may take the first half, because it gives back more.
-func (r *Reserve) Rewrite(n int64) error { return r.leave(n, 2) }
+func (r *Reserve) Rewrite(n int64) error { return r.leave(n, 4) }
 
 // Names returns ErrLow if less than half of the reserve is left. The answer may
 // be a tenth of a second old.
-func (r *Reserve) Names() error {
+func (r *Reserve) Names() error { return r.unless(noNames, 4) }
+
+// Changes returns ErrLow if less than three eighths of the reserve are left: changes
+// of what is there add nothing that lasts, but can come without end. The answer
+// may be a tenth of a second old.
+func (r *Reserve) Changes() error { return r.unless(noChanges, 3) }
+
+// unless returns ErrLow if the disk is at a level, at which less than so many
+// eighths of the reserve are left.
+func (r *Reserve) unless(level int32, eighths uint64) error {
 	if r == nil {
 		return nil
 	}
 	now, looked := int64(time.Since(r.epoch)), r.looked.Load()
 	if looked > 0 && now-looked < int64(glance) || !r.looked.CompareAndSwap(looked, max(now, 1)) {
-		if r.level.Load() == noNames {
+		if r.level.Load() >= level {
 			return ErrLow
 		}
 		return nil
 	}
-	return r.leave(0, 2)
+	return r.leave(0, eighths)
 }
 
-// leave returns ErrLow unless n bytes can be taken so that the reserve, divided
-// by part, is left. A disk that cannot be asked is not full.
-func (r *Reserve) leave(n int64, part uint64) error {
+// leave returns ErrLow unless n bytes can be taken so that so many eighths of the
+// reserve are left. A disk that cannot be asked is not full.
+func (r *Reserve) leave(n int64, eighths uint64) error {
 	if r == nil {
 		return nil
 	}
@@ -93,28 +110,36 @@ func (r *Reserve) leave(n int64, part uint64) error {
 	}
 	keep := Bytes(total)
 	r.note(free, keep)
-	if free < keep/part+uint64(n) {
-		return fmt.Errorf("%w: %d bytes free, %d kept", ErrLow, free, keep/part)
+	if kept := keep / 8 * eighths; free < kept+uint64(n) {
+		return fmt.Errorf("%w: %d bytes free, %d kept", ErrLow, free, kept)
 	}
 	return nil
 }
 
-// note logs when the disk gets full, and when there is room again.
+// note logs when the disk gets full, each level once until there is room again.
 func (r *Reserve) note(free, keep uint64) {
 	now, args := ample, []any{"free", free, "reserve", keep}
 	switch {
-	case free < keep/2:
+	case free < keep/8*3:
+		now = noChanges
+	case free < keep/8*4:
 		now = noNames
 	case free < keep+keep/4: // a segment that does not fit any more
 		now = noData
 	}
-	switch before := r.level.Swap(now); {
-	case before == now:
-	case now == noNames:
+	r.level.Store(now)
+	said := r.said.Load()
+	if now == said || now != ample && now < said || !r.said.CompareAndSwap(said, now) {
+		return
+	}
+	switch now {
+	case noChanges:
+		r.logger.Warn("the disk of the metadata is full: files can be removed, nothing can be added or changed", args...)
+	case noNames:
 		r.logger.Warn("the disk of the metadata is full: files can be removed, nothing can be added", args...)
-	case now == noData && before == ample:
+	case noData:
 		r.logger.Warn("the disk of the metadata is almost full: soon or already nothing can be written; remove files or make the disk larger", args...)
-	case now == ample:
+	case ample:
 		r.logger.Info("the disk of the metadata has room again", args...)
 	}
 }

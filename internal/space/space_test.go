@@ -24,27 +24,39 @@ func (d *fakeDisk) statfs() (uint64, uint64, error) {
 func TestDataIsRefusedBeforeNamesAndNamesBeforeRemovals(t *testing.T) {
 	const total = 16 << 30
 	for _, c := range []struct {
-		free                 uint64
-		data, rewrite, names bool
+		free                          uint64
+		data, rewrite, names, changes bool
 	}{
-		{total, true, true, true},
-		{mostReserve + 10, true, true, true},
-		{mostReserve + 9, false, true, true},
-		{mostReserve/2 + 10, false, true, true},
-		{mostReserve/2 + 9, false, false, true},
-		{mostReserve / 2, false, false, true},
-		{mostReserve/2 - 1, false, false, false},
-		{0, false, false, false},
+		{total, true, true, true, true},
+		{mostReserve + 10, true, true, true, true},
+		{mostReserve + 9, false, true, true, true},
+		{mostReserve/2 + 10, false, true, true, true},
+		{mostReserve/2 + 9, false, false, true, true},
+		{mostReserve / 2, false, false, true, true},
+		{mostReserve/2 - 1, false, false, false, true},
+		{mostReserve / 8 * 3, false, false, false, true},
+		{mostReserve/8*3 - 1, false, false, false, false},
+		{0, false, false, false, false},
 	} {
 		d := &fakeDisk{total: total, free: c.free}
 		r := New(d.statfs, slog.New(slog.DiscardHandler))
 		for what, got := range map[string]struct {
 			err error
 			ok  bool
-		}{"data": {r.Data(10), c.data}, "rewrite": {r.Rewrite(10), c.rewrite}, "names": {r.Names(), c.names}} {
+		}{"data": {r.Data(10), c.data}, "rewrite": {r.Rewrite(10), c.rewrite}, "names": {r.Names(), c.names}, "changes": {r.Changes(), c.changes}} {
 			if (got.err == nil) != got.ok || got.err != nil && !errors.Is(got.err, ErrLow) {
 				t.Errorf("%d bytes free: %s: %v", c.free, what, got.err)
 			}
+		}
+	}
+}
+
+func TestASmallDiskKeepsMoreThanItsPart(t *testing.T) {
+	for total, want := range map[uint64]uint64{
+		1 << 20: 1 << 20, LeastDisk: leastReserve, 512 << 20: leastReserve, 1 << 30: 64 << 20, 16 << 30: mostReserve,
+	} {
+		if got := Bytes(total); got != want {
+			t.Errorf("of %d bytes, %d are kept, want %d", total, got, want)
 		}
 	}
 }
@@ -65,7 +77,7 @@ func TestNamesAskTheSystemTenTimesASecondAndEachChangeIsLoggedOnce(t *testing.T)
 			free uint64
 			ok   bool
 			want int // lines
-		}{{1 << 29, true, 0}, {0, false, 1}, {1 << 29, true, 2}} {
+		}{{1 << 29, true, 0}, {0, false, 1}, {25 << 20, false, 1}, {0, false, 1}, {1 << 29, true, 2}} {
 			d.free, d.asked = step.free, 0
 			time.Sleep(time.Second)
 			for range 10 {

@@ -165,6 +165,11 @@ func (fs *FS) setLocked(req *Request, n *node, set *SetAttr, guard *Time, b *met
 	if err := n.rec.checkSet(&req.Cred, set); err != nil {
 		return err
 	}
+	if set.Size == nil || *set.Size >= n.rec.Size { // one that cuts a file gives space back
+		if err := fs.reserve.Changes(); err != nil {
+			return err
+		}
+	}
 	now := fs.now()
 	if set.Size != nil {
 		if err := fs.truncateLocked(req.Context, n, *set.Size, b); err != nil {

@@ -76,6 +76,9 @@ func (fs *FS) Write(req *Request, id ID, off uint64, p []byte, how Stability) (S
 	if attr, err := fs.checkWrite(req, n, off, len(p)); err != nil {
 		return 0, WCC{Valid: attr.Type != 0, Before: attr, After: attr}, err
 	}
+	if err := fs.reserve.Changes(); err != nil { // the journal may have room, the index has none
+		return 0, WCC{}, fs.errno("write", n.ino, err)
+	}
 	// The bytes go to the journal before the lock, so that the writers of one
 	// file run in parallel; their order is the order of the insertions.
 	var ext format.Extent

@@ -174,6 +174,11 @@ func (fs *FS) renameLocked(m *move) error {
 	if err := m.check(); err != nil {
 		return err
 	}
+	if m.target == nil { // one that replaces a name leaves fewer of them
+		if err := fs.reserve.Changes(); err != nil {
+			return err
+		}
+	}
 	b := &meta.Batch{}
 	now := fs.now()
 	isDir := m.source.rec.Type == TypeDirectory

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,9 @@ type watch struct {
 	stallLimit time.Duration
 	background atomic.Uint64 // flushes and compactions that failed
 	last       atomic.Pointer[backgroundError]
-	said       atomic.Int64 // when that was logged, in nanoseconds since 1970
+	said       atomic.Int64          // when that was logged, in nanoseconds since 1970
+	unflushed  atomic.Pointer[error] // why the last flush failed; nil if it did not
+	waiting    atomic.Int64          // since when batches wait for room in memory, like said; 0 if they do not
 }
 
 // backgroundError is why a flush or a compaction failed.
@@ -82,7 +85,10 @@ func (w *watch) err() error {
 
 // run calls f, which calls Pebble, and gives up on it after a failure. Being
 // held back by flushes that fail is one after some time.
-func (w *watch) run(f func() error) error {
+func (w *watch) run(f func() error) error { return w.runUntil(context.Background(), f) }
+
+// runUntil is run, for which the end of ctx is a failure too.
+func (w *watch) runUntil(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -100,6 +106,8 @@ func (w *watch) run(f func() error) error {
 			return err
 		case <-w.failed:
 			return w.err()
+		case <-ctx.Done():
+			return w.fail(fmt.Errorf("a batch was given up on its way: %w", ctx.Err()))
 		case <-stalled.C:
 			if last := w.last.Load(); time.Since(last.when) < w.stallLimit {
 				return w.fail(fmt.Errorf("waited %v for space in memory: %w", w.stallLimit, last.err))

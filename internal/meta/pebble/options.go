@@ -15,10 +15,24 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
-const (
-	defaultCache = 64 << 20
-	memTableSize = 16 << 20
-)
+const defaultCache = 64 << 20
+
+// largeReserve is what is kept of a large disk.
+const largeReserve = 256 << 20
+
+// sizes are those of the tree of tables. On a full disk, removals need room for
+// the tables in memory, for their logs, and for what a compaction writes before
+// it removes what it read: up to the first level and all that is above it.
+type sizes struct{ memTable, firstLevel, file uint64 }
+
+// sizesOn returns the sizes for a disk of which reserve bytes are kept for
+// removals; 0 is the most that is.
+func sizesOn(reserve uint64) sizes {
+	if reserve == 0 || reserve >= largeReserve {
+		return sizes{16 << 20, 64 << 20, 2 << 20}
+	}
+	return sizes{reserve / 32, reserve / 8, reserve / 256}
+}
 
 const (
 	// DefaultOpenFiles is what Options.MaxOpenFiles is if it is 0.
@@ -32,12 +46,13 @@ const (
 
 // pebbleOptions are for small keys and values, at 20,000 durable batches a
 // second, in a process that shares its memory with a data cache.
-func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.Options {
+func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, r *room, o Options) *pebble.Options {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCache
 	}
+	sizes := sizesOn(o.Reserve)
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = memTableSize
+		o.MemTableBytes = sizes.memTable
 	}
 	if o.MaxOpenFiles == 0 {
 		o.MaxOpenFiles = DefaultOpenFiles
@@ -53,7 +68,7 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       64,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               int64(sizes.firstLevel),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		MaxOpenFiles:                o.MaxOpenFiles,
 		BytesPerSync:                1 << 20,
@@ -61,10 +76,14 @@ func pebbleOptions(disk vfs.FS, lock *pebble.Lock, w *watch, o Options) *pebble.
 		EventListener: &pebble.EventListener{
 			BackgroundError: w.backgroundError,
 			DataCorruption:  w.dataCorruption,
-			WriteStallBegin: func(info pebble.WriteStallBeginInfo) { w.log.Warn("metadata writes wait", "for", info.Reason) },
-			WriteStallEnd:   func() { w.log.Info("metadata writes go on") },
+			CompactionBegin: r.begin,
+			CompactionEnd:   r.end,
+			FlushEnd:        w.flushEnd,
+			WriteStallBegin: w.stallBegin,
+			WriteStallEnd:   w.stallEnd,
 		},
 	}
+	po.TargetFileSizes[0] = int64(sizes.file) // twice as much at each level
 	// Most lookups of a file server are for names that do not exist.
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

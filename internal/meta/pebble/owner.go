@@ -51,10 +51,9 @@ func (s *Store) own() error {
 	return nil
 }
 
-// Check implements fault.Checker: it looks whether the directory is still ours, so
-// that the loss of it is known also while nothing is written. meta.ErrFenced is for
-// good.
-func (s *Store) Check(ctx context.Context) error {
+// checkOwner looks whether the directory is still ours, so that the loss of it is
+// known also while nothing is written. meta.ErrFenced is for good.
+func (s *Store) checkOwner(ctx context.Context) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -47,8 +48,11 @@ type Options struct {
 	Logger *slog.Logger
 	// CacheBytes bounds the cache of uncompressed blocks, 0 means 32 MiB.
 	CacheBytes int64
+	// Reserve is how much of the disk is kept for removals, 0 means 256 MiB. With
+	// less, logs and tables are as much smaller.
+	Reserve uint64
 	// MemTableBytes is how much is held in memory before it becomes a table,
-	// 0 means 16 MiB.
+	// 0 means 16 MiB, or what Reserve allows.
 	MemTableBytes uint64
 	// MaxOpenFiles bounds the descriptors of tables and logs, 0 means 500. Some
 	// more are open for moments (see Descriptors).
@@ -73,6 +77,7 @@ type Store struct {
 	owned    func() error // ErrFenced if the directory is not ours
 	epoch    uint64
 	watch    *watch
+	room     *room
 	applying sync.Mutex   // between batches on their way to the log
 	life     sync.RWMutex // held for reading by every call
 	closed   atomic.Bool
@@ -81,7 +86,10 @@ type Store struct {
 	snapshots   map[*snapshot]struct{} // open ones
 }
 
-var _ meta.Store = (*Store)(nil)
+var (
+	_ meta.Store    = (*Store)(nil)
+	_ fault.Checker = (*Store)(nil)
+)
 
 // Open opens the store in dir, which is created if it does not exist. Errors
 // are meta.ErrLocked if another process has it open, meta.ErrFormat if it was
@@ -126,6 +134,7 @@ func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err e
 		s.watch.stallLimit = o.stallLimit
 	}
 	s.fs = patientFS{ownedFS{fs, s.own}, s.watch.stallLimit}
+	s.room = newRoom(fs, path, o.Reserve)
 	before, err := readState(fs, path)
 	if err == nil && lock != nil && o.FS == nil {
 		s.owned, err = ownership(path, o.stat)
@@ -134,7 +143,7 @@ func open(path string, fs vfs.FS, lock *pebble.Lock, o Options) (_ *Store, err e
 		err = checkLogs(fs, path)
 	}
 	if err == nil {
-		err = s.openDB(pebbleOptions(s.fs, lock, s.watch, o))
+		err = s.openDB(pebbleOptions(s.fs, lock, s.watch, s.room, o))
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.unlock())
@@ -255,7 +264,8 @@ func copyPair(key, value []byte) meta.Pair {
 	return meta.Pair{Key: both[:len(key):len(key)], Value: both[len(key):]}
 }
 
-// Apply implements meta.Store. Calls at the same time share a sync.
+// Apply implements meta.Store. Calls at the same time share a sync. If ctx ends
+// while the batch is on its way, the store fails: nobody knows what became of it.
 func (s *Store) Apply(ctx context.Context, b *meta.Batch) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -264,10 +274,10 @@ func (s *Store) Apply(ctx context.Context, b *meta.Batch) error {
 	if err := s.own(); err != nil {
 		return err
 	}
-	return s.apply(b)
+	return s.apply(ctx, b)
 }
 
-func (s *Store) apply(b *meta.Batch) error {
+func (s *Store) apply(ctx context.Context, b *meta.Batch) error {
 	if b.Len() == 0 {
 		return nil
 	}
@@ -287,7 +297,7 @@ func (s *Store) apply(b *meta.Batch) error {
 			return errors.Join(fmt.Errorf("apply batch: %w", err), pb.Close())
 		}
 	}
-	if err := s.watch.run(func() error { return s.commit(pb) }); err != nil {
+	if err := s.watch.runUntil(ctx, func() error { return s.commit(pb) }); err != nil {
 		return err // the log may still refer to pb
 	}
 	return classify(pb.Close())
@@ -307,6 +317,7 @@ func (s *Store) commit(pb *pebble.Batch) error {
 func (s *Store) enqueue(pb *pebble.Batch) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	s.room.await()
 	return s.db.ApplyNoSyncWait(pb, pebble.Sync)
 }
 

@@ -65,7 +65,7 @@ func (s *Store) openReadOnly(o Options) error {
 		err = checkLogs(s.fs, s.path)
 	}
 	if err == nil {
-		po := pebbleOptions(s.fs, s.lock, s.watch, o)
+		po := pebbleOptions(s.fs, s.lock, s.watch, newRoom(s.fs, s.path, 0), o)
 		po.ReadOnly = true
 		err = s.openDB(po)
 	}

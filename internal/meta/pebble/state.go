@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func (s *Store) start(before *state, minEpoch uint64) error {
 	b := &meta.Batch{}
 	b.Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
 	b.Put(epochKey, binary.BigEndian.AppendUint64(nil, s.epoch))
-	if err := s.apply(b); err != nil {
+	if err := s.apply(context.Background(), b); err != nil {
 		return err
 	}
 	return writeState(s.fs, s.path, state{epoch: s.epoch})
@@ -119,7 +120,7 @@ func (s *Store) checkWhole(before *state) (epoch uint64, err error) {
 func (s *Store) finish() error {
 	b := &meta.Batch{}
 	b.Put(closedKey, binary.BigEndian.AppendUint64(nil, s.epoch))
-	if err := s.apply(b); err != nil {
+	if err := s.apply(context.Background(), b); err != nil {
 		return err
 	}
 	return writeState(s.fs, s.path, state{epoch: s.epoch, clean: true})

@@ -53,11 +53,11 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkPwrite(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(benchName(size), func(b *testing.B) {
-			f, err := openLocal(disk.OS{}, filepath.Join(b.TempDir(), "raw"), os.O_RDWR|os.O_CREATE)
+			f, err := disk.OpenShared(disk.OS{}, filepath.Join(b.TempDir(), "raw"), os.O_RDWR|os.O_CREATE)
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer f.unref()
+			defer f.Unref()
 			p := random(newRand(1), size)
 			b.SetBytes(int64(size))
 			var at int64

@@ -31,7 +31,7 @@ func TestEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless(t *testing.T) {
 	harmless := 0
 	for at := 0; at < len(object); at += 37 {
 		w.objects.flip(name, at)
-		w.store.footers.remove(format.NewSegmentID(1, 1))
+		w.store.cache.ForgetFooter(format.NewSegmentID(1, 1))
 		got, err := w.read(1, 0, uint64(len(p)))
 		switch {
 		case err == nil && string(got) == string(p):
@@ -46,7 +46,7 @@ func TestEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless(t *testing.T) {
 	if harmless > 0 {
 		t.Fatalf("%d flips were not noticed", harmless)
 	}
-	w.store.footers.remove(format.NewSegmentID(1, 1))
+	w.store.cache.ForgetFooter(format.NewSegmentID(1, 1))
 	w.expect(1, 0, p)
 }
 
@@ -77,7 +77,7 @@ func TestAnotherSegmentUnderTheSameNameIsCorruption(t *testing.T) {
 	w, name := stored(t, random(newRand(1), 100_000))
 	other, otherName := stored(t, random(newRand(2), 100_000))
 	w.objects.m[name] = other.objects.m[otherName]
-	w.store.footers.remove(format.NewSegmentID(1, 1))
+	w.store.cache.ForgetFooter(format.NewSegmentID(1, 1))
 	w.expectCorrupt(1, 0, 10)
 }
 

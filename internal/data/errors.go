@@ -1,6 +1,10 @@
 package data
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/dittofs/dittofs/internal/data/pagecache"
+)
 
 // Errors of this package, matched with errors.Is.
 var (
@@ -10,7 +14,7 @@ var (
 	ErrBusy = errors.New("no room in the journal yet")
 	// ErrWouldBlock: the data is not on this machine and the caller does not
 	// want to wait.
-	ErrWouldBlock = errors.New("data is not on this machine")
+	ErrWouldBlock = pagecache.ErrWouldBlock
 	// ErrNotStored: the content store did not take the data in time.
 	ErrNotStored = errors.New("the content store does not take data")
 	// ErrOtherContent: the content store is not the one that was used before.

@@ -2,9 +2,10 @@ package data
 
 import (
 	"context"
-	"sync"
 
 	"github.com/dittofs/dittofs/internal/data/extents"
+	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/pagecache"
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
@@ -19,8 +20,7 @@ type File struct {
 	*extents.File
 	s *Store
 
-	mu      sync.Mutex
-	readers readers
+	readers pagecache.Readers
 }
 
 // File returns what is known of an inode. Nothing is loaded. Its dirty extents
@@ -33,3 +33,36 @@ func (s *Store) File(ino uint64) *File { return &File{File: s.extents.File(ino),
 func (s *Store) Reap(ctx context.Context, ino uint64, limit int) (b *meta.Batch, done bool, err error) {
 	return s.extents.Reap(ctx, ino, limit)
 }
+
+// Ahead notes a read of n bytes at off, which are in the extents exts, and which
+// may make the file one that is laid out again. It returns the extents that the
+// reader will probably want next, for Prefetch; mostly none. size is the file's.
+func (f *File) Ahead(ctx context.Context, exts []format.Extent, off, n, size uint64) []format.Extent {
+	from, to := f.noteRead(exts, off, n, size)
+	if from >= to {
+		return nil
+	}
+	wanted, err := f.Map(ctx, from, to-from)
+	if err != nil {
+		return nil // the reader will be told when it comes there
+	}
+	return wanted
+}
+
+// noteRead takes in a read and returns the range that is to be fetched for its
+// reader, which is empty if nothing is.
+func (f *File) noteRead(exts []format.Extent, off, n, size uint64) (from, to uint64) {
+	far := uint64(f.s.opts.LayOutRun)
+	if f.s.opts.Garbage >= 1 {
+		far = 0
+	}
+	r := f.readers.Note(f.s.cache, exts, off, n, size, far)
+	if r.PassedFrom < r.PassedTo {
+		f.noteScattered(r.PassedFrom, r.PassedTo)
+	}
+	return r.From, r.To
+}
+
+// Prefetch brings the pages of extents that a reader will want soon here, in
+// the background.
+func (s *Store) Prefetch(exts []format.Extent) { s.cache.Prefetch(exts) }

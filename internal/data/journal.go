@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/disk"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +40,7 @@ func (s *Store) Append(ctx context.Context, ino, off uint64, p []byte) (format.E
 	if err != nil {
 		return format.Extent{}, err
 	}
-	err = g.local.Load().putRecord(rec, g.seed, p, pos)
+	err = putRecord(g.local.Load(), rec, g.seed, p, pos)
 	if g.writing.Add(-1) == 0 && s.opts.Remote && g.retired.Load() {
 		s.wakeSealer()
 	}
@@ -64,7 +65,7 @@ func (s *Store) Discard(e format.Extent) {
 	}
 }
 
-func (f *localFile) putRecord(rec format.Record, seed uint32, p []byte, pos int64) error {
+func putRecord(f disk.File, rec format.Record, seed uint32, p []byte, pos int64) error {
 	b := recordBuffers.Get().(*[]byte)
 	defer recordBuffers.Put(b)
 	rec.Encode(*b, seed)
@@ -170,7 +171,7 @@ func (s *Store) createLocked(capacity int64, room func(int64) error, to **segmen
 	g, err := s.create(id, capacity)
 	var gone int64
 	if errors.Is(err, ErrNoSpace) { // the disk is smaller than the cache may be
-		if gone = s.pages.evict(reserved); gone > 0 {
+		if gone = s.cache.Evict(reserved); gone > 0 {
 			g, err = s.create(id, capacity)
 		}
 	}
@@ -266,12 +267,12 @@ func (s *Store) segmentPath(id format.SegmentID) string {
 // allocated where the filesystem can.
 func (s *Store) create(id format.SegmentID, capacity int64) (*segment, error) {
 	path := s.segmentPath(id)
-	f, err := openLocal(s.disk, path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	f, err := disk.OpenShared(s.disk, path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, noSpace(err)
 	}
 	if err := s.prepare(f, id, capacity); err != nil {
-		f.unref()
+		f.Unref()
 		return nil, noSpace(errors.Join(err, s.disk.Remove(path)))
 	}
 	g := &segment{id: id, size: format.HeaderLen, capacity: capacity, seed: format.RecordSeed(id, s.opts.Instance)}
@@ -284,7 +285,7 @@ func (s *Store) create(id format.SegmentID, capacity int64) (*segment, error) {
 // segment can be sealed on a full disk.
 func footerRoom(capacity int64) int64 { return 4*(capacity/format.BlockSize+1) + 4096 }
 
-func (s *Store) prepare(f *localFile, id format.SegmentID, capacity int64) error {
+func (s *Store) prepare(f *disk.Shared, id format.SegmentID, capacity int64) error {
 	err := f.Allocate(0, capacity+footerRoom(capacity))
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
@@ -374,7 +375,7 @@ func (s *Store) syncSegment(t syncTarget) error {
 	if f == nil {
 		return nil
 	}
-	defer f.unref()
+	defer f.Unref()
 	if err := s.owned(); err != nil {
 		return err
 	}
@@ -386,7 +387,7 @@ func (s *Store) syncSegment(t syncTarget) error {
 }
 
 // datasync syncs a segment and notes up to where it is durable as a whole.
-func (s *Store) datasync(g *segment, f *localFile) error {
+func (s *Store) datasync(g *segment, f *disk.Shared) error {
 	s.mu.Lock()
 	size, writing := g.size, g.writing.Load()
 	g.sparing, g.asked = size-g.asked <= fewBytes, size

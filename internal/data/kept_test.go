@@ -3,9 +3,6 @@ package data
 import (
 	"sync"
 	"testing"
-	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/dittofs/dittofs/internal/disk"
 )
@@ -14,13 +11,12 @@ import (
 // and little memory for what is fetched.
 func uncached(t *testing.T, n uint64, memory int64) (*world, [][]byte) {
 	opts := cachedOptions()
-	opts.CacheSize, opts.ReadAhead = 64<<20, 4<<20
+	opts.CacheSize, opts.ReadAhead, opts.fetchMemory = 64<<20, 4<<20, memory
 	w := newWorld(t, opts)
 	blocks := w.fill(n)
 	w.store.mu.Lock()
 	w.store.evictLocked(1 << 30)
 	w.store.mu.Unlock()
-	w.store.fetcher.memory = semaphore.NewWeighted(memory)
 	return w, blocks
 }
 
@@ -60,31 +56,5 @@ func TestACacheThatIsTooSlowDoesNotHoldUpReaders(t *testing.T) {
 	w.checkRoom()
 	for i, p := range blocks {
 		w.expect(1, uint64(i)<<16, p)
-	}
-}
-
-func TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce(t *testing.T) {
-	w, _ := uncached(t, 8, 64<<10)
-	f := &w.store.fetcher
-	f.keepFor = time.Hour
-	if err := f.take(t.Context(), 64<<10); err != nil {
-		t.Fatal(err)
-	}
-	taken := make(chan error)
-	go func() { taken <- f.take(t.Context(), 64<<10) }()
-	w.eventually("somebody to wait for memory", func() bool { return f.wanting.Load() == 1 })
-	var g *segment
-	w.store.segments.each(func(other *segment) { g = other })
-	f.keep(&flight{c: w.store.pages.of(g), gone: make(chan struct{})}) // of one page
-	w.eventually("memory", func() bool {
-		select {
-		case err := <-taken:
-			return err == nil
-		default:
-			return false
-		}
-	})
-	if n := len(f.kept); n > 0 {
-		t.Errorf("%d flights are kept", n)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/pagecache"
 )
 
 const (
@@ -138,20 +139,10 @@ func (s *Store) mayLayOut(e format.Extent) bool {
 	return g != nil && g.getState() == stateStored && !s.pinned(g.id)
 }
 
-// noteScattered looks at what a sequential reader has come through, once for
-// each part of it; f.mu is held.
-func (f *File) noteScattered(a *readAhead, size uint64) {
-	far := uint64(f.s.opts.LayOutRun)
-	if f.s.opts.Garbage >= 1 || a.next < a.seen+far && (a.next < size || !a.long || a.next == a.seen) {
-		return
-	}
-	lo, hi, read := a.seen, a.next, a.run-a.seenRun
-	a.seen, a.seenRun, a.long = a.next, a.run, true
-	if read < (hi-lo)/4*3 {
-		return // it is read here and there
-	}
+// noteScattered looks at what a sequential reader has come through.
+func (f *File) noteScattered(lo, hi uint64) {
 	c := scattering{s: f.s}
-	if f.EachLoaded(lo, hi, c.add) && c.pays() {
+	if f.EachLoaded(lo, hi, c.add) && c.pays() { // not if it is being written
 		f.s.wishes.want(f.Inode(), lo, hi, time.Now().Add(f.s.opts.LayOutAfter))
 		f.s.compactor.signal()
 	}
@@ -258,7 +249,7 @@ func (w *rewriter) copyExtents(ino uint64, exts []format.Extent) error {
 	slices.SortFunc(exts, func(a, b format.Extent) int {
 		return cmp.Or(cmp.Compare(a.Seg, b.Seg), cmp.Compare(a.Pos, b.Pos))
 	})
-	var r *segmentReader
+	var r *pagecache.SegmentReader
 	for _, e := range exts {
 		g := w.s.segment(e.Seg)
 		if g == nil || g.getState() != stateStored {
@@ -268,14 +259,14 @@ func (w *rewriter) copyExtents(ino uint64, exts []format.Extent) error {
 		if err != nil {
 			return err
 		}
-		if r == nil || r.g != g {
-			if r, err = w.s.readSegment(w.ctx, g); err != nil && !errors.Is(err, format.ErrCorrupt) {
+		if r == nil || r.Segment.ID != g.id {
+			if r, err = w.s.cache.OpenSegment(w.ctx, g.stored()); err != nil && !errors.Is(err, format.ErrCorrupt) {
 				return err
 			}
 		}
 		var p []byte
 		if err == nil {
-			p, err = r.bytes(uint64(e.Pos), e.Len)
+			p, err = r.Bytes(w.ctx, uint64(e.Pos), e.Len)
 		}
 		if errors.Is(err, format.ErrCorrupt) {
 			r = nil

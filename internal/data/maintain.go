@@ -197,7 +197,7 @@ func (s *Store) collect(id format.SegmentID) (done bool, err error) {
 		}
 	}
 	g.setState(stateDead)
-	s.givePageRoom(s.pages.forget(id))
+	pageRoom{s}.GivePages(s.cache.Forget(id))
 	if err := s.content.Delete(s.ctx, id.Object()); err != nil {
 		return false, fmt.Errorf("content store: %w", err)
 	}
@@ -208,7 +208,7 @@ func (s *Store) collect(id format.SegmentID) (done bool, err error) {
 		return false, err
 	}
 	s.segments.remove(id)
-	s.footers.remove(id)
+	s.cache.ForgetFooter(id)
 	s.stats.deleted.Add(1)
 	s.stats.deletedBytes.Add(uint64(g.rec.Size))
 	return true, nil

@@ -3,7 +3,6 @@ package data
 import (
 	"errors"
 	"io/fs"
-	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -135,18 +134,8 @@ func (w *world) readAhead(ino, off, n uint64) {
 
 // noFetches says that nothing is fetched ahead of readers.
 func (w *world) noFetches() bool {
-	p := &w.store.pages
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.copies {
-		c.mu.Lock()
-		flights := len(c.flights)
-		c.mu.Unlock()
-		if flights > 0 {
-			return false
-		}
-	}
-	return w.store.fetcher.flying.Load() == 0
+	st := w.store.cache.Stats()
+	return st.Fetching+st.Fetched == 0
 }
 
 // checkRoom compares the accounts of the cache with its files, when nothing is
@@ -158,21 +147,7 @@ func (w *world) checkRoom() {
 	w.store.mu.Lock()
 	accounted := w.store.room.journal + w.store.room.pages
 	w.store.mu.Unlock()
-	var pages int64
-	w.store.pages.mu.Lock()
-	for _, c := range w.store.pages.copies {
-		here := 0
-		for i := range c.used {
-			if c.used[i].Load() != 0 {
-				pages += c.cost(i)
-				here++
-			}
-		}
-		if here != c.pages {
-			w.t.Errorf("segment %v has %d pages and counts %d", c.id, here, c.pages)
-		}
-	}
-	w.store.pages.mu.Unlock()
+	pages := w.store.cache.Stats().PageBytes
 	if accounted != pages {
 		w.t.Errorf("%d bytes accounted for, pages of %d here", accounted, pages)
 	}
@@ -362,7 +337,7 @@ func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
 		w.readAhead(1, off, uint64(len(p)))
 		w.expect(1, off, p)
 		w.eventually("read-ahead", func() bool {
-			return w.store.fetcher.flying.Load() == 0
+			return w.store.cache.Stats().Fetching == 0
 		})
 	}
 	st := w.store.Stats()
@@ -408,7 +383,7 @@ func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 			w.readAhead(1, off, step)
 			w.expect(1, off, random(newRand(reader), 32*step)[i*step:][:step])
 			w.eventually("read-ahead", func() bool {
-				return w.store.fetcher.flying.Load() == 0
+				return w.store.cache.Stats().Fetching == 0
 			})
 		}
 	}
@@ -417,67 +392,13 @@ func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 	}
 }
 
-func TestARandomReaderDoesNotTakeTheRunOfOneInOrder(t *testing.T) {
-	const size, step = 1 << 40, 1 << 20
-	rnd := rand.New(rand.NewPCG(1, 1))
-	var rs readers
-	now := time.Now()
-	for i := range uint64(100) {
-		a := rs.of(i*step, step, size)
-		a.note(now, i*step, step, size, 32<<20)
-		if a.run != (i+1)*step {
-			t.Fatalf("after %d reads in order, %d bytes count", i+1, a.run)
-		}
-		for range 10 {
-			off := 1<<39 + rnd.Uint64N(1<<38)
-			rs.of(off, 4096, size).note(now, off, 4096, size, 32<<20)
-		}
-	}
-	if len(rs) > maxReaders {
-		t.Errorf("%d readers are told apart", len(rs))
-	}
-}
-
-func TestReadAheadLeavesRandomReadersAlone(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 1))
-	var a readAhead
-	for range 1000 {
-		off := rnd.Uint64N(1 << 40)
-		if from, to := a.note(time.Now(), off, 4096, 1<<41, 32<<20); from < to {
-			t.Fatalf("bytes %d to %d are fetched after a read at %d", from, to, off)
-		}
-	}
-}
-
-func TestReadAheadAsksForEachByteOnce(t *testing.T) {
-	const size, step = 100 << 20, 1 << 20
-	var a readAhead
-	next := uint64(0)
-	order := []uint64{1, 0, 3, 2} // as clients send it
-	for i := uint64(0); i < size/step; i += 4 {
-		for _, k := range order {
-			from, to := a.note(time.Now(), (i+k)*step, step, size, 32<<20)
-			if from >= to {
-				continue
-			}
-			if from < next || to > size || to-from > 32<<20 {
-				t.Fatalf("bytes %d to %d asked for after %d", from, to, next)
-			}
-			next = to
-		}
-	}
-	if next != size {
-		t.Errorf("read-ahead ended at %d of %d", next, size)
-	}
-}
-
 // What was fetched ahead and is gone when its reader comes is fetched together
 // again, by one request for all that was wanted.
 func TestPagesThatAReaderHasLostComeBackTogether(t *testing.T) {
 	opts := cachedOptions()
 	opts.CacheSize, opts.SegmentSize, opts.ReadAhead = 64<<20, 16<<20, 4<<20
+	opts.keepFetched = time.Nanosecond
 	w := newWorld(t, opts)
-	w.store.fetcher.keepFor = 0
 	blocks := w.fill(32)
 	empty := func() {
 		w.eventually("fetches", w.noFetches)
@@ -507,17 +428,17 @@ func TestPiecesOfARequestAreFetchedByOneEach(t *testing.T) {
 	opts.CacheSize, opts.SegmentSize, opts.ReadAhead = 128<<20, 64<<20, 32<<20
 	w := newWorld(t, opts)
 	const pieces = 6
-	w.fill(pieces * maxRun >> 16)
+	w.fill(pieces * (4 << 20) >> 16)
 	w.store.mu.Lock()
 	w.store.evictLocked(1 << 30)
 	w.store.mu.Unlock()
 	before := w.store.Stats().StoreReads
 	for i := range uint64(pieces) {
-		exts, err := w.file(1).f.Map(t.Context(), i*maxRun, maxRun)
+		exts, err := w.file(1).f.Map(t.Context(), i*(4<<20), (4 << 20))
 		w.must(err)
 		w.store.Prefetch(exts)
 	}
-	w.eventually("fetches", func() bool { return w.store.fetcher.flying.Load() == 0 })
+	w.eventually("fetches", func() bool { return w.store.cache.Stats().Fetching == 0 })
 	if n := w.store.Stats().StoreReads - before; n < pieces || n > pieces+2 { // the last page, and the table
 		t.Errorf("%d reads of the content store for %d pieces", n, pieces)
 	}

@@ -2,11 +2,10 @@ package data
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // Read returns the bytes of contiguous extents as Map returned them; holes are
@@ -73,21 +72,18 @@ func (s *Store) readExtent(ctx context.Context, e format.Extent, mem []byte, noW
 		return nil, fmt.Errorf("segment %v does not exist: %w", e.Seg, format.ErrCorrupt)
 	}
 	if f := g.acquire(); f != nil {
-		defer f.unref()
+		defer f.Unref()
 		return s.readLocal(g, f, e, mem)
 	}
-	if s.opts.CachePages {
-		return s.readCopy(ctx, g, e, mem, noWait)
+	if st := g.getState(); st == stateMissing || st == stateWritable {
+		return nil, fmt.Errorf("segment %v is missing: %w", g.id, format.ErrCorrupt)
 	}
-	if noWait && !s.contentIsLocal() {
-		return nil, ErrWouldBlock
-	}
-	return s.readStored(ctx, g, e, mem)
+	return s.cache.Read(ctx, g.stored(), e, mem, noWait)
 }
 
 // readLocal reads from the journal, verified by what is known of an open segment
 // or by the table of a sealed one.
-func (s *Store) readLocal(g *segment, f *localFile, e format.Extent, mem []byte) ([]byte, error) {
+func (s *Store) readLocal(g *segment, f *disk.Shared, e format.Extent, mem []byte) ([]byte, error) {
 	if sums := g.sums.Load(); sums != nil {
 		return sums.read(f.ReadAt, g.id, e, mem)
 	}
@@ -100,42 +96,4 @@ func (s *Store) readLocal(g *segment, f *localFile, e format.Extent, mem []byte)
 		g.table.CompareAndSwap(nil, t)
 	}
 	return format.ReadExtent(f.ReadAt, t, e, mem)
-}
-
-// readStored reads from the content store.
-func (s *Store) readStored(ctx context.Context, g *segment, e format.Extent, mem []byte) ([]byte, error) {
-	if st := g.getState(); st == stateMissing || st == stateWritable {
-		return nil, fmt.Errorf("segment %v is missing: %w", g.id, format.ErrCorrupt)
-	}
-	object := g.id.Object()
-	read := func(p []byte, off int64) (int, error) {
-		n, err := s.content.ReadAt(ctx, object, p, off)
-		if err != nil && !errors.Is(err, content.ErrNotFound) && ctx.Err() == nil {
-			s.stats.storeErrors.Add(1)
-		}
-		return n, objectError(err)
-	}
-	t := s.footers.get(g.id)
-	if t == nil {
-		var err error
-		if t, err = format.ReadFooter(read, g.id, g.rec, s.opts.Instance); err != nil {
-			return nil, err
-		}
-		s.footers.put(t)
-	}
-	s.stats.storeReads.Add(1)
-	return format.ReadExtent(read, t, e, mem)
-}
-
-// objectError makes an object that is not there ErrCorrupt: the index leads to it.
-func objectError(err error) error {
-	if errors.Is(err, content.ErrNotFound) {
-		return fmt.Errorf("%w: %w", err, format.ErrCorrupt)
-	}
-	return err
-}
-
-func (s *Store) contentIsLocal() bool {
-	_, ok := s.content.(content.Local)
-	return ok
 }

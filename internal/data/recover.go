@@ -11,6 +11,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -185,7 +186,7 @@ func (s *Store) recoverFile(ctx context.Context, id format.SegmentID) error {
 	if g == nil || g.getState() == stateMissing && g.live.Load() <= 0 || g.getState() == stateDead {
 		return s.disk.Remove(path)
 	}
-	f, err := openLocal(s.disk, path, os.O_RDWR)
+	f, err := disk.OpenShared(s.disk, path, os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -218,17 +219,17 @@ func (s *Store) recoverFile(ctx context.Context, id format.SegmentID) error {
 // recovered queues a sealed segment of the journal for the content store.
 func (s *Store) recovered(g *segment) {
 	g.inherited = s.opts.Remote && g.live.Load() > 0
-	g.room = onDisk(g.rec.Size)
+	g.room = disk.OnDisk(g.rec.Size)
 	s.room.take(g.room)
 	s.toStore = append(s.toStore, g)
 }
 
 // recoverCopy takes over what is here of a stored segment.
-func (s *Store) recoverCopy(g *segment, f *localFile) error {
-	room, err := s.pages.adoptFile(g, f)
+func (s *Store) recoverCopy(g *segment, f *disk.Shared) error {
+	room, err := s.cache.AdoptFile(g.stored(), f)
 	g.dropLocal()
 	if err != nil || room == 0 {
-		s.pages.forget(g.id)
+		s.cache.Forget(g.id)
 		if err := s.disk.Remove(f.Name()); !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -239,7 +240,7 @@ func (s *Store) recoverCopy(g *segment, f *localFile) error {
 }
 
 // recoverUnsealed verifies a segment that a crash left open and seals it.
-func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
+func (s *Store) recoverUnsealed(g *segment, f *disk.Shared) error {
 	size, err := f.Size()
 	if err != nil {
 		return err
@@ -263,7 +264,7 @@ func (s *Store) recoverUnsealed(g *segment, f *localFile) error {
 // rewrite writes a file as it is read. If the process before this one ended
 // because a sync had failed, the system takes bytes for written that are not on
 // the disk, and no later sync would write them.
-func rewrite(f *localFile, size int64) error {
+func rewrite(f *disk.Shared, size int64) error {
 	buf := make([]byte, min(size, 1<<20))
 	for off := int64(0); off < size; off += int64(len(buf)) {
 		p := buf[:min(size-off, int64(len(buf)))]

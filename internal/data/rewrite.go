@@ -10,6 +10,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/pagecache"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
@@ -139,7 +140,7 @@ func (g *segment) copySize() int64 {
 
 // copyLive takes what lives in a segment.
 func (w *rewriter) copyLive(g *segment) error {
-	return w.s.eachRecord(w.ctx, g, func(r *segmentReader, rec format.Record, pos uint32) error {
+	return w.s.cache.EachRecord(w.ctx, g.stored(), func(r *pagecache.SegmentReader, rec format.Record, pos uint32) error {
 		if err := w.s.allow(w.ctx, int(rec.Len)); err != nil {
 			return err
 		}
@@ -148,7 +149,7 @@ func (w *rewriter) copyLive(g *segment) error {
 			return err
 		}
 		for _, e := range live {
-			p, err := r.bytes(uint64(e.Pos), e.Len)
+			p, err := r.Bytes(w.ctx, uint64(e.Pos), e.Len)
 			if err != nil {
 				return err
 			}
@@ -234,7 +235,7 @@ func (w *rewriter) append(ino, off uint64, p []byte) (format.Extent, error) {
 	g.sums.Load().add(pos+format.RecordHeaderLen, len(p), w.sums)
 	g.size += n
 	w.s.mu.Unlock()
-	if err := g.local.Load().putRecord(rec, g.seed, p, pos); err != nil {
+	if err := putRecord(g.local.Load(), rec, g.seed, p, pos); err != nil {
 		return format.Extent{}, noSpace(err)
 	}
 	if err := w.writeBack(); err != nil {

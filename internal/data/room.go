@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 const (
-	// diskBlock is what filesystems allocate at once.
-	diskBlock = 4096
 	// maxWaitingBytes bounds the writes that wait for room once the journal
 	// has been full for busyAfter: they hold memory that readers need too.
 	maxWaitingBytes = 32 << 20
@@ -63,11 +63,8 @@ func (r *room) release(n int64) {
 	r.signal()
 }
 
-// onDisk is what a file of n bytes takes.
-func onDisk(n int64) int64 { return (n + diskBlock - 1) / diskBlock * diskBlock }
-
 // segmentRoom is what the file of an open segment takes, with its footer.
-func segmentRoom(capacity int64) int64 { return onDisk(capacity + footerRoom(capacity)) }
+func segmentRoom(capacity int64) int64 { return disk.OnDisk(capacity + footerRoom(capacity)) }
 
 // waitForRoom waits until n bytes fit into the journal, for a record of some
 // bytes; the lock is held when it is called and when it returns. Pages give
@@ -108,7 +105,7 @@ func (s *Store) makeRoom(n int64) error {
 // if none went. It gives the lock up meanwhile.
 func (s *Store) evictLocked(n int64) bool {
 	s.mu.Unlock()
-	gone := s.pages.evict(n)
+	gone := s.cache.Evict(n)
 	s.mu.Lock()
 	s.room.pages -= gone
 	return gone > 0
@@ -167,9 +164,12 @@ func (s *Store) park(ctx context.Context, c <-chan struct{}, record int64, deadl
 	}
 }
 
-// takePageRoom reserves n bytes for pages; false if they cannot be had without
+// pageRoom is the room of the store as the page cache sees it.
+type pageRoom struct{ *Store }
+
+// TakePages reserves n bytes for pages; false if they cannot be had without
 // taking them from writers.
-func (s *Store) takePageRoom(n int64) bool {
+func (s pageRoom) TakePages(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for range 8 {
@@ -187,8 +187,8 @@ func (s *Store) takePageRoom(n int64) bool {
 	return false
 }
 
-// givePageRoom takes back what takePageRoom gave.
-func (s *Store) givePageRoom(n int64) {
+// GivePages takes back what TakePages gave.
+func (s pageRoom) GivePages(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.room.pages -= n

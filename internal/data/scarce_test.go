@@ -52,7 +52,7 @@ func TestWantOfDescriptorsIsNoFaultOfTheJournal(t *testing.T) {
 func TestACopyThatCannotBeOpenedForWantOfDescriptorsStays(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(8)
-	w.store.pages.files.closeAll()
+	w.store.cache.Close() // only the files that are open
 	var scarce atomic.Bool
 	w.hooks.open = func(string) error {
 		if scarce.Load() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta"
 	"golang.org/x/sync/errgroup"
 )
@@ -143,14 +144,14 @@ func (s *Store) seal(g *segment) error {
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
 	s.toStore = append(s.toStore, g)
-	s.room.release(g.room - onDisk(g.rec.Size))
-	g.room = onDisk(g.rec.Size)
+	s.room.release(g.room - disk.OnDisk(g.rec.Size))
+	g.room = disk.OnDisk(g.rec.Size)
 	s.uploader.signal()
 	return nil
 }
 
 // complete writes the footer and the record of a segment.
-func (s *Store) complete(g *segment, f *localFile, t *format.Footer) error {
+func (s *Store) complete(g *segment, f *disk.Shared, t *format.Footer) error {
 	footer := t.Encode(format.RecordSeed(g.id, s.opts.Instance))
 	size := int64(t.DataLen) + int64(len(footer))
 	if _, err := f.WriteAt(footer, int64(t.DataLen)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/pagecache"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
@@ -47,7 +48,7 @@ type segment struct {
 	// nanoseconds since 1970.
 	spared atomic.Int64
 
-	local atomic.Pointer[localFile]     // nil if there is no local copy
+	local atomic.Pointer[disk.Shared]   // nil if there is no local copy
 	sums  atomic.Pointer[recordSums]    // of an open segment, nil from when it is sealed
 	table atomic.Pointer[format.Footer] // of a sealed local copy
 	rec   format.SegmentEntry           // set before stateSealed
@@ -75,6 +76,9 @@ func (g *segment) quiet() bool { return g.pending.Load() == 0 && g.dirty.Load() 
 // unused says whether no file has bytes in the segment, nor will.
 func (g *segment) unused() bool { return g.quiet() && g.live.Load() <= 0 }
 
+// stored is the segment as one in the content store.
+func (g *segment) stored() pagecache.Segment { return pagecache.Segment{ID: g.id, Entry: g.rec} }
+
 // unsent says whether the segment is in the journal alone.
 func (g *segment) unsent() bool {
 	state := g.getState()
@@ -82,9 +86,9 @@ func (g *segment) unsent() bool {
 }
 
 // acquire returns the local file with a reference, or nil if there is none.
-func (g *segment) acquire() *localFile {
+func (g *segment) acquire() *disk.Shared {
 	f := g.local.Load()
-	if f == nil || !f.ref() {
+	if f == nil || !f.Ref() {
 		return nil
 	}
 	return f
@@ -93,44 +97,9 @@ func (g *segment) acquire() *localFile {
 // dropLocal gives up the segment's own reference to its local file.
 func (g *segment) dropLocal() {
 	if f := g.local.Swap(nil); f != nil {
-		f.unref()
+		f.Unref()
 	}
 	g.table.Store(nil)
-}
-
-// localFile is an open file of the journal. It stays open for readers in
-// flight after the file has been moved away or removed.
-type localFile struct {
-	disk.File
-	refs atomic.Int32
-}
-
-func openLocal(d disk.FS, path string, flags int) (*localFile, error) {
-	file, err := d.OpenFile(path, flags)
-	if err != nil {
-		return nil, err
-	}
-	f := &localFile{File: file}
-	f.refs.Store(1)
-	return f, nil
-}
-
-func (f *localFile) ref() bool {
-	for {
-		n := f.refs.Load()
-		if n == 0 {
-			return false
-		}
-		if f.refs.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-func (f *localFile) unref() {
-	if f.refs.Add(-1) == 0 {
-		_ = f.Close() // what must be durable was synced before
-	}
 }
 
 // syncer lets those who wait for the same segment share a sync: a sync covers

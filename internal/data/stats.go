@@ -1,21 +1,14 @@
 package data
 
 import (
-	"container/list"
-	"sync"
 	"sync/atomic"
-
-	"github.com/dittofs/dittofs/internal/data/format"
 )
 
 // counters are what happened since Open, and the bytes now dirty.
 type counters struct {
 	appended, read, syncs, waits atomic.Uint64
 	sealed, stored, deleted      atomic.Uint64
-	storeErrors, storeReads      atomic.Uint64
-	storedBytes, fetchedBytes    atomic.Uint64
-	pageHits, pageMisses         atomic.Uint64
-	pagesEvicted, pagesDamaged   atomic.Uint64
+	storeErrors, storedBytes     atomic.Uint64
 	compacted, rewritten         atomic.Uint64
 	laidOut                      atomic.Uint64
 	deletedBytes, orphans        atomic.Uint64
@@ -48,17 +41,18 @@ type Stats struct {
 
 // Stats returns the current figures.
 func (s *Store) Stats() Stats {
+	cached := s.cache.Stats()
 	st := Stats{
 		JournalLimit: s.room.limit, DirtyBytes: s.extents.DirtyBytes(),
-		ExtentBytes: s.extents.Memory(), FooterBytes: s.footers.size(),
+		ExtentBytes: s.extents.Memory(), FooterBytes: cached.FooterBytes,
 		AppendedBytes: s.stats.appended.Load(), ReadBytes: s.stats.read.Load(),
 		Syncs: s.stats.syncs.Load(), Waits: s.stats.waits.Load(),
 		Sealed: s.stats.sealed.Load(), Stored: s.stats.stored.Load(), Deleted: s.stats.deleted.Load(),
-		StoreReads: s.stats.storeReads.Load(), StoreErrors: s.stats.storeErrors.Load(),
-		FooterMisses: s.footers.missed.Load(),
-		StoredBytes:  s.stats.storedBytes.Load(), FetchedBytes: s.stats.fetchedBytes.Load(),
-		PageHits: s.stats.pageHits.Load(), PageMisses: s.stats.pageMisses.Load(),
-		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
+		StoreReads: cached.StoreReads, StoreErrors: s.stats.storeErrors.Load() + cached.StoreErrors,
+		FooterMisses: cached.FooterMisses,
+		StoredBytes:  s.stats.storedBytes.Load(), FetchedBytes: cached.FetchedBytes,
+		PageHits: cached.PageHits, PageMisses: cached.PageMisses,
+		PagesEvicted: cached.PagesEvicted, PagesDamaged: cached.PagesDamaged,
 		Compacted: s.stats.compacted.Load(), RewrittenBytes: s.stats.rewritten.Load(),
 		LaidOutBytes: s.stats.laidOut.Load(), LayOuts: s.wishes.n.Load(),
 		Orphans: s.stats.orphans.Load(),
@@ -73,64 +67,4 @@ func (s *Store) Stats() Stats {
 	st.PageBytes = s.room.pages
 	st.JournalBytes, st.Unsealed, st.Unsent = s.room.journal, len(s.toSeal), len(s.toStore)
 	return st
-}
-
-// footerCache keeps the page tables of stored segments, the most recently
-// used ones, within a bound of memory.
-type footerCache struct {
-	limit  int64
-	missed atomic.Uint64
-
-	mu    sync.Mutex
-	bytes int64
-	order list.List // of *pageTable, most recent first
-	m     map[format.SegmentID]*list.Element
-}
-
-func (c *footerCache) get(id format.SegmentID) *format.Footer {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e := c.m[id]
-	if e == nil {
-		c.missed.Add(1)
-		return nil
-	}
-	c.order.MoveToFront(e)
-	return e.Value.(*format.Footer)
-}
-
-func (c *footerCache) put(t *format.Footer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.m == nil {
-		c.m = map[format.SegmentID]*list.Element{}
-	}
-	if c.m[t.ID] != nil {
-		return
-	}
-	c.m[t.ID] = c.order.PushFront(t)
-	c.bytes += t.Memory()
-	for c.bytes > c.limit && c.order.Len() > 1 {
-		c.drop(c.order.Back())
-	}
-}
-
-func (c *footerCache) remove(id format.SegmentID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.m[id]; e != nil {
-		c.drop(e)
-	}
-}
-
-func (c *footerCache) drop(e *list.Element) {
-	t := c.order.Remove(e).(*format.Footer)
-	delete(c.m, t.ID)
-	c.bytes -= t.Memory()
-}
-
-func (c *footerCache) size() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.bytes
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/pagecache"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta/commit"
@@ -114,6 +115,8 @@ type Options struct {
 	Disk disk.FS
 
 	extentsAtOnce, batchBytes int // see extents.Options
+	fetchMemory               int64
+	keepFetched               time.Duration
 }
 
 func (o *Options) complete() error {
@@ -167,7 +170,7 @@ func (o *Options) complete() error {
 const LeastFiles = 32
 
 // copyFiles is how many of MaxFiles are for copies of stored segments.
-func (o *Options) copyFiles() int { return min(o.MaxFiles/4, openCopies) }
+func (o *Options) copyFiles() int { return min(o.MaxFiles/4, 256) }
 
 func setDefault[T int | int64 | float64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
@@ -187,9 +190,7 @@ type Store struct {
 
 	segments segmentTable
 	extents  *extents.Table
-	footers  footerCache
-	pages    pageCache
-	fetcher  fetcher
+	cache    *pagecache.Cache
 	wishes   wishes
 	stats    counters
 	failed   atomic.Pointer[error]
@@ -228,6 +229,36 @@ type Store struct {
 	maxDirty int64 // extents, with Remote
 	maxParts int   // see the constant
 	mover    Mover
+}
+
+func (s *Store) cacheOptions() pagecache.Options {
+	return pagecache.Options{
+		Content: s.content, Instance: s.opts.Instance, Disk: s.disk, Path: s.segmentPath, Room: pageRoom{s},
+		Stored: s.storedSegment, Run: s.background, Logger: s.logger,
+		Far: s.opts.CachePages, PageSize: s.opts.PageSize, ReadAhead: s.opts.ReadAhead,
+		FooterMemory: s.opts.FooterMemory, OpenFiles: s.opts.copyFiles(),
+		FetchMemory: s.opts.fetchMemory, KeepFetched: s.opts.keepFetched,
+	}
+}
+
+// storedSegment returns a segment that is in the content store.
+func (s *Store) storedSegment(id format.SegmentID) (pagecache.Segment, bool) {
+	g := s.segment(id)
+	if g == nil || g.getState() != stateStored {
+		return pagecache.Segment{}, false
+	}
+	return g.stored(), true
+}
+
+// background runs f unless the store is closed.
+func (s *Store) background(f func(context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Go(func() { f(s.ctx) })
+	return true
 }
 
 // wake is a signal that is never lost and never blocks the sender.
@@ -274,9 +305,7 @@ func newStore(opts Options, lock disk.Lock) *Store {
 	}
 	s.disk = disk.Owned(opts.Disk, s.owned)
 	s.extents = extents.NewTable(s.tableOptions())
-	s.footers.limit = opts.FooterMemory
-	s.pages.init(s)
-	s.fetcher.init(s)
+	s.cache = pagecache.New(s.cacheOptions())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.open, s.shut = context.WithCancel(s.ctx)
 	return s
@@ -400,7 +429,7 @@ func (s *Store) Close(ctx context.Context) error {
 func (s *Store) release() {
 	s.cancel()
 	s.segments.each(func(g *segment) { g.dropLocal() })
-	s.pages.closeAll()
+	s.cache.Close()
 	_ = s.lock.Close() // nothing was written through it
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/disk"
 )
 
 // runUploader hands sealed segments to the content store, several at a time,
@@ -142,7 +143,7 @@ func (s *Store) handOff(ctx context.Context, g *segment) error {
 		return err
 	}
 	if t := g.table.Load(); t != nil {
-		s.footers.put(t)
+		s.cache.KeepFooter(t)
 	}
 	s.stats.stored.Add(1) // before those who wait for it look
 	s.stats.storedBytes.Add(uint64(g.rec.Size))
@@ -160,10 +161,10 @@ func (s *Store) handOff(ctx context.Context, g *segment) error {
 
 // settleCopy makes the local copy of a segment that is in the content store a
 // copy of pages that may go when room is needed, or removes it.
-func (s *Store) settleCopy(g *segment, f *localFile, moved bool) {
+func (s *Store) settleCopy(g *segment, f *disk.Shared, moved bool) {
 	keep := s.opts.CachePages && !moved
 	if keep {
-		s.pages.adopt(g)
+		s.cache.Adopt(g.stored())
 	}
 	g.setState(stateStored)
 	g.dropLocal()
@@ -182,7 +183,7 @@ func (s *Store) settleCopy(g *segment, f *localFile, moved bool) {
 	_ = s.makeRoom(0) // a journal from before may be larger than the cache is now
 }
 
-func (s *Store) put(ctx context.Context, g *segment, f *localFile) (moved bool, err error) {
+func (s *Store) put(ctx context.Context, g *segment, f *disk.Shared) (moved bool, err error) {
 	object := g.id.Object()
 	if a, ok := s.content.(content.Adopter); ok {
 		if err := s.owned(); err != nil {

@@ -91,7 +91,7 @@ var quotaTests = []behaviour{
 func (e *env) limited(bytes int64, inodes uint64) vfs.ID {
 	e.Helper()
 	return e.rootOf(e.addShare(vfs.ShareSpec{
-		Name: "limited", Mode: 0o777, QuotaBytes: int64(bytes), QuotaInodes: int64(inodes),
+		Name: "limited", Mode: 0o777, QuotaBytes: bytes, QuotaInodes: int64(inodes),
 	}))
 }
 

@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/dittofs/dittofs/pkg/version"
 	"github.com/dittofs/dittofs/k8s/dittofs-operator/internal/controller"
+	"github.com/dittofs/dittofs/pkg/version"
 )
 
 // imageVariable is the environment variable with the default of --server-image.

@@ -1,9 +1,8 @@
-package data
+package pagecache
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,17 +18,11 @@ import (
 const (
 	// maxRun bounds the bytes of one request to the content store.
 	maxRun = 4 << 20
-	// fetchMemory bounds the bytes of all flights, unless two readers ahead of
-	// whom as much is fetched as the options allow need more.
-	fetchMemory = 64 << 20
 	// cacheWriters bounds the flights that are being written to the cache.
 	cacheWriters = 2
 	// maxRequests bounds the requests to the content store that flights have
 	// under way.
 	maxRequests = 64
-	// keepFlight is how long a flight stays for readers that come after it,
-	// if its memory is not needed before: most of a sequential reader's do.
-	keepFlight = 3 * time.Second
 )
 
 // flight is a fetch under way of consecutive pages of a segment. Everybody who
@@ -59,7 +52,6 @@ func (f *flight) arrived() bool {
 
 // fetcher fetches pages of stored segments into the cache.
 type fetcher struct {
-	store   *Store
 	memory  *semaphore.Weighted
 	places  *semaphore.Weighted // of requests
 	shares  aheadShares
@@ -73,24 +65,25 @@ type fetcher struct {
 	writers chan struct{} // of the cache, with cacheWriters places
 }
 
-func (f *fetcher) init(s *Store) {
-	f.store = s
-	memory := max(fetchMemory, 2*s.opts.ReadAhead, 2*s.opts.PageSize)
+func (f *fetcher) init(s *Cache) {
+	memory := s.opts.FetchMemory
+	if memory == 0 {
+		memory = max(64<<20, 2*s.opts.ReadAhead, 2*s.opts.PageSize)
+	}
 	f.memory = semaphore.NewWeighted(memory)
 	f.places = semaphore.NewWeighted(maxRequests)
 	f.shares.total, f.shares.began = memory, time.Now()
-	f.keepFor = keepFlight
+	if f.keepFor = s.opts.KeepFetched; f.keepFor == 0 {
+		f.keepFor = 3 * time.Second
+	}
 	f.writers = make(chan struct{}, cacheWriters)
 	f.tables = map[format.SegmentID]*tableFlight{}
 }
 
 // readCopy reads an extent of a stored segment by way of the cache. What is
 // damaged there is fetched again; what is damaged in the store is ErrCorrupt.
-func (s *Store) readCopy(ctx context.Context, g *segment, e format.Extent, mem []byte, noWait bool) ([]byte, error) {
-	if st := g.getState(); st == stateMissing || st == stateWritable {
-		return nil, fmt.Errorf("segment %v is missing: %w", g.id, format.ErrCorrupt)
-	}
-	t := s.footers.get(g.id)
+func (s *Cache) readCopy(ctx context.Context, g Segment, e format.Extent, mem []byte, noWait bool) ([]byte, error) {
+	t := s.footers.get(g.ID)
 	if t == nil && noWait {
 		return nil, ErrWouldBlock
 	}
@@ -125,7 +118,7 @@ func (s *Store) readCopy(ctx context.Context, g *segment, e format.Extent, mem [
 
 // readPresent fills p, which begins at lo, from the pages that are here and
 // returns the others.
-func (s *Store) readPresent(c *segmentCopy, t *format.Footer, p []byte, lo int64) (absent []int) {
+func (s *Cache) readPresent(c *segmentCopy, t *format.Footer, p []byte, lo int64) (absent []int) {
 	for page := int(lo >> c.shift); int64(page)<<c.shift < lo+int64(len(p)); page++ {
 		part, at := c.part(page, p, lo)
 		if f := c.arrivedFlight(page); f != nil {
@@ -178,7 +171,7 @@ func (c *segmentCopy) part(page int, p []byte, lo int64) ([]byte, int64) {
 }
 
 // fetch fills the absent pages' parts of p, the bytes from lo on.
-func (s *Store) fetch(ctx context.Context, g *segment, c *segmentCopy, absent []int, p []byte, lo int64) error {
+func (s *Cache) fetch(ctx context.Context, g Segment, c *segmentCopy, absent []int, p []byte, lo int64) error {
 	for _, f := range s.board(g, c, absent) {
 		select {
 		case <-f.done:
@@ -200,7 +193,7 @@ func (s *Store) fetch(ctx context.Context, g *segment, c *segmentCopy, absent []
 
 // board returns flights for the pages, which ascend: those under way, and new
 // ones for the rest.
-func (s *Store) board(g *segment, c *segmentCopy, pages []int) (flights []*flight) {
+func (s *Cache) board(g Segment, c *segmentCopy, pages []int) (flights []*flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flights == nil {
@@ -225,7 +218,7 @@ func (s *Store) board(g *segment, c *segmentCopy, pages []int) (flights []*fligh
 	}
 	for _, f := range fresh {
 		s.fetcher.flying.Add(1)
-		if !s.background(func() { s.fly(f, g, c) }) {
+		if !s.opts.Run(func(ctx context.Context) { s.fly(ctx, f, g, c) }) {
 			f.err = ErrClosed
 			s.fetcher.flying.Add(-1)
 			close(f.done)
@@ -269,24 +262,13 @@ func (c *segmentCopy) land(f *flight) {
 	}
 }
 
-// background runs f unless the store is closed.
-func (s *Store) background(f func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.work.Go(f)
-	return true
-}
-
 // fly fetches the pages of a flight, verifies them and keeps them. It does not
 // end with the caller who began it: others may have come on board.
-func (s *Store) fly(f *flight, g *segment, c *segmentCopy) {
+func (s *Cache) fly(ctx context.Context, f *flight, g Segment, c *segmentCopy) {
 	n := c.length(f.first, f.last)
-	if f.err = s.fetcher.take(s.ctx, n); f.err == nil {
+	if f.err = s.fetcher.take(ctx, n); f.err == nil {
 		f.off, _ = c.bounds(f.first)
-		f.data, f.err = s.flyVerified(g, c, f.off, n)
+		f.data, f.err = s.flyVerified(ctx, g, c, f.off, n)
 		if f.err != nil {
 			s.fetcher.memory.Release(n)
 		}
@@ -302,30 +284,30 @@ func (s *Store) fly(f *flight, g *segment, c *segmentCopy) {
 		return
 	}
 	s.fetcher.keep(f)
-	s.putFlight(f)
+	s.putFlight(ctx, f)
 }
 
 // flyVerified is fetchVerified, and the table is fetched at the same time if it
 // is not known.
-func (s *Store) flyVerified(g *segment, c *segmentCopy, off, n int64) ([]byte, error) {
-	if s.fetcher.places.Acquire(s.ctx, 1) != nil {
+func (s *Cache) flyVerified(ctx context.Context, g Segment, c *segmentCopy, off, n int64) ([]byte, error) {
+	if s.fetcher.places.Acquire(ctx, 1) != nil {
 		return nil, ErrClosed
 	}
 	defer s.fetcher.places.Release(1)
-	return s.fetchVerified(g, s.boardTable(g, c), off, n)
+	return s.fetchVerified(ctx, g, s.boardTable(g, c), off, n)
 }
 
 // fetchVerified fetches bytes of a stored segment, whose table may arrive
 // meanwhile. Bytes that fail their checksum are fetched once more: the way may
 // have damaged them.
-func (s *Store) fetchVerified(g *segment, table *tableFlight, off, n int64) (p []byte, err error) {
+func (s *Cache) fetchVerified(ctx context.Context, g Segment, table *tableFlight, off, n int64) (p []byte, err error) {
 	p = make([]byte, n)
 	for range 2 {
-		if err = s.fetchBytes(s.ctx, g, p, off); err != nil {
+		if err = s.fetchBytes(ctx, g, p, off); err != nil {
 			return nil, err
 		}
 		var t *format.Footer
-		if t, err = table.wait(s.ctx); err != nil {
+		if t, err = table.wait(ctx); err != nil {
 			return nil, err
 		}
 		known := min(n, int64(t.DataLen)-off) // the footer is not in the table
@@ -341,9 +323,9 @@ func (s *Store) fetchVerified(g *segment, table *tableFlight, off, n int64) (p [
 }
 
 // fetchBytes reads from the content store.
-func (s *Store) fetchBytes(ctx context.Context, g *segment, p []byte, off int64) error {
+func (s *Cache) fetchBytes(ctx context.Context, g Segment, p []byte, off int64) error {
 	s.stats.storeReads.Add(1)
-	_, err := s.content.ReadAt(ctx, g.id.Object(), p, off)
+	_, err := s.opts.Content.ReadAt(ctx, g.ID.Object(), p, off)
 	if err == nil {
 		s.stats.fetchedBytes.Add(uint64(len(p)))
 		return nil
@@ -351,7 +333,7 @@ func (s *Store) fetchBytes(ctx context.Context, g *segment, p []byte, off int64)
 	if !errors.Is(err, content.ErrNotFound) && ctx.Err() == nil {
 		s.stats.storeErrors.Add(1)
 	}
-	return format.ReadError(objectError(err), g.id)
+	return format.ReadError(objectError(err), g.ID)
 }
 
 // tableFlight is the fetch under way of a segment's page table.
@@ -379,28 +361,28 @@ func (f *tableFlight) wait(ctx context.Context) (*format.Footer, error) {
 }
 
 // fetchTable returns the page table of a segment.
-func (s *Store) fetchTable(ctx context.Context, g *segment, c *segmentCopy) (*format.Footer, error) {
+func (s *Cache) fetchTable(ctx context.Context, g Segment, c *segmentCopy) (*format.Footer, error) {
 	return s.boardTable(g, c).wait(ctx)
 }
 
 // boardTable returns the fetch of a segment's page table, which is one for all
 // who need it at the same time. It is over if the table is known.
-func (s *Store) boardTable(g *segment, c *segmentCopy) *tableFlight {
+func (s *Cache) boardTable(g Segment, c *segmentCopy) *tableFlight {
 	f := &s.fetcher
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	flight := f.tables[g.id]
+	flight := f.tables[g.ID]
 	if flight != nil {
 		return flight
 	}
-	if t := s.footers.get(g.id); t != nil {
+	if t := s.footers.get(g.ID); t != nil {
 		return noTableFlight(t)
 	}
 	flight = &tableFlight{done: make(chan struct{})}
-	f.tables[g.id] = flight
-	if !s.background(func() { s.flyTable(flight, g, c) }) {
+	f.tables[g.ID] = flight
+	if !s.opts.Run(func(ctx context.Context) { s.flyTable(ctx, flight, g, c) }) {
 		flight.err = ErrClosed
-		delete(f.tables, g.id)
+		delete(f.tables, g.ID)
 		close(flight.done)
 	}
 	return flight
@@ -408,7 +390,7 @@ func (s *Store) boardTable(g *segment, c *segmentCopy) *tableFlight {
 
 // flyTable reads the page table of a segment from its copy, if its end is
 // there, or else from the store.
-func (s *Store) flyTable(flight *tableFlight, g *segment, c *segmentCopy) {
+func (s *Cache) flyTable(ctx context.Context, flight *tableFlight, g Segment, c *segmentCopy) {
 	local := func(p []byte, off int64) (int, error) {
 		for page := int(off >> c.shift); int64(page)<<c.shift < off+int64(len(p)); page++ {
 			if !s.pages.has(c, page) {
@@ -417,17 +399,17 @@ func (s *Store) flyTable(flight *tableFlight, g *segment, c *segmentCopy) {
 		}
 		return len(p), s.pages.read(c, p, off)
 	}
-	flight.t, flight.err = format.ReadFooter(local, g.id, g.rec, s.opts.Instance)
+	flight.t, flight.err = format.ReadFooter(local, g.ID, g.Entry, s.opts.Instance)
 	if flight.err != nil {
 		flight.t, flight.err = format.ReadFooter(func(p []byte, off int64) (int, error) {
-			return len(p), s.fetchBytes(s.ctx, g, p, off)
-		}, g.id, g.rec, s.opts.Instance)
+			return len(p), s.fetchBytes(ctx, g, p, off)
+		}, g.ID, g.Entry, s.opts.Instance)
 	}
 	s.fetcher.mu.Lock()
 	if flight.err == nil {
 		s.footers.put(flight.t)
 	}
-	delete(s.fetcher.tables, g.id)
+	delete(s.fetcher.tables, g.ID)
 	s.fetcher.mu.Unlock()
 	close(flight.done)
 }

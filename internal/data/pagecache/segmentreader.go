@@ -1,4 +1,4 @@
-package data
+package pagecache
 
 import (
 	"context"
@@ -10,36 +10,35 @@ import (
 // readerChunk is what a segmentReader reads at once.
 const readerChunk = 1 << 20
 
-// segmentReader reads a stored segment from one end to the other, verified, and
+// SegmentReader reads a stored segment from one end to the other, verified, and
 // puts nothing into the cache.
-type segmentReader struct {
-	s     *Store
-	ctx   context.Context
-	g     *segment
-	t     *format.Footer
-	step  uint64 // read at once
-	chunk []byte // the bytes from off on
-	off   uint64
+type SegmentReader struct {
+	s       *Cache
+	Segment Segment
+	t       *format.Footer
+	step    uint64 // read at once
+	chunk   []byte // the bytes from off on
+	off     uint64
 }
 
-// readSegment begins to read a stored segment here and there: from a content
+// OpenSegment begins to read a stored segment here and there: from a content
 // store that is far away in pages, else what is asked for.
-func (s *Store) readSegment(ctx context.Context, g *segment) (*segmentReader, error) {
+func (s *Cache) OpenSegment(ctx context.Context, g Segment) (*SegmentReader, error) {
 	t, err := s.storedTable(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	r := &segmentReader{s: s, ctx: ctx, g: g, t: t, step: format.BlockSize}
-	if s.opts.CachePages {
+	r := &SegmentReader{s: s, Segment: g, t: t, step: format.BlockSize}
+	if s.opts.Far {
 		r.step = readerChunk
 	}
 	return r, nil
 }
 
-// eachRecord calls f with each whole record of a stored segment and the place
+// EachRecord calls f with each whole record of a stored segment and the place
 // of its bytes.
-func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentReader, rec format.Record, pos uint32) error) error {
-	r, err := s.readSegment(ctx, g)
+func (s *Cache) EachRecord(ctx context.Context, g Segment, f func(r *SegmentReader, rec format.Record, pos uint32) error) error {
+	r, err := s.OpenSegment(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -47,15 +46,15 @@ func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentRea
 	w := format.NewWalker(r.t, s.opts.Instance)
 	for place, ok := w.Place(); ok; place, ok = w.Place() {
 		if place+format.RecordHeaderLen > int64(r.t.DataLen) {
-			return fmt.Errorf("segment %v ends within a record: %w", g.id, format.ErrCorrupt)
+			return fmt.Errorf("segment %v ends within a record: %w", g.ID, format.ErrCorrupt)
 		}
-		head, err := r.bytes(uint64(place), format.RecordHeaderLen)
+		head, err := r.Bytes(ctx, uint64(place), format.RecordHeaderLen)
 		if err != nil {
 			return err
 		}
 		rec, pos, ok := w.Take(head)
 		if !ok {
-			return fmt.Errorf("segment %v has no record at %d: %w", g.id, place, format.ErrCorrupt)
+			return fmt.Errorf("segment %v has no record at %d: %w", g.ID, place, format.ErrCorrupt)
 		}
 		if err := f(r, rec, pos); err != nil {
 			return err
@@ -64,13 +63,13 @@ func (s *Store) eachRecord(ctx context.Context, g *segment, f func(r *segmentRea
 	return nil
 }
 
-// bytes returns n bytes from pos on, until the next call.
-func (r *segmentReader) bytes(pos, n uint64) ([]byte, error) {
+// Bytes returns n bytes from pos on, until the next call.
+func (r *SegmentReader) Bytes(ctx context.Context, pos, n uint64) ([]byte, error) {
 	if pos < r.off || pos+n > r.off+uint64(len(r.chunk)) {
 		lo := pos / format.BlockSize * format.BlockSize
 		hi := max(lo+r.step, (pos+n+format.BlockSize-1)/format.BlockSize*format.BlockSize)
 		hi = min(hi, uint64(r.t.DataLen))
-		chunk, err := r.s.readVerified(r.ctx, r.g, r.t, int64(lo), int64(hi-lo))
+		chunk, err := r.s.readVerified(ctx, r.Segment, r.t, int64(lo), int64(hi-lo))
 		if err != nil {
 			return nil, err
 		}
@@ -80,16 +79,16 @@ func (r *segmentReader) bytes(pos, n uint64) ([]byte, error) {
 }
 
 // storedTable returns the page table of a segment in the content store.
-func (s *Store) storedTable(ctx context.Context, g *segment) (*format.Footer, error) {
-	if t := s.footers.get(g.id); t != nil {
+func (s *Cache) storedTable(ctx context.Context, g Segment) (*format.Footer, error) {
+	if t := s.footers.get(g.ID); t != nil {
 		return t, nil
 	}
-	if s.opts.CachePages {
+	if s.opts.Far {
 		return s.fetchTable(ctx, g, s.pages.of(g))
 	}
 	t, err := format.ReadFooter(func(p []byte, off int64) (int, error) {
 		return len(p), s.fetchBytes(ctx, g, p, off)
-	}, g.id, g.rec, s.opts.Instance)
+	}, g.ID, g.Entry, s.opts.Instance)
 	if err == nil {
 		s.footers.put(t)
 	}
@@ -98,12 +97,12 @@ func (s *Store) storedTable(ctx context.Context, g *segment) (*format.Footer, er
 
 // readVerified reads n bytes from off on, the beginning of a page, of a stored
 // segment: from the cache what is there, the rest from the content store.
-func (s *Store) readVerified(ctx context.Context, g *segment, t *format.Footer, off, n int64) ([]byte, error) {
+func (s *Cache) readVerified(ctx context.Context, g Segment, t *format.Footer, off, n int64) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !s.opts.CachePages {
-		return s.fetchVerified(g, noTableFlight(t), off, n)
+	if !s.opts.Far {
+		return s.fetchVerified(ctx, g, noTableFlight(t), off, n)
 	}
 	p := make([]byte, n)
 	c := s.pages.of(g)
@@ -116,7 +115,7 @@ func (s *Store) readVerified(ctx context.Context, g *segment, t *format.Footer, 
 		_, at := c.part(absent[0], p, off)
 		last, end := c.part(absent[run-1], p, off)
 		end += int64(len(last))
-		got, err := s.fetchVerified(g, noTableFlight(t), at, end-at)
+		got, err := s.fetchVerified(ctx, g, noTableFlight(t), at, end-at)
 		if err != nil {
 			return nil, err
 		}

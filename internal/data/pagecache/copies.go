@@ -1,4 +1,4 @@
-package data
+package pagecache
 
 import (
 	"cmp"
@@ -13,12 +13,8 @@ import (
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
-const (
-	// maxVictims is how many pages are chosen to be evicted next at once.
-	maxVictims = 4096
-	// openCopies bounds the files of copies that are kept open.
-	openCopies = 256
-)
+// maxVictims is how many pages are chosen to be evicted next at once.
+const maxVictims = 4096
 
 // pageCache keeps copies of pages of stored segments in files of the journal's
 // directory: one sparse file for each segment, at the place where the segment
@@ -26,9 +22,9 @@ const (
 // without harm, since what is read is verified and fetched again.
 //
 // It knows what it holds and which of it was used last; how much it may hold
-// is up to Store.room.
+// is up to Room.
 type pageCache struct {
-	store *Store
+	cache *Cache
 	clock atomic.Uint64
 
 	mu      sync.Mutex
@@ -68,33 +64,33 @@ type victim struct {
 	used uint64
 }
 
-func (p *pageCache) init(s *Store) {
-	p.store = s
+func (p *pageCache) init(s *Cache) {
+	p.cache = s
 	p.copies = map[format.SegmentID]*segmentCopy{}
-	p.files.init(s.disk, s.opts.copyFiles())
+	p.files.init(s.opts.Disk, s.opts.OpenFiles)
 }
 
 // of returns the copy of a segment, which may have no page yet.
-func (p *pageCache) of(g *segment) *segmentCopy {
+func (p *pageCache) of(g Segment) *segmentCopy {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.copies[g.id]
+	c := p.copies[g.ID]
 	if c == nil {
-		size := p.store.opts.PageSize
+		size := p.cache.opts.PageSize
 		c = &segmentCopy{
-			id: g.id, size: g.rec.Size, path: p.store.segmentPath(g.id),
-			used: make([]atomic.Uint64, (g.rec.Size+size-1)/size),
+			id: g.ID, size: g.Entry.Size, path: p.cache.opts.Path(g.ID),
+			used: make([]atomic.Uint64, (g.Entry.Size+size-1)/size),
 		}
 		for 1<<c.shift < size {
 			c.shift++
 		}
-		p.copies[g.id] = c
+		p.copies[g.ID] = c
 	}
 	return c
 }
 
 // adopt takes the whole local file of a segment over.
-func (p *pageCache) adopt(g *segment) {
+func (p *pageCache) adopt(g Segment) {
 	c := p.of(g)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,7 +103,7 @@ func (p *pageCache) adopt(g *segment) {
 
 // adoptFile takes over what a file has of its segment after a start, and
 // returns the room that it needs. Pages that are here in part only are freed.
-func (p *pageCache) adoptFile(g *segment, f *localFile) (int64, error) {
+func (p *pageCache) adoptFile(g Segment, f disk.File) (int64, error) {
 	c := p.of(g)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,7 +155,21 @@ func (c *segmentCopy) bounds(page int) (start, end int64) {
 // cost is what a page takes on the disk.
 func (c *segmentCopy) cost(page int) int64 {
 	start, end := c.bounds(page)
-	return onDisk(end - start)
+	return disk.OnDisk(end - start)
+}
+
+// bytes is what all pages take that are here.
+func (p *pageCache) bytes() (n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.copies {
+		for page := range c.used {
+			if c.used[page].Load() != 0 {
+				n += c.cost(page)
+			}
+		}
+	}
+	return n
 }
 
 // has says whether a page is here, and that it is used now.
@@ -177,7 +187,7 @@ func (p *pageCache) read(c *segmentCopy, b []byte, off int64) error {
 	if err != nil {
 		return err
 	}
-	defer f.unref()
+	defer f.Unref()
 	_, err = f.ReadAt(b, off)
 	return err
 }
@@ -186,7 +196,7 @@ func (p *pageCache) read(c *segmentCopy, b []byte, off int64) error {
 // meanwhile. A page that cannot be stored is fetched again when it is needed.
 func (p *pageCache) put(c *segmentCopy, page int, b []byte) {
 	cost := c.cost(page)
-	if c.used[page].Load() != 0 || !p.store.takePageRoom(cost) {
+	if c.used[page].Load() != 0 || !p.cache.opts.Room.TakePages(cost) {
 		return
 	}
 	c.mu.Lock()
@@ -204,10 +214,10 @@ func (p *pageCache) put(c *segmentCopy, page int, b []byte) {
 	}
 	c.mu.Unlock()
 	if err != nil || dead {
-		p.store.givePageRoom(cost)
+		p.cache.opts.Room.GivePages(cost)
 	}
 	if err != nil {
-		p.store.logger.Warn("a page could not be kept in the cache", "segment", c.id.String(), "error", err)
+		p.cache.opts.Logger.Warn("a page could not be kept in the cache", "segment", c.id.String(), "error", err)
 	}
 }
 
@@ -216,7 +226,7 @@ func (p *pageCache) write(c *segmentCopy, page int, b []byte) error {
 	if err != nil {
 		return err
 	}
-	defer f.unref()
+	defer f.Unref()
 	start, _ := c.bounds(page)
 	if _, err := f.WriteAt(b, start); err != nil {
 		return errors.Join(err, f.PunchHole(start, int64(len(b))))
@@ -226,7 +236,7 @@ func (p *pageCache) write(c *segmentCopy, page int, b []byte) error {
 
 // drop removes a page that turned out to be damaged.
 func (p *pageCache) drop(c *segmentCopy, page int) {
-	p.store.givePageRoom(p.remove(c, page, c.used[page].Load()))
+	p.cache.opts.Room.GivePages(p.remove(c, page, c.used[page].Load()))
 }
 
 // evict removes pages of at least n bytes, those used last at the end, and
@@ -238,7 +248,7 @@ func (p *pageCache) evict(n int64) (gone int64) {
 			break
 		}
 		if bytes := p.remove(v.c, v.page, v.used); bytes > 0 {
-			p.store.stats.pagesEvicted.Add(1)
+			p.cache.stats.pagesEvicted.Add(1)
 			gone += bytes
 		}
 	}
@@ -273,13 +283,13 @@ func (p *pageCache) remove(c *segmentCopy, page int, used uint64) (gone int64) {
 func (p *pageCache) removeFile(c *segmentCopy) {
 	if f, err := p.files.acquire(c.id, c.path, false); err == nil {
 		if err := f.Truncate(0); err != nil {
-			p.store.logger.Warn("a copy of a segment could not be emptied", "segment", c.id.String(), "error", err)
+			p.cache.opts.Logger.Warn("a copy of a segment could not be emptied", "segment", c.id.String(), "error", err)
 		}
-		f.unref()
+		f.Unref()
 	}
 	p.files.forget(c.id)
-	if err := p.store.disk.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		p.store.logger.Warn("a copy of a segment could not be removed", "segment", c.id.String(), "error", err)
+	if err := p.cache.opts.Disk.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		p.cache.opts.Logger.Warn("a copy of a segment could not be removed", "segment", c.id.String(), "error", err)
 	}
 }
 
@@ -288,7 +298,7 @@ func (p *pageCache) punch(c *segmentCopy, page int) error {
 	if err != nil {
 		return err
 	}
-	defer f.unref()
+	defer f.Unref()
 	start, end := c.bounds(page)
 	return f.PunchHole(start, end-start)
 }
@@ -344,37 +354,34 @@ func (p *pageCache) chooseVictims() []victim {
 	return slices.Clone(all[:min(max(len(all)/8, 1), maxVictims, len(all))])
 }
 
-// closeAll closes all files.
-func (p *pageCache) closeAll() { p.files.closeAll() }
-
 // handleCache keeps the files of copies that were used last open.
 type handleCache struct {
 	disk  disk.FS
 	mu    sync.Mutex
 	max   int
-	open  map[format.SegmentID]*localFile
+	open  map[format.SegmentID]*disk.Shared
 	order []format.SegmentID // the oldest first
 }
 
 func (h *handleCache) init(d disk.FS, maximum int) {
-	h.disk, h.max, h.open = d, maximum, map[format.SegmentID]*localFile{}
+	h.disk, h.max, h.open = d, maximum, map[format.SegmentID]*disk.Shared{}
 }
 
 // acquire returns an open file with a reference, which the caller gives back.
-func (h *handleCache) acquire(id format.SegmentID, path string, create bool) (*localFile, error) {
+func (h *handleCache) acquire(id format.SegmentID, path string, create bool) (*disk.Shared, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if f := h.open[id]; f != nil && f.ref() {
+	if f := h.open[id]; f != nil && f.Ref() {
 		return f, nil
 	}
 	flags := os.O_RDWR
 	if create {
 		flags |= os.O_CREATE
 	}
-	f, err := openLocal(h.disk, path, flags)
+	f, err := disk.OpenShared(h.disk, path, flags)
 	if disk.Scarce(err) && len(h.order) > 0 {
 		h.closeLocked(h.order[0])
-		f, err = openLocal(h.disk, path, flags)
+		f, err = disk.OpenShared(h.disk, path, flags)
 	}
 	if err != nil {
 		return nil, err
@@ -384,7 +391,7 @@ func (h *handleCache) acquire(id format.SegmentID, path string, create bool) (*l
 	}
 	h.open[id] = f
 	h.order = append(h.order, id)
-	f.ref()
+	f.Ref()
 	return f, nil
 }
 
@@ -401,14 +408,14 @@ func (h *handleCache) closeLocked(id format.SegmentID) {
 	}
 	delete(h.open, id)
 	h.order = slices.DeleteFunc(h.order, func(o format.SegmentID) bool { return o == id })
-	f.unref()
+	f.Unref()
 }
 
 func (h *handleCache) closeAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.open {
-		f.unref()
+		f.Unref()
 	}
-	h.open, h.order = map[format.SegmentID]*localFile{}, nil
+	h.open, h.order = map[format.SegmentID]*disk.Shared{}, nil
 }

@@ -1,4 +1,4 @@
-package data
+package pagecache
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 // putFlight writes the pages of a flight to the cache, unless its memory is
 // needed before its turn comes: a disk that is slower than the content store
 // keeps what it can, and does not hold readers up.
-func (s *Store) putFlight(f *flight) {
+func (s *Cache) putFlight(ctx context.Context, f *flight) {
 	select {
 	case s.fetcher.writers <- struct{}{}:
 	case <-f.gone:
 		return
-	case <-s.ctx.Done():
+	case <-ctx.Done():
 		return
 	}
 	defer func() { <-s.fetcher.writers }()
@@ -53,6 +53,13 @@ func (f *fetcher) take(ctx context.Context, n int64) error {
 		}
 	}
 	return nil
+}
+
+// keeps is the number of flights that are kept.
+func (f *fetcher) keeps() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.kept)
 }
 
 // keep leaves a flight to readers for a while, or until its memory is needed.

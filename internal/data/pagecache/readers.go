@@ -1,7 +1,7 @@
-package data
+package pagecache
 
 import (
-	"context"
+	"sync"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
@@ -57,45 +57,63 @@ type readAhead struct {
 	window aheadWindow
 	turn   int64 // of aheadShares, in which it read last
 
-	seen    uint64 // up to where noteScattered has looked
+	seen    uint64 // up to where passed was told
 	seenRun uint64 // run, then
 	long    bool   // it has looked
 }
 
-// Ahead notes a read of n bytes at off, which are in the extents exts, and which
-// may make the file one that is laid out again. It returns the extents that the
-// reader will probably want next, for Prefetch; mostly none. size is the file's.
-func (f *File) Ahead(ctx context.Context, exts []format.Extent, off, n, size uint64) []format.Extent {
-	from, to := f.noteRead(exts, off, n, size)
-	if from >= to {
-		return nil
-	}
-	wanted, err := f.Map(ctx, from, to-from)
-	if err != nil {
-		return nil // the reader will be told when it comes there
-	}
-	return wanted
+// Readers are those who read one file. Safe for concurrent use.
+type Readers struct {
+	mu   sync.Mutex
+	list readers
 }
 
-// noteRead takes in a read and returns the range that is to be fetched for its
-// reader, which is empty if nothing is.
-func (f *File) noteRead(exts []format.Extent, off, n, size uint64) (from, to uint64) {
-	s := f.s
-	fetches := s.opts.CachePages && s.opts.ReadAhead > 0
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a := f.readers.of(off, n, size)
+// Reading is what follows from a read.
+type Reading struct {
+	// From and To are the range of the file that its reader will probably want
+	// next; empty if nothing is to be fetched.
+	From, To uint64
+	// PassedFrom and PassedTo are a range that the reader has come through in
+	// order; empty, or each part of it once.
+	PassedFrom, PassedTo uint64
+}
+
+// Note takes in a read of n bytes at off of a file of size bytes, which are in the
+// extents exts. far is how much a reader comes through before that is told; 0 for
+// never.
+func (rs *Readers) Note(s *Cache, exts []format.Extent, off, n, size, far uint64) (r Reading) {
+	fetches := s.opts.Far && s.opts.ReadAhead > 0
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	a := rs.list.of(off, n, size)
 	now := time.Now()
 	if fetches && a.goesOn(off, n, size) {
 		a.measure(now, s.whereabouts(exts), off+n)
 		a.window.limit(min(s.opts.ReadAhead, s.fetcher.shares.of(now, &a.turn)))
 	}
-	from, to = a.note(now, off, n, size, s.opts.ReadAhead)
-	f.noteScattered(a, size)
+	r.From, r.To = a.note(now, off, n, size, s.opts.ReadAhead)
+	if far > 0 {
+		r.PassedFrom, r.PassedTo = a.passed(size, far)
+	}
 	if !fetches {
+		r.From, r.To = 0, 0
+	}
+	return r
+}
+
+// passed is what the reader has come through since this was asked last, once it is
+// far or reaches the end; nothing if it was read here and there.
+func (a *readAhead) passed(size, far uint64) (lo, hi uint64) {
+	if a.next < a.seen+far && (a.next < size || !a.long || a.next == a.seen) {
 		return 0, 0
 	}
-	return from, to
+	lo, hi = a.seen, a.next
+	read := a.run - a.seenRun
+	a.seen, a.seenRun, a.long = a.next, a.run, true
+	if read < (hi-lo)/4*3 {
+		return 0, 0
+	}
+	return lo, hi
 }
 
 // measure tells the window how what is read next was found, up to end.
@@ -137,22 +155,22 @@ func (a *readAhead) note(now time.Time, off, n, size uint64, most int64) (from, 
 
 // aheadJob is a range of a stored segment that is to be fetched.
 type aheadJob struct {
-	g      *segment
+	g      Segment
 	lo, hi int64
 }
 
 // Prefetch brings the pages of extents that a reader will want soon here, in
 // the background. What there is no place for is left to the reader.
-func (s *Store) Prefetch(exts []format.Extent) {
+func (s *Cache) Prefetch(exts []format.Extent) {
 	var job aheadJob
 	for _, e := range exts {
-		g := s.segment(e.Seg)
-		if g == nil || g.getState() != stateStored {
+		g, ok := s.opts.Stored(e.Seg)
+		if !ok {
 			continue
 		}
 		page := s.opts.PageSize
 		lo, hi := int64(e.Pos)/page*page, (int64(e.Pos)+int64(e.Len)+page-1)/page*page
-		if job.g == g && lo >= job.lo && lo <= job.hi {
+		if job.g.ID == g.ID && lo >= job.lo && lo <= job.hi {
 			job.hi = max(job.hi, hi)
 			continue
 		}
@@ -163,8 +181,8 @@ func (s *Store) Prefetch(exts []format.Extent) {
 }
 
 // ahead begins to fetch the pages of a range that are not here.
-func (s *Store) ahead(job aheadJob) {
-	if job.g == nil || s.fetcher.flying.Load() >= maxAheadFlights {
+func (s *Cache) ahead(job aheadJob) {
+	if job.g.ID == 0 || s.fetcher.flying.Load() >= maxAheadFlights {
 		return
 	}
 	c := s.pages.of(job.g)
@@ -203,10 +221,10 @@ const (
 	lostPages                      // some are neither here nor being fetched
 )
 
-func (s *Store) whereabouts(exts []format.Extent) (found whereabouts) {
+func (s *Cache) whereabouts(exts []format.Extent) (found whereabouts) {
 	for _, e := range exts {
-		g := s.segment(e.Seg)
-		if g == nil || g.getState() != stateStored || int64(e.Pos)+int64(e.Len) > g.rec.Size {
+		g, ok := s.opts.Stored(e.Seg)
+		if !ok || int64(e.Pos)+int64(e.Len) > g.Entry.Size {
 			continue
 		}
 		found = max(found, s.pages.of(g).whereabouts(int64(e.Pos), int64(e.Len)))

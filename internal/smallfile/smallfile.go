@@ -76,6 +76,9 @@ func tooLarge(path string, limit int64) error {
 // of a pipe.
 func open(path string) (*os.File, error) {
 	info, err := os.Stat(path)
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		pe.Op = "open" // what was asked for
+	}
 	if err == nil {
 		err = regular(path, info)
 	}

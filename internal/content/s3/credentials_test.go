@@ -112,7 +112,7 @@ func TestOpenFindsWhatIsWrongWithFiles(t *testing.T) {
 		"no URL":      {Options{Bucket: "b", Endpoint: "s3.example.org"}, fault.InvalidConfiguration, `content.endpoint: "s3.example.org" is no URL of a service: write it like https://s3.example.org`},
 		"other URL":   {Options{Bucket: "b", Endpoint: "ftp://x"}, fault.InvalidConfiguration, `content.endpoint: "ftp://x" is no URL of a service: write it like https://s3.example.org`},
 		"addressing":  {Options{Bucket: "b", Addressing: "both"}, fault.InvalidConfiguration, `content.addressing: "both" is not auto, path or virtual`},
-		"no CA":       {Options{Bucket: "b", CAFile: absent}, fault.InvalidConfiguration, "content.ca_file: stat " + absent + ": no such file or directory: make it readable, or correct content.ca_file"},
+		"no CA":       {Options{Bucket: "b", CAFile: absent}, fault.InvalidConfiguration, "content.ca_file: open " + absent + ": no such file or directory: make it readable, or correct content.ca_file"},
 		"no PEM":      {Options{Bucket: "b", CAFile: noCert}, fault.InvalidConfiguration, "content.ca_file: " + noCert + " has no PEM certificate: put the certificate of the endpoint's authority there"},
 		"absent keys": {Options{Bucket: "b", CredentialsFile: absent}, fault.InvalidConfiguration, "content.credentials_file: stat " + absent + ": no such file or directory: mend it, or correct content.credentials_file"},
 		"no keys":     {Options{Bucket: "b", CredentialsFile: noKeys}, fault.InvalidCredentials, "content.credentials_file: " + noKeys + " has no access key" + fix},

@@ -248,7 +248,7 @@ var storage = []mutant{
 		pkg: "./internal/data/pagecache", run: "TestReaderMayBeOvertakenAtTheEndOfATurn",
 	},
 	{
-		name: "memory-waits-for-readers-who-are-gone", file: "internal/data/pagecache/flights.go",
+		name: "memory-waits-for-readers-who-are-gone", file: "internal/data/pagecache/fetched.go",
 		old: "for f.wanting.Load() > 0 && f.dropOldest() {",
 		new: "for false {",
 		pkg: "./internal/data/pagecache", run: "TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce",

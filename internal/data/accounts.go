@@ -56,7 +56,7 @@ func (s *Store) tableOptions() extents.Options {
 	return extents.Options{
 		Index: s.log, Segments: accounts{s}, Memory: s.opts.ExtentMemory, Remote: s.opts.Remote,
 		AtOnce: s.opts.extentsAtOnce, BatchBytes: s.opts.batchBytes,
-		Written: s.wishes.written, Committed: s.committed, Due: s.wakeMaintainer,
+		Written: s.layouts.drop, Committed: s.committed, Due: s.wakeMaintainer,
 		Damaged: func(err error) {
 			s.logger.Error("a damaged extent of a removed file is dropped", "error", err)
 		},

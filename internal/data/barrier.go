@@ -23,8 +23,8 @@ import (
 //	... write the backup; Options.Pinned now knows it ...
 //	release()
 
-// keeper decides whether a segment that no file uses may be deleted.
-type keeper struct {
+// pins decides whether a segment that no file uses may be deleted.
+type pins struct {
 	mu       sync.Mutex
 	holds    int
 	deleting int           // deletions under way
@@ -37,7 +37,7 @@ func (s *Store) pinned(id format.SegmentID) bool { return s.opts.Pinned != nil &
 // whether it may go on; then done ends it. A segment that must stay is
 // considered again when that may have changed.
 func (s *Store) mayDelete(id format.SegmentID) (done func(), ok bool) {
-	k := &s.keeper
+	k := &s.pins
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.holds > 0 || s.pinned(id) {
@@ -47,7 +47,7 @@ func (s *Store) mayDelete(id format.SegmentID) (done func(), ok bool) {
 	return k.deleted, true
 }
 
-func (k *keeper) deleted() {
+func (k *pins) deleted() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.deleting--; k.deleting == 0 && k.idle != nil {
@@ -59,7 +59,7 @@ func (k *keeper) deleted() {
 // Hold keeps every segment until release is called; deletions that were under
 // way are over when it returns.
 func (s *Store) Hold(ctx context.Context) (release func(), err error) {
-	k := &s.keeper
+	k := &s.pins
 	k.mu.Lock()
 	k.holds++
 	var idle chan struct{}

@@ -54,24 +54,24 @@ func (s *Store) Collect(ctx context.Context, garbage float64, emit func(Progress
 			return err
 		}
 	}
-	c.settle()
+	c.finish()
 	return errors.Join(c.emit(c.Progress), s.failure())
 }
 
-// settle looks how far it is when the collector is not just at it.
-func (c *collection) settle() {
+// finish looks how far it is when the collector is not just at it.
+func (c *collection) finish() {
 	c.store.collecting.Lock()
 	defer c.store.collecting.Unlock()
-	c.look()
+	c.count()
 }
 
 // report emits how far it is.
 func (c *collection) report() error {
-	c.look()
+	c.count()
 	return c.emit(c.Progress)
 }
 
-func (c *collection) look() {
+func (c *collection) count() {
 	c.Dead, c.Expected = c.store.countDead()
 	c.Deleted = int(c.store.stats.deleted.Load() - c.deleted)
 	c.Freed = int64(c.store.stats.deletedBytes.Load() - c.freed)

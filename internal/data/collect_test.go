@@ -126,7 +126,7 @@ func TestLagIsWhatTheContentStoreDoesNotHave(t *testing.T) {
 	}
 	w.must(w.flush(t.Context(), 1))
 	w.store.mu.Lock()
-	w.store.settleLocked()
+	w.store.closeSegments()
 	w.store.mu.Unlock()
 	w.eventually("a sealed segment", func() bool { return w.store.Stats().Unsent == 1 })
 	w.must(w.write(1, 10_000, random(newRand(1), 10_000)))

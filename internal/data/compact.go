@@ -188,8 +188,8 @@ func (s *Store) allow(ctx context.Context, n int) error {
 
 // freed notes bytes that files have given up.
 func (s *Store) freed(n int64) {
-	if s.sinceLook.Add(n) >= s.opts.SegmentSize/4 {
-		s.sinceLook.Store(0)
+	if s.freedSince.Add(n) >= s.opts.SegmentSize/4 {
+		s.freedSince.Store(0)
 		s.compactor.signal()
 	}
 }

@@ -14,7 +14,7 @@
 //	_, _, err = file.Commit(ctx, batch, dirty, size) // index in the batch
 //
 // A crash before the batch is durable loses only what was never acknowledged.
-// Full or idle segments are sealed with a table of page checksums and handed
+// Full or idle segments are sealed with a footer of block checksums and given
 // to the content store. Every byte read is verified, before that by checksums
 // in memory, and what is missing or damaged is ErrCorrupt, never zeros.
 //

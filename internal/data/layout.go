@@ -15,50 +15,50 @@ import (
 )
 
 const (
-	// maxWishes bounds the files that wait to be laid out again.
-	maxWishes = 1024
+	// maxLayouts bounds the files that wait to be laid out again.
+	maxLayouts = 1024
 	// nextDoor is how far apart in a segment, in pieces that are too small, two
 	// extents may lie to count as one piece: those that were written side by side
 	// by several writers do not follow each other exactly.
 	nextDoor = 4
 )
 
-// wishes are ranges of files that a reader went through in order, and found in
-// small pieces all over the store. They are in memory only: who wishes for one
+// layoutQueue are ranges of files that a reader went through in order, and found in
+// small pieces all over the store. They are in memory only: who needs one
 // that was forgotten will read it again.
-type wishes struct {
+type layoutQueue struct {
 	n  atomic.Int64
 	mu sync.Mutex
-	m  map[uint64]wish
+	m  map[uint64]layoutRange
 }
 
-type wish struct {
+type layoutRange struct {
 	lo, hi uint64    // of the file
 	due    time.Time // nothing is done before
 }
 
-// want notes a range of a file, together with what is wanted of it already.
-func (q *wishes) want(ino uint64, lo, hi uint64, due time.Time) {
+// add notes a range of a file, together with what is wanted of it already.
+func (q *layoutQueue) add(ino uint64, lo, hi uint64, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w, known := q.m[ino]
 	switch {
 	case known:
 		w.lo, w.hi = min(w.lo, lo), max(w.hi, hi)
-	case len(q.m) >= maxWishes:
+	case len(q.m) >= maxLayouts:
 		return
 	default:
-		w = wish{lo, hi, due}
+		w = layoutRange{lo, hi, due}
 	}
 	if q.m == nil {
-		q.m = map[uint64]wish{}
+		q.m = map[uint64]layoutRange{}
 	}
 	q.m[ino] = w
 	q.n.Store(int64(len(q.m)))
 }
 
-// written takes a file out: what is overwritten now would be copied for nothing.
-func (q *wishes) written(ino uint64) {
+// drop takes a file out: what is overwritten now would be copied for nothing.
+func (q *layoutQueue) drop(ino uint64) {
 	if q.n.Load() == 0 {
 		return
 	}
@@ -68,8 +68,8 @@ func (q *wishes) written(ino uint64) {
 	q.n.Store(int64(len(q.m)))
 }
 
-// next is the wish that is due first.
-func (q *wishes) next() (ino uint64, w wish, ok bool) {
+// next is the range that is due first.
+func (q *layoutQueue) next() (ino uint64, w layoutRange, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, v := range q.m {
@@ -80,8 +80,8 @@ func (q *wishes) next() (ino uint64, w wish, ok bool) {
 	return ino, w, ok
 }
 
-// reached takes out what was done of a wish, up to an offset.
-func (q *wishes) reached(ino, off uint64) {
+// advance takes out what was done of a range, up to an offset.
+func (q *layoutQueue) advance(ino, off uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w, ok := q.m[ino]
@@ -93,8 +93,8 @@ func (q *wishes) reached(ino, off uint64) {
 	q.n.Store(int64(len(q.m)))
 }
 
-// postpone leaves a wish for later.
-func (q *wishes) postpone(ino uint64, due time.Time) {
+// postpone leaves a range for later.
+func (q *layoutQueue) postpone(ino uint64, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w, ok := q.m[ino]; ok {
@@ -143,21 +143,21 @@ func (s *Store) mayLayOut(e format.Extent) bool {
 func (f *File) noteScattered(lo, hi uint64) {
 	c := scattering{s: f.s}
 	if f.EachLoaded(lo, hi, c.add) && c.pays() { // not if it is being written
-		f.s.wishes.want(f.Inode(), lo, hi, time.Now().Add(f.s.opts.LayOutAfter))
+		f.s.layouts.add(f.Inode(), lo, hi, time.Now().Add(f.s.opts.LayOutAfter))
 		f.s.compactor.signal()
 	}
 }
 
-// layOut copies ranges that are wished for into new segments, in order, until
+// layOut copies ranges that are to be laid out into new segments, in order, until
 // none is due, and returns when the next one is; 0 if there is none. Segments
 // that are mostly dead come first.
 func (s *Store) layOut(ctx context.Context, garbage float64) (wait time.Duration, err error) {
-	if s.wishes.n.Load() == 0 {
+	if s.layouts.n.Load() == 0 {
 		return 0, nil
 	}
 	err = s.pass(ctx, func(ctx context.Context, mover Mover) error {
 		for ctx.Err() == nil {
-			ino, w, ok := s.wishes.next()
+			ino, w, ok := s.layouts.next()
 			if !ok {
 				wait = 0
 				return s.failure()
@@ -173,7 +173,7 @@ func (s *Store) layOut(ctx context.Context, garbage float64) (wait time.Duration
 				return errInTheWay
 			}
 			if err := s.layOutStep(ctx, ino, w, mover); err != nil {
-				s.wishes.postpone(ino, time.Now().Add(s.opts.RetryEvery))
+				s.layouts.postpone(ino, time.Now().Add(s.opts.RetryEvery))
 				return err
 			}
 		}
@@ -192,7 +192,7 @@ func (s *Store) behind() bool {
 
 // layOutStep copies the beginning of a range, as much as fits into the memory
 // of a job, if it is still scattered.
-func (s *Store) layOutStep(ctx context.Context, ino uint64, r wish, mover Mover) error {
+func (s *Store) layOutStep(ctx context.Context, ino uint64, r layoutRange, mover Mover) error {
 	exts, end, err := s.layOutPart(ctx, ino, r)
 	if err != nil {
 		return err
@@ -202,7 +202,7 @@ func (s *Store) layOutStep(ctx context.Context, ino uint64, r wish, mover Mover)
 		c.add(e)
 	}
 	if !c.pays() {
-		s.wishes.reached(ino, end)
+		s.layouts.advance(ino, end)
 		return nil
 	}
 	w := &rewriter{s: s, ctx: ctx, moves: map[uint64][]extents.Move{}}
@@ -220,13 +220,13 @@ func (s *Store) layOutStep(ctx context.Context, ino uint64, r wish, mover Mover)
 	if w.crowded {
 		return errInTheWay
 	}
-	s.wishes.reached(ino, end)
+	s.layouts.advance(ino, end)
 	return nil
 }
 
 // layOutPart returns the extents of the index at the beginning of a range that
 // can be laid out in one job, and where they end.
-func (s *Store) layOutPart(ctx context.Context, ino uint64, r wish) (exts []format.Extent, end uint64, err error) {
+func (s *Store) layOutPart(ctx context.Context, ino uint64, r layoutRange) (exts []format.Extent, end uint64, err error) {
 	var sum uint64
 	end = r.hi
 	err = s.extents.Each(ctx, ino, r.lo, r.hi, func(e format.Extent) bool {

@@ -163,7 +163,7 @@ func TestALayoutMovesOnlyWhatIsStillCurrent(t *testing.T) {
 		w.must(w.truncate(1, 250_000))
 		return w.move(ctx, ino, moves)
 	})
-	w.store.wishes.postpone(1, time.Now())
+	w.store.layouts.postpone(1, time.Now())
 	_, err := w.store.layOut(t.Context(), 0.9)
 	w.must(err)
 	w.expect(1, 0, want[:250_000])
@@ -183,7 +183,7 @@ func TestALayoutWaitsForTheContentStore(t *testing.T) {
 	w.must(w.flush(t.Context(), 2))
 	w.retire()
 	w.eventually("a refusal", w.store.behind)
-	w.store.wishes.postpone(1, time.Now())
+	w.store.layouts.postpone(1, time.Now())
 	if _, err := w.store.layOut(t.Context(), 0.9); !errors.Is(err, errInTheWay) {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestALayoutLeavesDamageWhereItIs(t *testing.T) {
 	want := w.scatterOnce(1, 300)
 	w.readInOrder(1, want)
 	w.objects.flip(w.objects.names()[1], 20_000)
-	w.store.wishes.postpone(1, time.Now())
+	w.store.layouts.postpone(1, time.Now())
 	_, err := w.store.layOut(t.Context(), 0.9)
 	w.must(err)
 	damaged := 0
@@ -220,11 +220,11 @@ func TestALayoutLeavesDamageWhereItIs(t *testing.T) {
 }
 
 func TestWishesAreBounded(t *testing.T) {
-	var q wishes
-	for ino := range uint64(2 * maxWishes) {
-		q.want(ino, 0, 1, time.Now())
+	var q layoutQueue
+	for ino := range uint64(2 * maxLayouts) {
+		q.add(ino, 0, 1, time.Now())
 	}
-	if q.n.Load() != maxWishes || len(q.m) != maxWishes {
+	if q.n.Load() != maxLayouts || len(q.m) != maxLayouts {
 		t.Errorf("%d wishes", len(q.m))
 	}
 }

@@ -142,7 +142,7 @@ func (s *Store) collectPass(now time.Time) time.Duration {
 // tryCollect deletes a candidate that was taken out, or puts it back for later.
 func (s *Store) tryCollect(id format.SegmentID, now time.Time) {
 	done, err := s.collect(id)
-	again := settleAgain
+	again := sealAgain
 	if err != nil && s.ctx.Err() == nil {
 		s.stats.storeErrors.Add(1)
 		s.logger.Warn("a dead segment could not be deleted", "segment", id.String(), "error", err)
@@ -226,7 +226,7 @@ func (s *Store) drain(ctx context.Context) error {
 		}
 	}
 	s.mu.Lock()
-	s.settleLocked()
+	s.closeSegments()
 	s.mu.Unlock()
 	s.waitEmpty(ctx)
 	if s.opts.Remote {
@@ -258,8 +258,8 @@ func (s *Store) flushDirty(ctx context.Context) (err error) {
 	return nil
 }
 
-// settleLocked leaves no segment open.
-func (s *Store) settleLocked() {
+// closeSegments leaves no segment open.
+func (s *Store) closeSegments() {
 	for s.creating != nil {
 		created := s.creating
 		s.mu.Unlock()

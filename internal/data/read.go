@@ -82,7 +82,7 @@ func (s *Store) readExtent(ctx context.Context, e format.Extent, mem []byte, noW
 }
 
 // readLocal reads from the journal, verified by what is known of an open segment
-// or by the table of a sealed one.
+// or by the footer of a sealed one.
 func (s *Store) readLocal(g *segment, f *disk.Shared, e format.Extent, mem []byte) ([]byte, error) {
 	if sums := g.sums.Load(); sums != nil {
 		return sums.read(f.ReadAt, g.id, e, mem)

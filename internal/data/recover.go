@@ -44,7 +44,7 @@ func (s *Store) recover(ctx context.Context) error {
 	var all []*segment
 	s.segments.each(func(g *segment) { all = append(all, g) })
 	for _, g := range all {
-		if err := s.settleState(ctx, g); err != nil {
+		if err := s.resolve(ctx, g); err != nil {
 			return fmt.Errorf("recovery of segment %v: %w", g.id, err)
 		}
 	}
@@ -278,9 +278,9 @@ func rewrite(f *disk.Shared, size int64) error {
 	return nil
 }
 
-// settleState finds segments without a local file in the content store, and
+// resolve finds segments without a local file in the content store, and
 // queues work.
-func (s *Store) settleState(ctx context.Context, g *segment) error {
+func (s *Store) resolve(ctx context.Context, g *segment) error {
 	switch g.getState() {
 	case stateMissing:
 		if g.live.Load() > 0 {

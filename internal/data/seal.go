@@ -18,16 +18,16 @@ const (
 	flushParallel = 16
 	// retryFirst is the first pause after a failure.
 	retryFirst = 100 * time.Millisecond
-	// settleAgain is the pause before a segment is looked at again that was
+	// sealAgain is the pause before a segment is looked at again that was
 	// waiting for its extents to be committed.
-	settleAgain = time.Second
+	sealAgain = time.Second
 )
 
 // runSealer seals retired segments.
 func (s *Store) runSealer() {
 	for s.sleep(s.sealer, 0) {
 		for s.sealPass() {
-			if !s.sleep(s.sealer, settleAgain) {
+			if !s.sleep(s.sealer, sealAgain) {
 				return
 			}
 		}
@@ -83,12 +83,12 @@ func (s *Store) ready(g *segment) bool {
 	if s.opts.Remote || g.rewritten {
 		return g.writing.Load() == 0
 	}
-	return s.settle(g)
+	return s.commitExtents(g)
 }
 
-// settle flushes the inodes with dirty extents in the segment, and says
+// commitExtents flushes the inodes with dirty extents in the segment, and says
 // whether all its extents are committed.
-func (s *Store) settle(g *segment) bool {
+func (s *Store) commitExtents(g *segment) bool {
 	if g.quiet() {
 		return true
 	}
@@ -120,7 +120,7 @@ func (s *Store) flushAll(ctx context.Context, inos []uint64) error {
 	return group.Wait()
 }
 
-// seal completes a segment that nobody writes to any more: its table, a sync,
+// seal completes a segment that nobody writes to any more: its footer, a sync,
 // its record. A segment that no file uses is dropped instead.
 func (s *Store) seal(g *segment) error {
 	if err := s.owned(); err != nil {

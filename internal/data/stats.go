@@ -54,7 +54,7 @@ func (s *Store) Stats() Stats {
 		PageHits: cached.PageHits, PageMisses: cached.PageMisses,
 		PagesEvicted: cached.PagesEvicted, PagesDamaged: cached.PagesDamaged,
 		Compacted: s.stats.compacted.Load(), RewrittenBytes: s.stats.rewritten.Load(),
-		LaidOutBytes: s.stats.laidOut.Load(), LayOuts: s.wishes.n.Load(),
+		LaidOutBytes: s.stats.laidOut.Load(), LayOuts: s.layouts.n.Load(),
 		Orphans: s.stats.orphans.Load(),
 	}
 	st.PayloadBytes, st.LiveBytes = s.usage()

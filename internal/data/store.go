@@ -98,7 +98,7 @@ type Options struct {
 	ReadAhead int64
 	// ExtentMemory bounds the memory of clean extents; default 64 MiB.
 	ExtentMemory int64
-	// FooterMemory bounds the memory of page tables; default 16 MiB.
+	// FooterMemory bounds the memory of footers; default 16 MiB.
 	FooterMemory int64
 	// MaxFiles bounds the files of Dir that are kept open: a quarter of it, at
 	// most 256, for copies of stored segments, the rest for segments that are
@@ -191,11 +191,11 @@ type Store struct {
 	segments segmentTable
 	extents  *extents.Table
 	cache    *pagecache.Cache
-	wishes   wishes
+	layouts  layoutQueue
 	stats    counters
 	failed   atomic.Pointer[error]
 	failing  chan struct{} // closed after failed is set
-	keeper   keeper
+	pins     pins
 
 	ctx      context.Context // of background work
 	cancel   context.CancelFunc
@@ -209,7 +209,7 @@ type Store struct {
 	compacting sync.Mutex     // held by the pass of Compact
 	passes     sync.WaitGroup // of Compact; none begins once closed is set
 	limiter    *rate.Limiter  // of bytes that it reads and writes
-	sinceLook  atomic.Int64   // bytes freed since the compactor looked
+	freedSince atomic.Int64   // bytes freed since the compactor looked
 
 	collecting sync.Mutex // held while dead segments are deleted; taken before mu
 	collectErr error      // of the last one that was to be deleted; under mu

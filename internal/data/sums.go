@@ -9,7 +9,7 @@ import (
 	"github.com/dittofs/dittofs/internal/data/format"
 )
 
-// The table that verifies a segment is made when it is sealed. Until then what
+// The footer that verifies a segment is made when it is sealed. Until then what
 // is read from its file is verified by checksums that were made of the bytes in
 // memory, before they were written, and never left it.
 

@@ -147,21 +147,21 @@ func (s *Store) handOff(ctx context.Context, g *segment) error {
 	}
 	s.stats.stored.Add(1) // before those who wait for it look
 	s.stats.storedBytes.Add(uint64(g.rec.Size))
-	s.settleCopy(g, f, moved)
+	s.keepCopy(g, f, moved)
 	if g.unused() {
 		s.mayBeDead(g)
 	}
 	s.compactor.signal()
 	if !g.quiet() {
 		// Not here: a file may be locked by one who waits for the next hand-off.
-		s.work.Go(func() { s.settle(g) })
+		s.work.Go(func() { s.commitExtents(g) })
 	}
 	return nil
 }
 
-// settleCopy makes the local copy of a segment that is in the content store a
+// keepCopy makes the local copy of a segment that is in the content store a
 // copy of pages that may go when room is needed, or removes it.
-func (s *Store) settleCopy(g *segment, f *disk.Shared, moved bool) {
+func (s *Store) keepCopy(g *segment, f *disk.Shared, moved bool) {
 	keep := s.opts.CachePages && !moved
 	if keep {
 		s.cache.Adopt(g.stored())

@@ -218,7 +218,7 @@ func (w *world) expect(ino, off uint64, want []byte) {
 func (w *world) retire() {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	w.store.settleLocked()
+	w.store.closeSegments()
 }
 
 // sealAll retires the active segment and waits until all are sealed and, if

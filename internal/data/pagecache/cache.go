@@ -76,7 +76,7 @@ type Options struct {
 // for concurrent use.
 type Cache struct {
 	opts    Options
-	pages   pageCache
+	copies  copies
 	footers footerCache
 	fetcher fetcher
 	stats   counters
@@ -86,7 +86,7 @@ type Cache struct {
 func New(o Options) *Cache {
 	s := &Cache{opts: o}
 	s.footers.limit = o.FooterMemory
-	s.pages.init(s)
+	s.copies.init(s)
 	s.fetcher.init(s)
 	return s
 }
@@ -117,7 +117,7 @@ func (s *Cache) Stats() Stats {
 		PageHits: s.stats.pageHits.Load(), PageMisses: s.stats.pageMisses.Load(),
 		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
 		FooterMisses: s.footers.missed.Load(), FooterBytes: s.footers.size(),
-		PageBytes: s.pages.bytes(), Fetching: int(s.fetcher.flying.Load()), Fetched: s.fetcher.keeps(),
+		PageBytes: s.copies.bytes(), Fetching: int(s.fetcher.underWay.Load()), Fetched: s.fetcher.keeps(),
 	}
 }
 
@@ -165,19 +165,19 @@ func objectError(err error) error {
 
 // Evict removes pages of at least n bytes, those used last at the end, and
 // returns how many bytes they had.
-func (s *Cache) Evict(n int64) (gone int64) { return s.pages.evict(n) }
+func (s *Cache) Evict(n int64) (gone int64) { return s.copies.evict(n) }
 
 // Adopt takes the whole file of a segment over as its copy.
-func (s *Cache) Adopt(g Segment) { s.pages.adopt(g) }
+func (s *Cache) Adopt(g Segment) { s.copies.adopt(g) }
 
 // AdoptFile takes over what a file has of its segment after a start, and returns
 // the room that it needs.
 func (s *Cache) AdoptFile(g Segment, f disk.File) (int64, error) {
-	return s.pages.adoptFile(g, f)
+	return s.copies.adoptFile(g, f)
 }
 
 // Forget drops what is kept of a segment that is deleted, and returns its room.
-func (s *Cache) Forget(id format.SegmentID) int64 { return s.pages.forget(id) }
+func (s *Cache) Forget(id format.SegmentID) int64 { return s.copies.forget(id) }
 
 // KeepFooter keeps the footer of a segment that was handed off.
 func (s *Cache) KeepFooter(t *format.Footer) { s.footers.put(t) }
@@ -186,4 +186,4 @@ func (s *Cache) KeepFooter(t *format.Footer) { s.footers.put(t) }
 func (s *Cache) ForgetFooter(id format.SegmentID) { s.footers.remove(id) }
 
 // Close closes all files.
-func (s *Cache) Close() { s.pages.files.closeAll() }
+func (s *Cache) Close() { s.copies.files.closeAll() }

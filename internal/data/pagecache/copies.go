@@ -16,20 +16,20 @@ import (
 // maxVictims is how many pages are chosen to be evicted next at once.
 const maxVictims = 4096
 
-// pageCache keeps copies of pages of stored segments in files of the journal's
+// copies keeps copies of pages of stored segments in files of the journal's
 // directory: one sparse file for each segment, at the place where the segment
 // itself was before it was handed off. A copy can be damaged or half written
 // without harm, since what is read is verified and fetched again.
 //
 // It knows what it holds and which of it was used last; how much it may hold
 // is up to Room.
-type pageCache struct {
+type copies struct {
 	cache *Cache
 	clock atomic.Uint64
 
-	mu      sync.Mutex
-	copies  map[format.SegmentID]*segmentCopy
-	victims []victim // ascending by used
+	mu        sync.Mutex
+	bySegment map[format.SegmentID]*segmentCopy
+	victims   []victim // ascending by used
 
 	files handleCache
 }
@@ -49,7 +49,7 @@ type segmentCopy struct {
 	pages   int        // that are here
 	writing int        // that are being written
 	dead    bool       // the segment is deleted
-	flights map[int]*flight
+	fetches map[int]*fetch
 	wanted  pageRange // by a sequential reader
 }
 
@@ -64,17 +64,17 @@ type victim struct {
 	used uint64
 }
 
-func (p *pageCache) init(s *Cache) {
+func (p *copies) init(s *Cache) {
 	p.cache = s
-	p.copies = map[format.SegmentID]*segmentCopy{}
+	p.bySegment = map[format.SegmentID]*segmentCopy{}
 	p.files.init(s.opts.Disk, s.opts.OpenFiles)
 }
 
 // of returns the copy of a segment, which may have no page yet.
-func (p *pageCache) of(g Segment) *segmentCopy {
+func (p *copies) of(g Segment) *segmentCopy {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.copies[g.ID]
+	c := p.bySegment[g.ID]
 	if c == nil {
 		size := p.cache.opts.PageSize
 		c = &segmentCopy{
@@ -84,13 +84,13 @@ func (p *pageCache) of(g Segment) *segmentCopy {
 		for 1<<c.shift < size {
 			c.shift++
 		}
-		p.copies[g.ID] = c
+		p.bySegment[g.ID] = c
 	}
 	return c
 }
 
 // adopt takes the whole local file of a segment over.
-func (p *pageCache) adopt(g Segment) {
+func (p *copies) adopt(g Segment) {
 	c := p.of(g)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,7 +103,7 @@ func (p *pageCache) adopt(g Segment) {
 
 // adoptFile takes over what a file has of its segment after a start, and
 // returns the room that it needs. Pages that are here in part only are freed.
-func (p *pageCache) adoptFile(g Segment, f disk.File) (int64, error) {
+func (p *copies) adoptFile(g Segment, f disk.File) (int64, error) {
 	c := p.of(g)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,10 +159,10 @@ func (c *segmentCopy) cost(page int) int64 {
 }
 
 // bytes is what all pages take that are here.
-func (p *pageCache) bytes() (n int64) {
+func (p *copies) bytes() (n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.copies {
+	for _, c := range p.bySegment {
 		for page := range c.used {
 			if c.used[page].Load() != 0 {
 				n += c.cost(page)
@@ -173,7 +173,7 @@ func (p *pageCache) bytes() (n int64) {
 }
 
 // has says whether a page is here, and that it is used now.
-func (p *pageCache) has(c *segmentCopy, page int) bool {
+func (p *copies) has(c *segmentCopy, page int) bool {
 	if c.used[page].Load() == 0 {
 		return false
 	}
@@ -182,7 +182,7 @@ func (p *pageCache) has(c *segmentCopy, page int) bool {
 }
 
 // read reads a part of a page that is here.
-func (p *pageCache) read(c *segmentCopy, b []byte, off int64) error {
+func (p *copies) read(c *segmentCopy, b []byte, off int64) error {
 	f, err := p.files.acquire(c.id, c.path, false)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (p *pageCache) read(c *segmentCopy, b []byte, off int64) error {
 
 // put stores a page if there is room for it; nobody else puts the same page
 // meanwhile. A page that cannot be stored is fetched again when it is needed.
-func (p *pageCache) put(c *segmentCopy, page int, b []byte) {
+func (p *copies) put(c *segmentCopy, page int, b []byte) {
 	cost := c.cost(page)
 	if c.used[page].Load() != 0 || !p.cache.opts.Room.TakePages(cost) {
 		return
@@ -221,7 +221,7 @@ func (p *pageCache) put(c *segmentCopy, page int, b []byte) {
 	}
 }
 
-func (p *pageCache) write(c *segmentCopy, page int, b []byte) error {
+func (p *copies) write(c *segmentCopy, page int, b []byte) error {
 	f, err := p.files.acquire(c.id, c.path, true)
 	if err != nil {
 		return err
@@ -235,13 +235,13 @@ func (p *pageCache) write(c *segmentCopy, page int, b []byte) error {
 }
 
 // drop removes a page that turned out to be damaged.
-func (p *pageCache) drop(c *segmentCopy, page int) {
+func (p *copies) drop(c *segmentCopy, page int) {
 	p.cache.opts.Room.GivePages(p.remove(c, page, c.used[page].Load()))
 }
 
 // evict removes pages of at least n bytes, those used last at the end, and
 // returns how many bytes they had.
-func (p *pageCache) evict(n int64) (gone int64) {
+func (p *copies) evict(n int64) (gone int64) {
 	for gone < n {
 		v, ok := p.nextVictim()
 		if !ok {
@@ -257,7 +257,7 @@ func (p *pageCache) evict(n int64) (gone int64) {
 
 // remove removes a page that was not used since, and returns its room. A
 // filesystem that cannot make holes loses the whole copy.
-func (p *pageCache) remove(c *segmentCopy, page int, used uint64) (gone int64) {
+func (p *copies) remove(c *segmentCopy, page int, used uint64) (gone int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if used == 0 || !c.used[page].CompareAndSwap(used, 0) {
@@ -280,7 +280,7 @@ func (p *pageCache) remove(c *segmentCopy, page int, used uint64) (gone int64) {
 
 // removeFile removes the file of a copy that has no page any more. It is emptied
 // before: a reader may have it open, and its room is given to others now.
-func (p *pageCache) removeFile(c *segmentCopy) {
+func (p *copies) removeFile(c *segmentCopy) {
 	if f, err := p.files.acquire(c.id, c.path, false); err == nil {
 		if err := f.Truncate(0); err != nil {
 			p.cache.opts.Logger.Warn("a copy of a segment could not be emptied", "segment", c.id.String(), "error", err)
@@ -293,7 +293,7 @@ func (p *pageCache) removeFile(c *segmentCopy) {
 	}
 }
 
-func (p *pageCache) punch(c *segmentCopy, page int) error {
+func (p *copies) punch(c *segmentCopy, page int) error {
 	f, err := p.files.acquire(c.id, c.path, false)
 	if err != nil {
 		return err
@@ -304,10 +304,10 @@ func (p *pageCache) punch(c *segmentCopy, page int) error {
 }
 
 // forget removes the copy of a segment that is deleted, and returns its room.
-func (p *pageCache) forget(id format.SegmentID) (gone int64) {
+func (p *copies) forget(id format.SegmentID) (gone int64) {
 	p.mu.Lock()
-	c := p.copies[id]
-	delete(p.copies, id)
+	c := p.bySegment[id]
+	delete(p.bySegment, id)
 	p.mu.Unlock()
 	if c == nil {
 		return 0
@@ -324,7 +324,7 @@ func (p *pageCache) forget(id format.SegmentID) (gone int64) {
 // nextVictim is the page that was not used for longest. They are chosen in
 // batches, so that a choice costs little and no list has to be kept in order
 // when pages are used.
-func (p *pageCache) nextVictim() (victim, bool) {
+func (p *copies) nextVictim() (victim, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.victims) == 0 {
@@ -339,9 +339,9 @@ func (p *pageCache) nextVictim() (victim, bool) {
 }
 
 // chooseVictims returns an eighth of the pages, the ones not used for longest.
-func (p *pageCache) chooseVictims() []victim {
+func (p *copies) chooseVictims() []victim {
 	var all []victim
-	for _, c := range p.copies {
+	for _, c := range p.bySegment {
 		for page := range c.used {
 			if used := c.used[page].Load(); used != 0 {
 				all = append(all, victim{c, page, used})

@@ -7,7 +7,7 @@
 //	footers.go        footers of segments, in memory
 //	copies.go         pages that are here, and which of them was not used for longest
 //	fetch.go          fetching pages and footers; everybody who needs one waits for the same
-//	flights.go        what was fetched stays in memory for a while
+//	fetched.go        what was fetched stays in memory for a while
 //	readers.go        who reads in order, and what they will want next
 //	window.go         how far ahead of a reader is fetched
 //	segmentreader.go  a segment from one end to the other, for a compaction

@@ -18,16 +18,16 @@ import (
 const (
 	// maxRun bounds the bytes of one request to the content store.
 	maxRun = 4 << 20
-	// cacheWriters bounds the flights that are being written to the cache.
+	// cacheWriters bounds the fetches that are being written to the cache.
 	cacheWriters = 2
-	// maxRequests bounds the requests to the content store that flights have
+	// maxRequests bounds the requests to the content store that fetches have
 	// under way.
 	maxRequests = 64
 )
 
-// flight is a fetch under way of consecutive pages of a segment. Everybody who
-// needs one of them waits for the same flight.
-type flight struct {
+// fetch is a fetch under way of consecutive pages of a segment. Everybody who
+// needs one of them waits for the same fetch.
+type fetch struct {
 	first, last int
 	done        chan struct{}
 	off         int64 // of data, constant once done
@@ -41,7 +41,7 @@ type flight struct {
 }
 
 // arrived says whether the bytes are here.
-func (f *flight) arrived() bool {
+func (f *fetch) arrived() bool {
 	select {
 	case <-f.done:
 		return f.err == nil
@@ -52,15 +52,15 @@ func (f *flight) arrived() bool {
 
 // fetcher fetches pages of stored segments into the cache.
 type fetcher struct {
-	memory  *semaphore.Weighted
-	places  *semaphore.Weighted // of requests
-	shares  aheadShares
-	mu      sync.Mutex
-	kept    []*flight // the oldest first
-	keepFor time.Duration
-	tables  map[format.SegmentID]*tableFlight
-	flying  atomic.Int64 // flights that have not arrived
-	// wanting counts flights that wait for memory.
+	memory   *semaphore.Weighted
+	places   *semaphore.Weighted // of requests
+	shares   shares
+	mu       sync.Mutex
+	kept     []*fetch // the oldest first
+	keepFor  time.Duration
+	footers  map[format.SegmentID]*footerFetch
+	underWay atomic.Int64 // fetches that have not arrived
+	// wanting counts fetches that wait for memory.
 	wanting atomic.Int64
 	writers chan struct{} // of the cache, with cacheWriters places
 }
@@ -77,7 +77,7 @@ func (f *fetcher) init(s *Cache) {
 		f.keepFor = 3 * time.Second
 	}
 	f.writers = make(chan struct{}, cacheWriters)
-	f.tables = map[format.SegmentID]*tableFlight{}
+	f.footers = map[format.SegmentID]*footerFetch{}
 }
 
 // readCopy reads an extent of a stored segment by way of the cache. What is
@@ -87,14 +87,14 @@ func (s *Cache) readCopy(ctx context.Context, g Segment, e format.Extent, mem []
 	if t == nil && noWait {
 		return nil, ErrWouldBlock
 	}
-	c := s.pages.of(g)
+	c := s.copies.of(g)
 	if t == nil {
-		// The pages need not wait for the table: it comes at the same time.
+		// The pages need not wait for the footer: it comes at the same time.
 		if lo, hi := int64(e.Pos), int64(e.Pos)+int64(e.Len); hi <= c.size {
-			s.board(g, c, c.absent(int(lo>>c.shift), int((hi+1<<c.shift-1)>>c.shift)))
+			s.join(g, c, c.absent(int(lo>>c.shift), int((hi+1<<c.shift-1)>>c.shift)))
 		}
 		var err error
-		if t, err = s.fetchTable(ctx, g, c); err != nil {
+		if t, err = s.fetchFooter(ctx, g, c); err != nil {
 			return nil, err
 		}
 	}
@@ -121,17 +121,17 @@ func (s *Cache) readCopy(ctx context.Context, g Segment, e format.Extent, mem []
 func (s *Cache) readPresent(c *segmentCopy, t *format.Footer, p []byte, lo int64) (absent []int) {
 	for page := int(lo >> c.shift); int64(page)<<c.shift < lo+int64(len(p)); page++ {
 		part, at := c.part(page, p, lo)
-		if f := c.arrivedFlight(page); f != nil {
+		if f := c.arrivedFetch(page); f != nil {
 			copy(part, f.data[at-f.off:])
 			s.stats.pageHits.Add(1)
 			continue
 		}
-		if !s.pages.has(c, page) {
+		if !s.copies.has(c, page) {
 			s.stats.pageMisses.Add(1)
 			absent = append(absent, page)
 			continue
 		}
-		err := s.pages.read(c, part, at)
+		err := s.copies.read(c, part, at)
 		if err == nil {
 			err = t.Verify(part, uint64(at))
 		}
@@ -142,7 +142,7 @@ func (s *Cache) readPresent(c *segmentCopy, t *format.Footer, p []byte, lo int64
 		}
 		if err != nil {
 			s.stats.pagesDamaged.Add(1)
-			s.pages.drop(c, page)
+			s.copies.drop(c, page)
 			absent = append(absent, page)
 			continue
 		}
@@ -151,10 +151,10 @@ func (s *Cache) readPresent(c *segmentCopy, t *format.Footer, p []byte, lo int64
 	return absent
 }
 
-// arrivedFlight is the flight whose memory still holds a page, or nil.
-func (c *segmentCopy) arrivedFlight(page int) *flight {
+// arrivedFetch is the fetch whose memory still holds a page, or nil.
+func (c *segmentCopy) arrivedFetch(page int) *fetch {
 	c.mu.Lock()
-	f := c.flights[page]
+	f := c.fetches[page]
 	c.mu.Unlock()
 	if f == nil || !f.arrived() {
 		return nil
@@ -172,7 +172,7 @@ func (c *segmentCopy) part(page int, p []byte, lo int64) ([]byte, int64) {
 
 // fetch fills the absent pages' parts of p, the bytes from lo on.
 func (s *Cache) fetch(ctx context.Context, g Segment, c *segmentCopy, absent []int, p []byte, lo int64) error {
-	for _, f := range s.board(g, c, absent) {
+	for _, f := range s.join(g, c, absent) {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -191,41 +191,41 @@ func (s *Cache) fetch(ctx context.Context, g Segment, c *segmentCopy, absent []i
 	return nil
 }
 
-// board returns flights for the pages, which ascend: those under way, and new
+// join returns fetches for the pages, which ascend: those under way, and new
 // ones for the rest.
-func (s *Cache) board(g Segment, c *segmentCopy, pages []int) (flights []*flight) {
+func (s *Cache) join(g Segment, c *segmentCopy, pages []int) (fetches []*fetch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flights == nil {
-		c.flights = map[int]*flight{}
+	if c.fetches == nil {
+		c.fetches = map[int]*fetch{}
 	}
-	var fresh []*flight
+	var fresh []*fetch
 	for _, page := range c.widen(pages, max(maxRun>>c.shift, 1)) {
-		f := c.flights[page]
+		f := c.fetches[page]
 		if f == nil {
 			if n := len(fresh); n > 0 && fresh[n-1].last == page-1 && c.length(fresh[n-1].first, page) <= maxRun {
 				f = fresh[n-1]
 			} else {
-				f = &flight{first: page, done: make(chan struct{}), gone: make(chan struct{}), c: c}
+				f = &fetch{first: page, done: make(chan struct{}), gone: make(chan struct{}), c: c}
 				fresh = append(fresh, f)
 			}
 			f.last = page
-			c.flights[page] = f
+			c.fetches[page] = f
 		}
-		if !slices.Contains(flights, f) {
-			flights = append(flights, f)
+		if !slices.Contains(fetches, f) {
+			fetches = append(fetches, f)
 		}
 	}
 	for _, f := range fresh {
-		s.fetcher.flying.Add(1)
-		if !s.opts.Run(func(ctx context.Context) { s.fly(ctx, f, g, c) }) {
+		s.fetcher.underWay.Add(1)
+		if !s.opts.Run(func(ctx context.Context) { s.run(ctx, f, g, c) }) {
 			f.err = ErrClosed
-			s.fetcher.flying.Add(-1)
+			s.fetcher.underWay.Add(-1)
 			close(f.done)
-			c.land(f)
+			c.detach(f)
 		}
 	}
-	return flights
+	return fetches
 }
 
 // widen adds to the pages those that a sequential reader will want with them,
@@ -233,11 +233,11 @@ func (s *Cache) board(g Segment, c *segmentCopy, pages []int) (flights []*flight
 func (c *segmentCopy) widen(pages []int, run int) []int {
 	wide := pages
 	for _, page := range pages {
-		if !c.wanted.has(page) || c.flights[page] != nil {
+		if !c.wanted.has(page) || c.fetches[page] != nil {
 			continue
 		}
 		for next := page + 1; next < (page/run+1)*run && c.wanted.has(next); next++ {
-			if c.used[next].Load() == 0 && c.flights[next] == nil && !slices.Contains(wide, next) {
+			if c.used[next].Load() == 0 && c.fetches[next] == nil && !slices.Contains(wide, next) {
 				wide = append(wide[:len(wide):len(wide)], next)
 			}
 		}
@@ -253,64 +253,64 @@ func (c *segmentCopy) length(first, last int) int64 {
 	return end - start
 }
 
-// land takes a flight off the board; the lock is held.
-func (c *segmentCopy) land(f *flight) {
+// detach takes a fetch out of those that can be joined; the lock is held.
+func (c *segmentCopy) detach(f *fetch) {
 	for page := f.first; page <= f.last; page++ {
-		if c.flights[page] == f {
-			delete(c.flights, page)
+		if c.fetches[page] == f {
+			delete(c.fetches, page)
 		}
 	}
 }
 
-// fly fetches the pages of a flight, verifies them and keeps them. It does not
-// end with the caller who began it: others may have come on board.
-func (s *Cache) fly(ctx context.Context, f *flight, g Segment, c *segmentCopy) {
+// run fetches the pages of a fetch, verifies them and keeps them. It does not
+// end with the caller who began it: others may have joined.
+func (s *Cache) run(ctx context.Context, f *fetch, g Segment, c *segmentCopy) {
 	n := c.length(f.first, f.last)
 	if f.err = s.fetcher.take(ctx, n); f.err == nil {
 		f.off, _ = c.bounds(f.first)
-		f.data, f.err = s.flyVerified(ctx, g, c, f.off, n)
+		f.data, f.err = s.fetchWithFooter(ctx, g, c, f.off, n)
 		if f.err != nil {
 			s.fetcher.memory.Release(n)
 		}
 	}
 	// Readers need not wait until the pages are in the cache, but find the
-	// flight as long as they are not.
-	s.fetcher.flying.Add(-1)
+	// fetch as long as they are not.
+	s.fetcher.underWay.Add(-1)
 	close(f.done)
 	if f.err != nil {
 		c.mu.Lock()
-		c.land(f)
+		c.detach(f)
 		c.mu.Unlock()
 		return
 	}
 	s.fetcher.keep(f)
-	s.putFlight(ctx, f)
+	s.keepPages(ctx, f)
 }
 
-// flyVerified is fetchVerified, and the table is fetched at the same time if it
+// fetchWithFooter is fetchVerified, and the footer is fetched at the same time if it
 // is not known.
-func (s *Cache) flyVerified(ctx context.Context, g Segment, c *segmentCopy, off, n int64) ([]byte, error) {
+func (s *Cache) fetchWithFooter(ctx context.Context, g Segment, c *segmentCopy, off, n int64) ([]byte, error) {
 	if s.fetcher.places.Acquire(ctx, 1) != nil {
 		return nil, ErrClosed
 	}
 	defer s.fetcher.places.Release(1)
-	return s.fetchVerified(ctx, g, s.boardTable(g, c), off, n)
+	return s.fetchVerified(ctx, g, s.joinFooter(g, c), off, n)
 }
 
-// fetchVerified fetches bytes of a stored segment, whose table may arrive
+// fetchVerified fetches bytes of a stored segment, whose footer may arrive
 // meanwhile. Bytes that fail their checksum are fetched once more: the way may
 // have damaged them.
-func (s *Cache) fetchVerified(ctx context.Context, g Segment, table *tableFlight, off, n int64) (p []byte, err error) {
+func (s *Cache) fetchVerified(ctx context.Context, g Segment, footer *footerFetch, off, n int64) (p []byte, err error) {
 	p = make([]byte, n)
 	for range 2 {
 		if err = s.fetchBytes(ctx, g, p, off); err != nil {
 			return nil, err
 		}
 		var t *format.Footer
-		if t, err = table.wait(ctx); err != nil {
+		if t, err = footer.wait(ctx); err != nil {
 			return nil, err
 		}
-		known := min(n, int64(t.DataLen)-off) // the footer is not in the table
+		known := min(n, int64(t.DataLen)-off) // the footer has no checksum of itself
 		if known <= 0 {
 			return p, nil
 		}
@@ -336,22 +336,22 @@ func (s *Cache) fetchBytes(ctx context.Context, g Segment, p []byte, off int64) 
 	return format.ReadError(objectError(err), g.ID)
 }
 
-// tableFlight is the fetch under way of a segment's page table.
-type tableFlight struct {
+// footerFetch is the fetch under way of a segment's footer.
+type footerFetch struct {
 	done chan struct{}
 	t    *format.Footer
 	err  error
 }
 
-// noTableFlight is for a table that is here.
-func noTableFlight(t *format.Footer) *tableFlight {
-	f := &tableFlight{done: make(chan struct{}), t: t}
+// knownFooter is for a footer that is here.
+func knownFooter(t *format.Footer) *footerFetch {
+	f := &footerFetch{done: make(chan struct{}), t: t}
 	close(f.done)
 	return f
 }
 
-// wait returns the table when it is here.
-func (f *tableFlight) wait(ctx context.Context) (*format.Footer, error) {
+// wait returns the footer when it is here.
+func (f *footerFetch) wait(ctx context.Context) (*format.Footer, error) {
 	select {
 	case <-f.done:
 		return f.t, f.err
@@ -360,56 +360,56 @@ func (f *tableFlight) wait(ctx context.Context) (*format.Footer, error) {
 	}
 }
 
-// fetchTable returns the page table of a segment.
-func (s *Cache) fetchTable(ctx context.Context, g Segment, c *segmentCopy) (*format.Footer, error) {
-	return s.boardTable(g, c).wait(ctx)
+// fetchFooter returns the footer of a segment.
+func (s *Cache) fetchFooter(ctx context.Context, g Segment, c *segmentCopy) (*format.Footer, error) {
+	return s.joinFooter(g, c).wait(ctx)
 }
 
-// boardTable returns the fetch of a segment's page table, which is one for all
-// who need it at the same time. It is over if the table is known.
-func (s *Cache) boardTable(g Segment, c *segmentCopy) *tableFlight {
+// joinFooter returns the fetch of a segment's footer, which is one for all
+// who need it at the same time. It is over if the footer is known.
+func (s *Cache) joinFooter(g Segment, c *segmentCopy) *footerFetch {
 	f := &s.fetcher
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	flight := f.tables[g.ID]
-	if flight != nil {
-		return flight
+	fetch := f.footers[g.ID]
+	if fetch != nil {
+		return fetch
 	}
 	if t := s.footers.get(g.ID); t != nil {
-		return noTableFlight(t)
+		return knownFooter(t)
 	}
-	flight = &tableFlight{done: make(chan struct{})}
-	f.tables[g.ID] = flight
-	if !s.opts.Run(func(ctx context.Context) { s.flyTable(ctx, flight, g, c) }) {
-		flight.err = ErrClosed
-		delete(f.tables, g.ID)
-		close(flight.done)
+	fetch = &footerFetch{done: make(chan struct{})}
+	f.footers[g.ID] = fetch
+	if !s.opts.Run(func(ctx context.Context) { s.runFooter(ctx, fetch, g, c) }) {
+		fetch.err = ErrClosed
+		delete(f.footers, g.ID)
+		close(fetch.done)
 	}
-	return flight
+	return fetch
 }
 
-// flyTable reads the page table of a segment from its copy, if its end is
+// runFooter reads the footer of a segment from its copy, if its end is
 // there, or else from the store.
-func (s *Cache) flyTable(ctx context.Context, flight *tableFlight, g Segment, c *segmentCopy) {
+func (s *Cache) runFooter(ctx context.Context, fetch *footerFetch, g Segment, c *segmentCopy) {
 	local := func(p []byte, off int64) (int, error) {
 		for page := int(off >> c.shift); int64(page)<<c.shift < off+int64(len(p)); page++ {
-			if !s.pages.has(c, page) {
+			if !s.copies.has(c, page) {
 				return 0, content.ErrNotFound
 			}
 		}
-		return len(p), s.pages.read(c, p, off)
+		return len(p), s.copies.read(c, p, off)
 	}
-	flight.t, flight.err = format.ReadFooter(local, g.ID, g.Entry, s.opts.Instance)
-	if flight.err != nil {
-		flight.t, flight.err = format.ReadFooter(func(p []byte, off int64) (int, error) {
+	fetch.t, fetch.err = format.ReadFooter(local, g.ID, g.Entry, s.opts.Instance)
+	if fetch.err != nil {
+		fetch.t, fetch.err = format.ReadFooter(func(p []byte, off int64) (int, error) {
 			return len(p), s.fetchBytes(ctx, g, p, off)
 		}, g.ID, g.Entry, s.opts.Instance)
 	}
 	s.fetcher.mu.Lock()
-	if flight.err == nil {
-		s.footers.put(flight.t)
+	if fetch.err == nil {
+		s.footers.put(fetch.t)
 	}
-	delete(s.fetcher.tables, g.ID)
+	delete(s.fetcher.footers, g.ID)
 	s.fetcher.mu.Unlock()
-	close(flight.done)
+	close(fetch.done)
 }

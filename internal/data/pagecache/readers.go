@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	// aheadSlack is how far from its predecessor a read of a sequential
+	// orderSlack is how far from its predecessor a read of a sequential
 	// reader may be: clients have many reads under way, in any order.
-	aheadSlack = 8 << 20
-	// aheadAfter is how much is read in order before more is fetched, unless
+	orderSlack = 8 << 20
+	// orderAfter is how much is read in order before more is fetched, unless
 	// it is from the beginning of the file on.
-	aheadAfter = 128 << 10
-	// maxAheadFlights bounds the fetches ahead of all readers that are under way.
-	maxAheadFlights = 64
+	orderAfter = 128 << 10
+	// maxPrefetches bounds the fetches ahead of all readers that are under way.
+	maxPrefetches = 64
 	// maxReaders bounds the readers of one file that are told apart.
 	maxReaders = 4
 )
 
-// readers are those who read a file in order, each at its own place.
-type readers []readAhead
+// readerList are those who read a file in order, each at its own place.
+type readerList []reader
 
 // of returns the reader that a read belongs to: one that it goes on with, or a
 // new one, for which the reader gives way that is at the end or has read least.
-func (rs *readers) of(off, n, size uint64) *readAhead {
-	var least *readAhead
+func (rs *readerList) of(off, n, size uint64) *reader {
+	var least *reader
 	var run uint64
 	for i := range *rs {
 		a := &(*rs)[i]
@@ -42,19 +42,19 @@ func (rs *readers) of(off, n, size uint64) *readAhead {
 		}
 	}
 	if len(*rs) < maxReaders && (least == nil || run > 0) {
-		*rs = append(*rs, readAhead{})
+		*rs = append(*rs, reader{})
 		least = &(*rs)[len(*rs)-1]
 	}
 	return least
 }
 
-// readAhead is what is known of one who may read in order.
-type readAhead struct {
+// reader is what is known of one who may read in order.
+type reader struct {
 	next   uint64 // the end of what was read
 	run    uint64 // bytes read in order
 	from   uint64 // where pages were first asked for
 	done   uint64 // up to where they were
-	window aheadWindow
+	window window
 	turn   int64 // of aheadShares, in which it read last
 
 	seen    uint64 // up to where passed was told
@@ -65,7 +65,7 @@ type readAhead struct {
 // Readers are those who read one file. Safe for concurrent use.
 type Readers struct {
 	mu   sync.Mutex
-	list readers
+	list readerList
 }
 
 // Reading is what follows from a read.
@@ -88,7 +88,7 @@ func (rs *Readers) Note(s *Cache, exts []format.Extent, off, n, size, far uint64
 	a := rs.list.of(off, n, size)
 	now := time.Now()
 	if fetches && a.goesOn(off, n, size) {
-		a.measure(now, s.whereabouts(exts), off+n)
+		a.measure(now, s.presence(exts), off+n)
 		a.window.limit(min(s.opts.ReadAhead, s.fetcher.shares.of(now, &a.turn)))
 	}
 	r.From, r.To = a.note(now, off, n, size, s.opts.ReadAhead)
@@ -103,7 +103,7 @@ func (rs *Readers) Note(s *Cache, exts []format.Extent, off, n, size, far uint64
 
 // passed is what the reader has come through since this was asked last, once it is
 // far or reaches the end; nothing if it was read here and there.
-func (a *readAhead) passed(size, far uint64) (lo, hi uint64) {
+func (a *reader) passed(size, far uint64) (lo, hi uint64) {
 	if a.next < a.seen+far && (a.next < size || !a.long || a.next == a.seen) {
 		return 0, 0
 	}
@@ -117,31 +117,31 @@ func (a *readAhead) passed(size, far uint64) (lo, hi uint64) {
 }
 
 // measure tells the window how what is read next was found, up to end.
-func (a *readAhead) measure(now time.Time, found whereabouts, end uint64) {
-	if found == lostPages && end <= a.done {
+func (a *reader) measure(now time.Time, found presence, end uint64) {
+	if found == lost && end <= a.done {
 		a.window.lost()
 	}
-	a.window.note(now, max(a.next, end), found != herePages)
+	a.window.note(now, max(a.next, end), found != present)
 }
 
 // goesOn says whether a read goes on with those before it.
-func (a *readAhead) goesOn(off, n, size uint64) bool {
+func (a *reader) goesOn(off, n, size uint64) bool {
 	again := off == 0 && a.next >= size
-	return a.run > 0 && !again && off <= a.next+aheadSlack && off+n+aheadSlack >= a.next
+	return a.run > 0 && !again && off <= a.next+orderSlack && off+n+orderSlack >= a.next
 }
 
 // note returns the range that is to be fetched now, most bytes ahead at most.
-func (a *readAhead) note(now time.Time, off, n, size uint64, most int64) (from, to uint64) {
+func (a *reader) note(now time.Time, off, n, size uint64, most int64) (from, to uint64) {
 	end := off + n
 	if !a.goesOn(off, n, size) {
 		window := a.window
 		window.begin(now, end, a.done-a.from, a.done-min(a.next, a.done))
-		*a = readAhead{next: end, run: n, from: off, done: off, seen: off, window: window, turn: a.turn}
+		*a = reader{next: end, run: n, from: off, done: off, seen: off, window: window, turn: a.turn}
 	} else {
 		a.run += n
 		a.next = max(a.next, end)
 	}
-	if a.run < aheadAfter && a.run != end {
+	if a.run < orderAfter && a.run != end {
 		return 0, 0
 	}
 	window := min(uint64(max(0, min(a.window.size, most))), 16*a.run)
@@ -153,8 +153,8 @@ func (a *readAhead) note(now time.Time, off, n, size uint64, most int64) (from, 
 	return from, to
 }
 
-// aheadJob is a range of a stored segment that is to be fetched.
-type aheadJob struct {
+// prefetchJob is a range of a stored segment that is to be fetched.
+type prefetchJob struct {
 	g      Segment
 	lo, hi int64
 }
@@ -162,7 +162,7 @@ type aheadJob struct {
 // Prefetch brings the pages of extents that a reader will want soon here, in
 // the background. What there is no place for is left to the reader.
 func (s *Cache) Prefetch(exts []format.Extent) {
-	var job aheadJob
+	var job prefetchJob
 	for _, e := range exts {
 		g, ok := s.opts.Stored(e.Seg)
 		if !ok {
@@ -174,21 +174,21 @@ func (s *Cache) Prefetch(exts []format.Extent) {
 			job.hi = max(job.hi, hi)
 			continue
 		}
-		s.ahead(job)
-		job = aheadJob{g, lo, hi}
+		s.prefetch(job)
+		job = prefetchJob{g, lo, hi}
 	}
-	s.ahead(job)
+	s.prefetch(job)
 }
 
-// ahead begins to fetch the pages of a range that are not here.
-func (s *Cache) ahead(job aheadJob) {
-	if job.g.ID == 0 || s.fetcher.flying.Load() >= maxAheadFlights {
+// prefetch begins to fetch the pages of a range that are not here.
+func (s *Cache) prefetch(job prefetchJob) {
+	if job.g.ID == 0 || s.fetcher.underWay.Load() >= maxPrefetches {
 		return
 	}
-	c := s.pages.of(job.g)
+	c := s.copies.of(job.g)
 	lo, hi := int(job.lo>>c.shift), int((min(job.hi, c.size)+1<<c.shift-1)>>c.shift)
 	c.want(lo, hi)
-	s.board(job.g, c, c.absent(lo, hi))
+	s.join(job.g, c, c.absent(lo, hi))
 }
 
 // want notes pages that a sequential reader will want, together with those
@@ -212,36 +212,36 @@ func (c *segmentCopy) absent(lo, hi int) (pages []int) {
 	return pages
 }
 
-// whereabouts says where bytes are that are to be read.
-type whereabouts int
+// presence says where bytes are that are to be read.
+type presence int
 
 const (
-	herePages   whereabouts = iota // all of them can be read at once
-	comingPages                    // some are being fetched
-	lostPages                      // some are neither here nor being fetched
+	present presence = iota // all of them can be read at once
+	coming                  // some are being fetched
+	lost                    // some are neither here nor being fetched
 )
 
-func (s *Cache) whereabouts(exts []format.Extent) (found whereabouts) {
+func (s *Cache) presence(exts []format.Extent) (found presence) {
 	for _, e := range exts {
 		g, ok := s.opts.Stored(e.Seg)
 		if !ok || int64(e.Pos)+int64(e.Len) > g.Entry.Size {
 			continue
 		}
-		found = max(found, s.pages.of(g).whereabouts(int64(e.Pos), int64(e.Len)))
+		found = max(found, s.copies.of(g).presence(int64(e.Pos), int64(e.Len)))
 	}
 	return found
 }
 
-func (c *segmentCopy) whereabouts(off, n int64) (found whereabouts) {
+func (c *segmentCopy) presence(off, n int64) (found presence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for page := int(off >> c.shift); int64(page)<<c.shift < off+n; page++ {
-		switch f := c.flights[page]; {
+		switch f := c.fetches[page]; {
 		case c.used[page].Load() != 0, f != nil && f.arrived():
 		case f != nil:
-			found = max(found, comingPages)
+			found = max(found, coming)
 		default:
-			return lostPages
+			return lost
 		}
 	}
 	return found

@@ -9,7 +9,7 @@ import (
 func TestARandomReaderDoesNotTakeTheRunOfOneInOrder(t *testing.T) {
 	const size, step = 1 << 40, 1 << 20
 	rnd := rand.New(rand.NewPCG(1, 1))
-	var rs readers
+	var rs readerList
 	now := time.Now()
 	for i := range uint64(100) {
 		a := rs.of(i*step, step, size)
@@ -29,7 +29,7 @@ func TestARandomReaderDoesNotTakeTheRunOfOneInOrder(t *testing.T) {
 
 func TestReadAheadLeavesRandomReadersAlone(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	var a readAhead
+	var a reader
 	for range 1000 {
 		off := rnd.Uint64N(1 << 40)
 		if from, to := a.note(time.Now(), off, 4096, 1<<41, 32<<20); from < to {
@@ -40,7 +40,7 @@ func TestReadAheadLeavesRandomReadersAlone(t *testing.T) {
 
 func TestReadAheadAsksForEachByteOnce(t *testing.T) {
 	const size, step = 100 << 20, 1 << 20
-	var a readAhead
+	var a reader
 	next := uint64(0)
 	order := []uint64{1, 0, 3, 2} // as clients send it
 	for i := uint64(0); i < size/step; i += 4 {

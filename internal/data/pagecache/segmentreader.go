@@ -24,7 +24,7 @@ type SegmentReader struct {
 // OpenSegment begins to read a stored segment here and there: from a content
 // store that is far away in pages, else what is asked for.
 func (s *Cache) OpenSegment(ctx context.Context, g Segment) (*SegmentReader, error) {
-	t, err := s.storedTable(ctx, g)
+	t, err := s.footer(ctx, g)
 	if err != nil {
 		return nil, err
 	}
@@ -78,13 +78,13 @@ func (r *SegmentReader) Bytes(ctx context.Context, pos, n uint64) ([]byte, error
 	return r.chunk[pos-r.off:][:n], nil
 }
 
-// storedTable returns the page table of a segment in the content store.
-func (s *Cache) storedTable(ctx context.Context, g Segment) (*format.Footer, error) {
+// footer returns the footer of a segment in the content store.
+func (s *Cache) footer(ctx context.Context, g Segment) (*format.Footer, error) {
 	if t := s.footers.get(g.ID); t != nil {
 		return t, nil
 	}
 	if s.opts.Far {
-		return s.fetchTable(ctx, g, s.pages.of(g))
+		return s.fetchFooter(ctx, g, s.copies.of(g))
 	}
 	t, err := format.ReadFooter(func(p []byte, off int64) (int, error) {
 		return len(p), s.fetchBytes(ctx, g, p, off)
@@ -102,10 +102,10 @@ func (s *Cache) readVerified(ctx context.Context, g Segment, t *format.Footer, o
 		return nil, err
 	}
 	if !s.opts.Far {
-		return s.fetchVerified(ctx, g, noTableFlight(t), off, n)
+		return s.fetchVerified(ctx, g, knownFooter(t), off, n)
 	}
 	p := make([]byte, n)
-	c := s.pages.of(g)
+	c := s.copies.of(g)
 	absent := s.readPresent(c, t, p, off)
 	for len(absent) > 0 {
 		run := 1
@@ -115,7 +115,7 @@ func (s *Cache) readVerified(ctx context.Context, g Segment, t *format.Footer, o
 		_, at := c.part(absent[0], p, off)
 		last, end := c.part(absent[run-1], p, off)
 		end += int64(len(last))
-		got, err := s.fetchVerified(ctx, g, noTableFlight(t), at, end-at)
+		got, err := s.fetchVerified(ctx, g, knownFooter(t), at, end-at)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ const (
 	settleFor = 16
 )
 
-// aheadWindow is how far ahead of one reader is fetched. What it takes for the
+// window is how far ahead of one reader is fetched. What it takes for the
 // reader never to wait is the bandwidth of the store times its delay, and both
 // are unknown. So while the reader waits for what it reads, the window is
 // doubled, as long as each time makes the reader faster. What brings nothing is
@@ -26,7 +26,7 @@ const (
 //
 // A measurement lasts for as many bytes as the window has: what was asked for
 // at its end is what was asked for with that window.
-type aheadWindow struct {
+type window struct {
 	size   int64     // bytes
 	first  int64     // size for the next reader
 	began  time.Time // of the measurement
@@ -40,7 +40,7 @@ type aheadWindow struct {
 // begin is for a reader at a place. Of what was asked for ahead of the one
 // before it, asked bytes, unread were not read: one who stops so early gets less
 // the next time.
-func (w *aheadWindow) begin(now time.Time, at, asked, unread uint64) {
+func (w *window) begin(now time.Time, at, asked, unread uint64) {
 	switch {
 	case w.first == 0:
 		w.first = firstAhead
@@ -49,12 +49,12 @@ func (w *aheadWindow) begin(now time.Time, at, asked, unread uint64) {
 	case asked > 0:
 		w.first = min(w.first*2, firstAhead)
 	}
-	*w = aheadWindow{size: w.first, first: w.first, began: now, from: at}
+	*w = window{size: w.first, first: w.first, began: now, from: at}
 }
 
 // note takes in that the reader has come to a place, and whether it had to wait
 // for what it read last.
-func (w *aheadWindow) note(now time.Time, at uint64, waited bool) {
+func (w *window) note(now time.Time, at uint64, waited bool) {
 	w.waited = w.waited || waited
 	if at < w.from+uint64(w.size) {
 		return
@@ -78,13 +78,13 @@ func (w *aheadWindow) note(now time.Time, at uint64, waited bool) {
 
 // lost takes in that something was fetched for the reader, and is gone before it
 // came there: there is no room for so much.
-func (w *aheadWindow) lost() {
+func (w *window) lost() {
 	w.size = max(w.size/2, leastAhead)
 	w.grown, w.rest = false, settleFor
 }
 
 // limit bounds the size.
-func (w *aheadWindow) limit(most int64) {
+func (w *window) limit(most int64) {
 	if w.size > most {
 		w.size = max(most, leastAhead)
 		w.grown = false
@@ -94,9 +94,9 @@ func (w *aheadWindow) limit(most int64) {
 // shareTurn is how long a reader counts as active, once or twice.
 const shareTurn = 500 * time.Millisecond
 
-// aheadShares divides the memory for what is fetched ahead equally among those
+// shares divides the memory for what is fetched ahead equally among those
 // who read in order at the same time.
-type aheadShares struct {
+type shares struct {
 	total int64     // bytes
 	began time.Time // any time before the first read
 
@@ -107,7 +107,7 @@ type aheadShares struct {
 
 // of returns the share of a reader, which keeps the turn of its last read. now
 // may be a little before that of another reader who came here first.
-func (s *aheadShares) of(now time.Time, last *int64) int64 {
+func (s *shares) of(now time.Time, last *int64) int64 {
 	turn := 1 + int64(now.Sub(s.began)/shareTurn)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ type wire struct {
 }
 
 // read reads so much with the window's help, and returns how long it took.
-func (l wire) read(w *aheadWindow, total int64, most int64) time.Duration {
+func (l wire) read(w *window, total int64, most int64) time.Duration {
 	start := time.Unix(0, 0)
 	now, free := start, start // the reader's time, and when the wire is free
 	w.begin(now, 0, 0, 0)
@@ -57,7 +57,7 @@ func TestTheWindowFollowsTheBandwidthAndTheDelay(t *testing.T) {
 		"200 ms, 1000 MiB/s":       {wire{bandwidth: 1000 * mib, delay: 200 * time.Millisecond}, 200, 256, 0.7},
 		"a reader slower than all": {wire{bandwidth: 500 * mib, delay: 100 * time.Millisecond, reader: 20 * mib}, 1, 32, 0},
 	} {
-		var w aheadWindow
+		var w window
 		took := c.read(&w, total, most)
 		if w.size < c.least*mib || w.size > c.greatest*mib {
 			t.Errorf("%s: a window of %d MiB, want %d to %d", name, w.size/mib, c.least, c.greatest)
@@ -70,7 +70,7 @@ func TestTheWindowFollowsTheBandwidthAndTheDelay(t *testing.T) {
 
 func TestTheWindowStaysWithinItsLimit(t *testing.T) {
 	for _, most := range []int64{leastAhead, 5 * mib, 32 * mib} {
-		var w aheadWindow
+		var w window
 		wire{bandwidth: 1000 * mib, delay: time.Second}.read(&w, 1<<30, most)
 		if w.size > most {
 			t.Errorf("a window of %d MiB, at most %d are allowed", w.size/mib, most/mib)
@@ -79,7 +79,7 @@ func TestTheWindowStaysWithinItsLimit(t *testing.T) {
 }
 
 func TestWhatIsFetchedForNothingMakesTheNextWindowSmaller(t *testing.T) {
-	var w aheadWindow
+	var w window
 	now := time.Unix(0, 0)
 	w.begin(now, 0, 0, 0)
 	first := w.size
@@ -107,7 +107,7 @@ func TestWhatIsFetchedForNothingMakesTheNextWindowSmaller(t *testing.T) {
 
 func TestReadersShareWhatMayBeFetchedAhead(t *testing.T) {
 	now := time.Unix(100, 0)
-	s := aheadShares{total: 64 * mib, began: now}
+	s := shares{total: 64 * mib, began: now}
 	turns := make([]int64, 8)
 	read := func(readers int) (share int64) {
 		for i := range readers {
@@ -135,7 +135,7 @@ func TestReadersShareWhatMayBeFetchedAhead(t *testing.T) {
 // with a turn of its own.
 func TestReaderMayBeOvertakenAtTheEndOfATurn(t *testing.T) {
 	began := time.Unix(100, 0)
-	s := aheadShares{total: 64 * mib, began: began}
+	s := shares{total: 64 * mib, began: began}
 	var slow, fast int64
 	s.of(began, &slow)
 	s.of(began.Add(shareTurn), &fast)

@@ -8,12 +8,12 @@ import (
 
 // Flights that have arrived are kept for a while: most of what is fetched ahead
 // is read soon, and writing it to the cache takes longer than fetching it from a
-// content store that is near. Their memory goes to the next flight that needs it.
+// content store that is near. Their memory goes to the next fetch that needs it.
 
-// putFlight writes the pages of a flight to the cache, unless its memory is
+// keepPages writes the pages of a fetch to the cache, unless its memory is
 // needed before its turn comes: a disk that is slower than the content store
 // keeps what it can, and does not hold readers up.
-func (s *Cache) putFlight(ctx context.Context, f *flight) {
+func (s *Cache) keepPages(ctx context.Context, f *fetch) {
 	select {
 	case s.fetcher.writers <- struct{}{}:
 	case <-f.gone:
@@ -27,12 +27,12 @@ func (s *Cache) putFlight(ctx context.Context, f *flight) {
 	}
 	for page := f.first; page <= f.last; page++ {
 		part, _ := f.c.part(page, f.data, f.off)
-		s.pages.put(f.c, page, part)
+		s.copies.put(f.c, page, part)
 	}
 	s.fetcher.endWriting(f)
 }
 
-// take reserves memory for a flight, at the cost of those kept for longest.
+// take reserves memory for a fetch, at the cost of those kept for longest.
 func (f *fetcher) take(ctx context.Context, n int64) error {
 	for !f.memory.TryAcquire(n) {
 		if f.dropOldest() {
@@ -55,15 +55,15 @@ func (f *fetcher) take(ctx context.Context, n int64) error {
 	return nil
 }
 
-// keeps is the number of flights that are kept.
+// keeps is the number of fetches that are kept.
 func (f *fetcher) keeps() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.kept)
 }
 
-// keep leaves a flight to readers for a while, or until its memory is needed.
-func (f *fetcher) keep(fl *flight) {
+// keep leaves a fetch to readers for a while, or until its memory is needed.
+func (f *fetcher) keep(fl *fetch) {
 	f.mu.Lock()
 	f.kept = append(f.kept, fl)
 	f.mu.Unlock()
@@ -71,21 +71,21 @@ func (f *fetcher) keep(fl *flight) {
 	f.giveWay()
 }
 
-// giveWay drops kept flights as long as others wait for their memory.
+// giveWay drops kept fetches as long as others wait for their memory.
 func (f *fetcher) giveWay() {
 	for f.wanting.Load() > 0 && f.dropOldest() {
 	}
 }
 
-// beginWriting says that a flight is kept, and will be until endWriting.
-func (f *fetcher) beginWriting(fl *flight) bool {
+// beginWriting says that a fetch is kept, and will be until endWriting.
+func (f *fetcher) beginWriting(fl *fetch) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fl.writing = slices.Contains(f.kept, fl)
 	return fl.writing
 }
 
-func (f *fetcher) endWriting(fl *flight) {
+func (f *fetcher) endWriting(fl *fetch) {
 	f.mu.Lock()
 	fl.writing = false
 	expired := fl.expired
@@ -96,8 +96,8 @@ func (f *fetcher) endWriting(fl *flight) {
 	f.giveWay()
 }
 
-// expire drops a flight, now or when it was written.
-func (f *fetcher) expire(fl *flight) {
+// expire drops a fetch, now or when it was written.
+func (f *fetcher) expire(fl *fetch) {
 	f.mu.Lock()
 	fl.expired = true
 	i := slices.Index(f.kept, fl)
@@ -110,11 +110,11 @@ func (f *fetcher) expire(fl *flight) {
 	f.drop(fl)
 }
 
-// dropOldest drops the flight that was kept for longest of those that can go;
+// dropOldest drops the fetch that was kept for longest of those that can go;
 // false if there is none.
 func (f *fetcher) dropOldest() bool {
 	f.mu.Lock()
-	i := slices.IndexFunc(f.kept, func(fl *flight) bool { return !fl.writing })
+	i := slices.IndexFunc(f.kept, func(fl *fetch) bool { return !fl.writing })
 	if i < 0 {
 		f.mu.Unlock()
 		return false
@@ -126,11 +126,11 @@ func (f *fetcher) dropOldest() bool {
 	return true
 }
 
-// drop ends the life of a flight that was taken out of those that are kept.
-func (f *fetcher) drop(fl *flight) {
+// drop ends the life of a fetch that was taken out of those that are kept.
+func (f *fetcher) drop(fl *fetch) {
 	close(fl.gone)
 	fl.c.mu.Lock()
-	fl.c.land(fl)
+	fl.c.detach(fl)
 	fl.c.mu.Unlock()
 	f.memory.Release(fl.c.length(fl.first, fl.last))
 }

@@ -26,8 +26,8 @@ func TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce(t *testing.T) {
 		if f.wanting.Load() != 1 {
 			t.Fatal("nobody waits for memory")
 		}
-		c := s.pages.of(Segment{1, format.SegmentEntry{Size: page}})
-		f.keep(&flight{c: c, gone: make(chan struct{})}) // of one page
+		c := s.copies.of(Segment{1, format.SegmentEntry{Size: page}})
+		f.keep(&fetch{c: c, gone: make(chan struct{})}) // of one page
 		synctest.Wait()
 		select {
 		case err := <-taken:
@@ -38,7 +38,7 @@ func TestMemoryOfWhatWasReadGoesToTheNextFetchAtOnce(t *testing.T) {
 			t.Error("memory of what was read is kept from one who waits for it")
 		}
 		if n := f.keeps(); n > 0 {
-			t.Errorf("%d flights are kept", n)
+			t.Errorf("%d fetches are kept", n)
 		}
 	})
 }

@@ -185,7 +185,7 @@ func (s *Store) keepCopy(g *segment, f *disk.Shared, moved bool) {
 
 func (s *Store) put(ctx context.Context, g *segment, f *disk.Shared) (moved bool, err error) {
 	object := g.id.Object()
-	if a, ok := s.content.(content.Adopter); ok {
+	if a, ok := content.As[content.Adopter](s.content); ok {
 		if err := s.owned(); err != nil {
 			return false, err
 		}

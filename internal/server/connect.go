@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -89,7 +90,7 @@ func askContent(ctx context.Context, cfg *config.Config, logger *slog.Logger) (s
 		return "", err
 	}
 	defer store.Close()
-	if checker, ok := store.(fault.Checker); ok {
+	if checker, ok := content.As[fault.Checker](store); ok {
 		err = checker.Check(ctx)
 	}
 	return "the bucket is there, and the credentials are good", err

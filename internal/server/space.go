@@ -56,6 +56,9 @@ type reserving struct {
 	reserve *space.Reserve
 }
 
+// Unwrap implements content.Wrapper: what is adopted was on the disk before.
+func (r reserving) Unwrap() content.Store { return r.Store }
+
 // Put implements content.Store.
 func (r reserving) Put(ctx context.Context, name string, data io.ReaderAt, size int64) error {
 	if err := r.reserve.Rewrite(size); err != nil {

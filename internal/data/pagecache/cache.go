@@ -127,7 +127,7 @@ func (s *Cache) Read(ctx context.Context, g Segment, e format.Extent, mem []byte
 	if s.opts.Far {
 		return s.readCopy(ctx, g, e, mem, noWait)
 	}
-	if _, local := s.opts.Content.(content.Local); noWait && !local {
+	if _, local := content.As[content.Local](s.opts.Content); noWait && !local {
 		return nil, ErrWouldBlock
 	}
 	return s.readNear(ctx, g, e, mem)

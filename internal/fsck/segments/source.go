@@ -99,7 +99,7 @@ func (s *Source) openObject(ctx context.Context, id format.SegmentID, rec format
 	case size != rec.Size:
 		return nil, &segmentFault{FaultFooter, fmt.Sprintf("segment %v has %d bytes in the content store (%s), it was sealed with %d", id, size, id.Object(), rec.Size)}
 	}
-	_, near := s.Content.(content.Local)
+	_, near := content.As[content.Local](s.Content)
 	return &openSegment{ReaderAt: objectReader{ctx, s.Content, id.Object()}, Closer: nothing{}, size: size, near: near}, nil
 }
 

@@ -28,6 +28,7 @@ type conn struct {
 	client  *client
 	place   *netlimit.Entry // among all connections
 	sock    *socket
+	self    *Conn // as programs see it
 	reader  recordReader
 	out     *writer
 	account *budget.Account
@@ -55,6 +56,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	if addr, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
+	c.self = newConnOf(c)
 	c.host = netlimit.ClientOf(c.remote.Addr())
 	c.seen.last.Store(c.since.UnixNano())
 	c.account = s.budget.Open(c.host, func() { c.evict(EvictedForBytes) })
@@ -75,6 +77,7 @@ func (c *conn) serve() {
 	}
 	c.endTurn()
 	defer c.srv.forget(c)
+	c.self.end() // no reply is read any more
 	c.closing.Store(true) // for the watch
 	if !errors.Is(err, ErrServerClosed) {
 		c.logEnd(err)

@@ -21,9 +21,14 @@ const batchTime = 500 * time.Microsecond
 
 var calls = sync.Pool{New: func() any { return new(Call) }}
 
-// handle serves one record, or starts a goroutine that does. An error ends the
-// connection: the peer does not speak RPC.
+// handle serves one record, or starts a goroutine that does, or takes it for the
+// reply to a call to the client. An error ends the connection: the peer does not
+// speak RPC.
 func (c *conn) handle(rec record) error {
+	if xid, body, ok := replyOf(rec.b); ok {
+		defer c.release(rec.own)
+		return c.self.deliver(xid, body)
+	}
 	c.seen.calls.Add(1)
 	c.count()
 	call := &c.inline
@@ -41,10 +46,10 @@ func (c *conn) handle(rec record) error {
 }
 
 func (c *conn) dispatch(call *Call, h *header, rec record) error {
-	call.Context, call.Remote, call.XID = c.srv.ctx, c.remote, h.xid
+	call.Context, call.Conn, call.Remote, call.XID = c.srv.ctx, c.self, c.remote, h.xid
 	call.program, call.version, call.number = h.program, h.version, h.proc
 	call.size, call.Status, call.MayBlock, call.waited = len(rec.b), 0, false, false
-	if !c.admit(call, h) || call.proc.Class == Inline && c.serveInline(call) {
+	if !c.admit(call, h) || call.proc.Class == Inline && !call.waits() && c.serveInline(call) {
 		c.release(rec.own)
 		return nil
 	}
@@ -317,6 +322,10 @@ func (c *conn) giveUpPlaces() {
 	c.client.calls.give()
 	c.inFlight.give()
 }
+
+// waits says whether an inline call would have to wait, so that it need not be
+// tried.
+func (c *Call) waits() bool { return c.proc.Waits != nil && c.proc.Waits(c.Args.Rest()) }
 
 // weight is how many bytes the reply may take.
 func (c *Call) weight() int64 {

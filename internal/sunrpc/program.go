@@ -54,6 +54,10 @@ type Proc struct {
 	Name    string // as in the RFC: "GETATTR"
 	Handler Handler
 	Class   Class
+	// Waits says, by the arguments of a call of an Inline procedure, that it would
+	// have to wait: it is then not begun inline, and runs once. For procedures that
+	// are several in one, as COMPOUND is (RFC 8881 section 16.2). Nil for never.
+	Waits func(args []byte) bool
 	// Cached procedures are not idempotent: their replies are remembered, so
 	// that a retransmitted call is answered and not run again. Only for
 	// Blocking procedures.
@@ -112,10 +116,12 @@ type Call struct {
 	// Context is done when the server stops without waiting for calls. The
 	// client's going away does not end it.
 	Context context.Context
-	Remote  netip.AddrPort
-	XID     uint32
-	Cred    Cred
-	Args    xdr.Decoder
+	// Conn is the connection that the call came on.
+	Conn   *Conn
+	Remote netip.AddrPort
+	XID    uint32
+	Cred   Cred
+	Args   xdr.Decoder
 	// Reply takes the results.
 	Reply *xdr.Encoder
 	// Status is for the Observer: the program's own status of the results.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +22,13 @@ type metrics struct {
 	bytes       *prometheus.CounterVec
 	connections prometheus.Gauge
 	evicted     *prometheus.CounterVec
-	statusName  map[string]func(uint32) string // by program
+	statusName  map[programVersion]func(uint32) string
+}
+
+// programVersion is what gives a call's status its meaning.
+type programVersion struct {
+	program string
+	version uint32
 }
 
 func newMetrics(version string) *metrics {
@@ -30,16 +37,16 @@ func newMetrics(version string) *metrics {
 		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dittofs_operations_total",
 			Help: "Calls served, by procedure and status.",
-		}, []string{"program", "procedure", "status"}),
+		}, []string{"program", "version", "procedure", "status"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "dittofs_operation_duration_seconds",
 			Help:    "Time from a call's arrival to its reply.",
 			Buckets: prometheus.ExponentialBuckets(25e-6, 4, 11), // 25 us to 26 s
-		}, []string{"program", "procedure"}),
+		}, []string{"program", "version", "procedure"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dittofs_bytes_total",
 			Help: "Bytes of calls and replies, record marks not counted.",
-		}, []string{"program", "procedure", "direction"}),
+		}, []string{"program", "version", "procedure", "direction"}),
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "dittofs_connections", Help: "Open client connections.",
 		}),
@@ -47,7 +54,7 @@ func newMetrics(version string) *metrics {
 			Name: "dittofs_connections_evicted_total",
 			Help: "Client connections closed for the sake of other clients, by what was short: connections, or bytes.",
 		}, []string{"limit"}),
-		statusName: map[string]func(uint32) string{},
+		statusName: map[programVersion]func(uint32) string{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "dittofs_build_info", Help: "Always 1; the label is the version.",
@@ -86,17 +93,17 @@ func (m *metrics) Evicted(why sunrpc.Eviction) { m.evicted.WithLabelValues(strin
 
 // Procedure implements sunrpc.Observer.
 func (m *metrics) Procedure(program string, version uint32, proc string) sunrpc.Recorder {
-	name := m.statusName[program]
+	name, v := m.statusName[programVersion{program, version}], strconv.FormatUint(uint64(version), 10)
 	if name == nil {
 		name = func(uint32) string { return "OK" }
 	}
 	return &procedure{
-		latency: m.latency.WithLabelValues(program, proc),
-		in:      m.bytes.WithLabelValues(program, proc, "in"),
-		out:     m.bytes.WithLabelValues(program, proc, "out"),
-		ok:      m.operations.WithLabelValues(program, proc, name(0)),
+		latency: m.latency.WithLabelValues(program, v, proc),
+		in:      m.bytes.WithLabelValues(program, v, proc, "in"),
+		out:     m.bytes.WithLabelValues(program, v, proc, "out"),
+		ok:      m.operations.WithLabelValues(program, v, proc, name(0)),
 		failed: func(status string) prometheus.Counter {
-			return m.operations.WithLabelValues(program, proc, status)
+			return m.operations.WithLabelValues(program, v, proc, status)
 		},
 		statusName: name,
 	}

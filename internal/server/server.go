@@ -162,7 +162,9 @@ func (s *server) assemble(ctx context.Context) error {
 		mount3.New(mount3.Config{FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log, Mounts: &s.mounts}),
 	}}
 	for _, p := range []sunrpc.Program{nfs, mount} {
-		s.metrics.statusName[p.Name] = p.Versions[0].StatusName
+		for _, v := range p.Versions {
+			s.metrics.statusName[programVersion{p.Name, v.Number}] = v.StatusName
+		}
 	}
 	s.stores.register(s.metrics)
 	s.stores.registerRemote(s.metrics)

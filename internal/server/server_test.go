@@ -247,9 +247,9 @@ func TestProbesAndMetricsTellWhatTheServerDoes(t *testing.T) {
 	}
 	_, text := r.get(t, "/metrics")
 	for _, want := range []string{
-		`dittofs_operations_total{procedure="WRITE",program="nfs",status="OK"} 1`,
-		`dittofs_operations_total{procedure="LOOKUP",program="nfs",status="NOENT"} 1`,
-		`dittofs_operation_duration_seconds_count{procedure="CREATE",program="nfs"} 1`,
+		`dittofs_operations_total{procedure="WRITE",program="nfs",status="OK",version="3"} 1`,
+		`dittofs_operations_total{procedure="LOOKUP",program="nfs",status="NOENT",version="3"} 1`,
+		`dittofs_operation_duration_seconds_count{procedure="CREATE",program="nfs",version="3"} 1`,
 		`dittofs_connections 1`,
 		`dittofs_journal_written_bytes_total 5`,
 		`dittofs_dirty_bytes 0`,

@@ -63,10 +63,7 @@ type Server struct {
 func New(binary, dir string) (*Server, error) {
 	s := &Server{binary: binary, Dir: dir}
 	var err error
-	if s.NFS, err = freeAddress(); err != nil {
-		return nil, err
-	}
-	s.Admin, err = freeAddress()
+	s.NFS, s.Admin, err = freeAddresses()
 	return s, err
 }
 
@@ -237,11 +234,17 @@ func (f Figures) Of(name string) float64 {
 	return value
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddresses returns two addresses at which nobody listens.
+func freeAddresses() (a, b string, err error) {
+	first, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	defer first.Close()
+	second, err := net.Listen("tcp", "127.0.0.1:0") // while the first one is taken
+	if err != nil {
+		return "", "", err
+	}
+	defer second.Close()
+	return first.Addr().String(), second.Addr().String(), nil
 }

@@ -125,9 +125,7 @@ func TestLagIsWhatTheContentStoreDoesNotHave(t *testing.T) {
 		t.Errorf("with an open segment: %+v", l)
 	}
 	w.must(w.flush(t.Context(), 1))
-	w.store.mu.Lock()
 	w.store.closeSegments()
-	w.store.mu.Unlock()
 	w.eventually("a sealed segment", func() bool { return w.store.Stats().Unsent == 1 })
 	w.must(w.write(1, 10_000, random(newRand(1), 10_000)))
 	if l := w.store.Lag(); l.Segments != 2 || l.Bytes < 20_000 || l.Bytes > 22_000 || l.Oldest.Before(before) || l.Oldest.After(after) {

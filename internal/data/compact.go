@@ -128,7 +128,8 @@ func (s *Store) pass(ctx context.Context, f func(context.Context, Mover) error) 
 
 // busyLocked says whether a compaction would be in the way of writers.
 func (s *Store) busyLocked() bool {
-	return s.room.waiting > 0 || len(s.toSeal)+len(s.toStore) > s.opts.Transfers || s.room.journal > s.room.limit/2
+	use := s.room.Use()
+	return use.Waiting > 0 || len(s.toSeal)+len(s.toStore) > s.opts.Transfers || use.Journal > use.Limit/2
 }
 
 // usage sums the bytes of files in stored segments, and those that files have.

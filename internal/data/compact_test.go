@@ -133,7 +133,7 @@ func TestCompactionGetsByWithLessThanASegmentOfADisk(t *testing.T) {
 	var size atomic.Int64 // of the disk
 	size.Store(1 << 40)
 	opts.MayRewrite = func(n int64) error { // its caller holds the lock of room
-		if used := int64(w.stored()) + w.store.room.journal; used+n > size.Load() {
+		if used := int64(w.stored()) + w.store.room.Use().Journal; used+n > size.Load() {
 			return errors.New("full")
 		}
 		return nil

@@ -3,15 +3,16 @@ package data
 import (
 	"errors"
 
+	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/data/pagecache"
 )
 
 // Errors of this package, matched with errors.Is.
 var (
 	// ErrNoSpace: the journal has had no room for as long as writers may wait.
-	ErrNoSpace = errors.New("no space left in the journal")
+	ErrNoSpace = journal.ErrNoSpace
 	// ErrBusy: the journal has no room at present; to be tried again.
-	ErrBusy = errors.New("no room in the journal yet")
+	ErrBusy = journal.ErrBusy
 	// ErrWouldBlock: the data is not on this machine and the caller does not
 	// want to wait.
 	ErrWouldBlock = pagecache.ErrWouldBlock

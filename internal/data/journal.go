@@ -82,37 +82,24 @@ func putRecord(f disk.File, rec format.Record, seed uint32, p []byte, pos int64)
 func (s *Store) reserve(ctx context.Context, n int64, length int, sums []uint32) (*segment, int64, error) {
 	var deadline time.Time
 	for {
-		s.mu.Lock()
-		if err := s.usableLocked(); err != nil {
-			s.mu.Unlock()
+		if err := s.failure(); err != nil {
 			return nil, 0, err
 		}
 		if s.tooDirty() {
-			err := s.waitForCommits(ctx, n)
-			s.mu.Unlock()
-			if err != nil {
+			if err := s.waitForCommits(ctx, n); err != nil {
 				return nil, 0, err
 			}
 			continue
 		}
-		if g := s.active; g != nil && s.takes(g, n) {
-			pos := g.size
-			g.sums.Load().add(pos+format.RecordHeaderLen, length, sums)
-			if pos == format.HeaderLen {
-				g.begun = time.Now()
-			}
-			g.size += n
-			if g.sparing && g.size > g.filled {
-				g.fill()
-			}
-			g.pending.Add(1)
-			g.writing.Add(1)
-			wantSpare := s.spare == nil && g.size > g.capacity/2 && g.size-n <= g.capacity/2
-			s.mu.Unlock()
-			if wantSpare {
-				s.wakeMaintainer()
-			}
+		g, pos, halfFull := s.place(n, length, sums)
+		if halfFull {
+			s.wakeMaintainer() // for a spare
+		}
+		if g != nil {
 			return g, pos, nil
+		}
+		if err := s.usable(); err != nil {
+			return nil, 0, err
 		}
 		if deadline.IsZero() {
 			deadline = time.Now().Add(s.opts.MaxWait)
@@ -123,86 +110,142 @@ func (s *Store) reserve(ctx context.Context, n int64, length int, sums []uint32)
 	}
 }
 
+// place gives a record its place in the active segment; nil if there is none.
+// halfFull says that the segment has just become so, and that no other is ready to
+// follow it.
+func (s *Store) place(n int64, length int, sums []uint32) (g *segment, pos int64, halfFull bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g = s.active
+	if g == nil || s.closed || !s.takes(g, n) {
+		return nil, 0, false
+	}
+	pos = g.size
+	g.sums.Load().add(pos+format.RecordHeaderLen, length, sums)
+	if pos == format.HeaderLen {
+		g.begun = time.Now()
+	}
+	g.size += n
+	if g.sparing && g.size > g.filled {
+		g.fill()
+	}
+	g.pending.Add(1)
+	g.writing.Add(1)
+	return g, pos, s.spare == nil && g.size > g.capacity/2 && pos <= g.capacity/2
+}
+
 // takes says whether an open segment has room for a record of n bytes.
 func (s *Store) takes(g *segment, n int64) bool {
 	return g.size+n <= g.capacity && !g.sums.Load().full(s.maxParts)
 }
 
-// rotate retires the active segment and provides another one with room for n
-// bytes, or waits until another writer has done so. It is called with the
-// lock held, and returns without.
+// rotate provides another active segment with room for n bytes, or waits until
+// another writer has done so.
 func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
-	s.retireLocked()
-	if s.creating != nil {
-		defer s.mu.Unlock()
-		return s.park(ctx, s.creating, n, deadline)
-	}
-	defer s.wakeMaintainer()
-	defer s.mu.Unlock()
-	if s.spare != nil && s.spare.size+n <= s.spare.capacity {
-		s.active, s.spare = s.spare, nil
+	created, mine := s.beginRotation(n)
+	if created == nil {
 		return nil
 	}
-	return s.createLocked(max(s.opts.SegmentSize, format.HeaderLen+n), func(room int64) error {
+	if !mine {
+		return s.room.Park(ctx, created, n, deadline)
+	}
+	g, err := s.newSegment(max(s.opts.SegmentSize, format.HeaderLen+n), func(room int64) error {
 		if err := s.opts.MayWrite(room); err != nil {
 			return fmt.Errorf("%w: %w", ErrNoSpace, err)
 		}
-		return s.waitForRoom(ctx, room, n, deadline)
-	}, &s.active)
+		return s.room.Reserve(ctx, room, n, deadline)
+	})
+	s.endCreation(g, &s.active)
+	s.wakeMaintainer()
+	return err
 }
 
-// createLocked makes a segment and puts it where to points, when room says
-// that there is room for it. It gives the lock up in between.
-func (s *Store) createLocked(capacity int64, room func(int64) error, to **segment) error {
-	created := make(chan struct{})
-	s.creating = created
-	defer func() {
-		s.creating = nil
-		close(created)
-	}()
-	reserved := segmentRoom(capacity)
-	if err := room(reserved); err != nil {
-		return err
-	}
-	s.room.take(reserved)
-	s.number++
-	id := format.NewSegmentID(s.log.Epoch(), s.number)
-	s.mu.Unlock()
-	g, err := s.create(id, capacity)
-	var gone int64
-	if errors.Is(err, ErrNoSpace) { // the disk is smaller than the cache may be
-		if gone = s.cache.Evict(reserved); gone > 0 {
-			g, err = s.create(id, capacity)
-		}
-	}
+// beginRotation retires the active segment if it does not take n bytes more, and
+// puts the spare one in its place. If there is none it returns a channel that is
+// closed when a new one was made or could not be: by another writer, or by the
+// caller, if it is its turn.
+func (s *Store) beginRotation(n int64) (created chan struct{}, mine bool) {
 	s.mu.Lock()
-	s.room.pages -= gone
+	defer s.mu.Unlock()
+	if s.active != nil && s.takes(s.active, n) {
+		return nil, false // another writer's
+	}
+	s.retireLocked()
+	if s.creating != nil {
+		return s.creating, false
+	}
+	if s.spare != nil && s.spare.size+n <= s.spare.capacity {
+		s.active, s.spare = s.spare, nil
+		s.wakeMaintainer()
+		return nil, false
+	}
+	s.creating = make(chan struct{})
+	return s.creating, true
+}
+
+// endCreation puts a new segment, if one could be made, where to points.
+func (s *Store) endCreation(g *segment, to **segment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g != nil {
+		*to = g
+	}
+	close(s.creating)
+	s.creating = nil
+}
+
+// newSegment makes a segment when reserve has taken room for it.
+func (s *Store) newSegment(capacity int64, reserve func(int64) error) (*segment, error) {
+	reserved := segmentRoom(capacity)
+	if err := reserve(reserved); err != nil {
+		return nil, err
+	}
+	id := s.nextID()
+	g, err := s.create(id, capacity)
+	if errors.Is(err, ErrNoSpace) && s.room.Evict(reserved) { // the disk is smaller than the cache may be
+		g, err = s.create(id, capacity)
+	}
 	if err != nil {
-		s.room.leave(reserved)
-		return err
+		s.room.Leave(reserved, false)
+		return nil, err
 	}
 	g.room = reserved
 	s.segments.put(g)
-	*to = g
-	return nil
+	return g, nil
+}
+
+func (s *Store) nextID() format.SegmentID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.number++
+	return format.NewSegmentID(s.log.Epoch(), s.number)
 }
 
 // provideSpare makes the segment that will follow the active one, when that
 // is half full, so that no writer waits for its file. An error is met again by
 // the writer that needs it.
 func (s *Store) provideSpare() {
+	if !s.beginSpare() {
+		return
+	}
+	g, _ := s.newSegment(s.opts.SegmentSize, func(room int64) error {
+		if s.opts.MayWrite(room) != nil {
+			return ErrNoSpace
+		}
+		return s.room.TryReserve(room, false)
+	})
+	s.endCreation(g, &s.spare)
+}
+
+func (s *Store) beginSpare() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.active
-	if g == nil || g.size <= g.capacity/2 || s.spare != nil || s.creating != nil || s.closed || s.failure() != nil {
-		return
+	if g == nil || g.size <= g.capacity/2 || s.spare != nil || s.creating != nil || s.usableLocked() != nil {
+		return false
 	}
-	_ = s.createLocked(s.opts.SegmentSize, func(room int64) error {
-		if s.room.crowded(room) || s.opts.MayWrite(room) != nil {
-			return ErrNoSpace
-		}
-		return s.makeRoom(room)
-	}, &s.spare)
+	s.creating = make(chan struct{})
+	return true
 }
 
 // dropSpareLocked removes a spare segment that is not needed.
@@ -222,7 +265,7 @@ func (s *Store) discardLocked(g *segment) {
 		s.logger.Warn("an unused segment could not be removed", "error", err)
 	}
 	g.dropLocal()
-	s.room.leave(g.room)
+	s.room.Leave(g.room, false)
 }
 
 // retireLocked hands the active segment, if there is one, to the sealer.

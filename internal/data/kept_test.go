@@ -14,9 +14,7 @@ func uncached(t *testing.T, n uint64, memory int64) (*world, [][]byte) {
 	opts.CacheSize, opts.ReadAhead, opts.fetchMemory = 64<<20, 4<<20, memory
 	w := newWorld(t, opts)
 	blocks := w.fill(n)
-	w.store.mu.Lock()
-	w.store.evictLocked(1 << 30)
-	w.store.mu.Unlock()
+	w.store.room.Evict(1 << 30)
 	return w, blocks
 }
 

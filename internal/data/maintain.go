@@ -197,7 +197,7 @@ func (s *Store) collect(id format.SegmentID) (done bool, err error) {
 		}
 	}
 	g.setState(stateDead)
-	pageRoom{s}.GivePages(s.cache.Forget(id))
+	s.room.GivePages(s.cache.Forget(id))
 	if err := s.content.Delete(s.ctx, id.Object()); err != nil {
 		return false, fmt.Errorf("content store: %w", err)
 	}
@@ -225,9 +225,7 @@ func (s *Store) drain(ctx context.Context) error {
 			return err
 		}
 	}
-	s.mu.Lock()
 	s.closeSegments()
-	s.mu.Unlock()
 	s.waitEmpty(ctx)
 	if s.opts.Remote {
 		if err := s.flushDirty(ctx); err != nil {
@@ -260,21 +258,30 @@ func (s *Store) flushDirty(ctx context.Context) (err error) {
 
 // closeSegments leaves no segment open.
 func (s *Store) closeSegments() {
-	for s.creating != nil {
-		created := s.creating
-		s.mu.Unlock()
+	for created := s.tryCloseSegments(); created != nil; created = s.tryCloseSegments() {
 		<-created
-		s.mu.Lock()
+	}
+}
+
+// tryCloseSegments is closeSegments, unless one is being made just now: then it
+// returns what is closed when that is over.
+func (s *Store) tryCloseSegments() (created <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.creating != nil {
+		return s.creating
 	}
 	s.retireLocked()
 	s.dropSpareLocked()
+	return nil
 }
 
 // waitEmpty waits until all segments are in the content store.
 func (s *Store) waitEmpty(ctx context.Context) {
 	for s.failure() == nil {
+		freed := s.room.Freed()
 		s.mu.Lock()
-		left, freed := len(s.toSeal)+len(s.toStore), s.room.freed
+		left := len(s.toSeal) + len(s.toStore)
 		s.mu.Unlock()
 		if left == 0 {
 			return

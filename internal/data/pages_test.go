@@ -144,9 +144,7 @@ func (w *world) checkRoom() {
 	w.t.Helper()
 	w.sealAll()
 	w.eventually("fetches end", w.noFetches)
-	w.store.mu.Lock()
-	accounted := w.store.room.journal + w.store.room.pages
-	w.store.mu.Unlock()
+	accounted := w.store.room.Use().Journal + w.store.room.Use().Pages
 	pages := w.store.cache.Stats().PageBytes
 	if accounted != pages {
 		w.t.Errorf("%d bytes accounted for, pages of %d here", accounted, pages)
@@ -175,9 +173,7 @@ func TestPagesThatWereNotUsedForLongestGoFirst(t *testing.T) {
 	for i := range 4 {
 		w.expect(1, uint64(i)*64<<10, blocks[i]) // used last
 	}
-	w.store.mu.Lock()
-	w.store.evictLocked(w.store.room.pages / 2)
-	w.store.mu.Unlock()
+	w.store.room.Evict(w.store.room.Use().Pages / 2)
 	w.objects.fail(errors.New("out of order"))
 	for i := range 4 {
 		w.expect(1, uint64(i)*64<<10, blocks[i])
@@ -192,9 +188,7 @@ func TestTheCacheOutlivesARestart(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			w := newWorld(t, cachedOptions())
 			blocks := w.fill(16)
-			w.store.mu.Lock()
-			w.store.evictLocked(256 << 10)
-			w.store.mu.Unlock()
+			w.store.room.Evict(256 << 10)
 			if how == "close" {
 				w.reopen()
 			} else {
@@ -283,9 +277,7 @@ func TestADamagedPageOfTheCacheIsFetchedAgain(t *testing.T) {
 func TestDamageInTheContentStoreIsAnErrorAlsoThroughTheCache(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	w.fill(8)
-	w.store.mu.Lock()
-	w.store.evictLocked(1 << 30)
-	w.store.mu.Unlock()
+	w.store.room.Evict(1 << 30)
 	for _, id := range w.objects.names() {
 		w.objects.flip(id, 10_000)
 	}
@@ -305,9 +297,7 @@ func TestDamageInTheContentStoreIsAnErrorAlsoThroughTheCache(t *testing.T) {
 func TestReadersOfAPageShareItsFetch(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(8)
-	w.store.mu.Lock()
-	w.store.evictLocked(1 << 30)
-	w.store.mu.Unlock()
+	w.store.room.Evict(1 << 30)
 	w.expect(1, 64<<10, blocks[1]) // so that the table of the segment is here
 	before := w.store.Stats()
 	w.objects.mu.Lock() // fetches wait
@@ -328,9 +318,7 @@ func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
 	opts.CacheSize, opts.ReadAhead = 64<<20, 1<<20
 	w := newWorld(t, opts)
 	blocks := w.fill(64)
-	w.store.mu.Lock()
-	w.store.evictLocked(1 << 30)
-	w.store.mu.Unlock()
+	w.store.room.Evict(1 << 30)
 	before := w.store.Stats()
 	for i, p := range blocks {
 		off := uint64(i) * 64 << 10
@@ -373,9 +361,7 @@ func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 	}
 	w.must(w.flush(t.Context(), 1))
 	w.sealAll()
-	w.store.mu.Lock()
-	w.store.evictLocked(1 << 30)
-	w.store.mu.Unlock()
+	w.store.room.Evict(1 << 30)
 	before := w.store.Stats()
 	for i := range uint64(32) {
 		for reader := range uint64(3) {
@@ -402,9 +388,7 @@ func TestPagesThatAReaderHasLostComeBackTogether(t *testing.T) {
 	blocks := w.fill(32)
 	empty := func() {
 		w.eventually("fetches", w.noFetches)
-		w.store.mu.Lock()
-		w.store.evictLocked(1 << 30)
-		w.store.mu.Unlock()
+		w.store.room.Evict(1 << 30)
 	}
 	empty()
 	exts, err := w.file(1).f.Map(t.Context(), 0, 32<<16)
@@ -429,9 +413,7 @@ func TestPiecesOfARequestAreFetchedByOneEach(t *testing.T) {
 	w := newWorld(t, opts)
 	const pieces = 6
 	w.fill(pieces * (4 << 20) >> 16)
-	w.store.mu.Lock()
-	w.store.evictLocked(1 << 30)
-	w.store.mu.Unlock()
+	w.store.room.Evict(1 << 30)
 	before := w.store.Stats().StoreReads
 	for i := range uint64(pieces) {
 		exts, err := w.file(1).f.Map(t.Context(), i*(4<<20), (4 << 20))

@@ -49,9 +49,7 @@ func (s *Store) recover(ctx context.Context) error {
 		}
 	}
 	// The cache may have been larger before.
-	s.mu.Lock()
-	_ = s.makeRoom(0) // what is not in the content store stays
-	s.mu.Unlock()
+	s.room.Fit()
 	return s.syncDir()
 }
 
@@ -220,7 +218,7 @@ func (s *Store) recoverFile(ctx context.Context, id format.SegmentID) error {
 func (s *Store) recovered(g *segment) {
 	g.inherited = s.opts.Remote && g.live.Load() > 0
 	g.room = disk.OnDisk(g.rec.Size)
-	s.room.take(g.room)
+	s.room.Inherit(g.room)
 	s.toStore = append(s.toStore, g)
 }
 
@@ -235,7 +233,7 @@ func (s *Store) recoverCopy(g *segment, f *disk.Shared) error {
 		}
 		return nil
 	}
-	s.room.pages += room
+	s.room.InheritPages(room)
 	return nil
 }
 

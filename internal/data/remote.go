@@ -54,6 +54,7 @@ func (s *Store) awaitStored(ctx context.Context, targets []syncTarget, brief boo
 // has none of them. Those who come while a segment is on its way share the next
 // one.
 func (s *Store) onTheirWay(targets []syncTarget) <-chan struct{} {
+	freed := s.room.Freed() // before anything is looked at
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	waiting := false
@@ -70,38 +71,40 @@ func (s *Store) onTheirWay(targets []syncTarget) <-chan struct{} {
 	if len(s.toSeal) == 0 && len(s.toStore) == 0 {
 		s.retireLocked()
 	}
-	return s.room.freed
+	return freed
 }
 
 // tooDirty says whether too many extents wait for the content store.
 func (s *Store) tooDirty() bool { return s.opts.Remote && s.extents.Dirty().Extents() >= s.maxDirty }
 
 // waitForCommits waits until some of them are committed, for a record of some
-// bytes; the lock is held when it is called and when it returns. The errors are
-// those of waitForRoom.
+// bytes. The errors are those of Budget.Reserve.
 func (s *Store) waitForCommits(ctx context.Context, record int64) error {
-	deadline := time.Now().Add(s.opts.MaxWait)
-	for s.tooDirty() {
-		s.retireLocked()
-		if err := s.awaitRoom(ctx, record, deadline); err != nil {
-			return err
+	s.awaitingCommits.Add(1)
+	defer s.awaitingCommits.Add(-1)
+	for deadline := time.Now().Add(s.opts.MaxWait); ; {
+		freed := s.room.Freed()
+		if !s.tooDirty() {
+			s.room.Relieved()
+			return nil
 		}
-		if err := s.usableLocked(); err != nil {
+		s.retire()
+		if err := s.room.Await(ctx, freed, record, deadline); err != nil {
 			return err
 		}
 	}
-	s.room.fullSince = time.Time{}
-	return nil
+}
+
+// retire hands the active segment, if there is one, to the sealer.
+func (s *Store) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retireLocked()
 }
 
 // committed wakes those who wait for it.
 func (s *Store) committed() {
-	if !s.opts.Remote {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.room.waiting > 0 {
-		s.room.signal()
+	if s.opts.Remote && s.awaitingCommits.Load() > 0 {
+		s.room.Signal()
 	}
 }

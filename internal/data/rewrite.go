@@ -260,32 +260,20 @@ func (w *rewriter) writeBack() error {
 // until its job ends. It takes no room that writers may want. Where a disk has no
 // room for a whole segment it is a smaller one, but not below smallest.
 func (s *Store) newOutput(n, smallest int64) (*segment, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.creating != nil {
-		created := s.creating
-		s.mu.Unlock()
-		<-created
-		s.mu.Lock()
-	}
-	if err := s.usableLocked(); err != nil {
+	if err := s.usable(); err != nil {
 		return nil, err
 	}
-	var g *segment
 	fits := func(room int64) error {
 		if s.opts.MayRewrite(room) != nil {
 			return noSpace(unix.ENOSPC)
 		}
-		if s.room.waiting > 0 || s.room.crowded(room) {
-			return ErrNoSpace
-		}
-		return s.makeRoom(room)
+		return s.room.TryReserve(room, true)
 	}
 	capacity := max(s.opts.SegmentSize, format.HeaderLen+n)
-	err := s.createLocked(capacity, fits, &g)
+	g, err := s.newSegment(capacity, fits)
 	for step := s.opts.SegmentSize / 8; errors.Is(err, unix.ENOSPC) && capacity-step >= max(smallest, format.HeaderLen+n); {
 		capacity -= step
-		err = s.createLocked(capacity, fits, &g)
+		g, err = s.newSegment(capacity, fits)
 	}
 	if errors.Is(err, ErrNoSpace) {
 		return nil, errInTheWay
@@ -321,11 +309,8 @@ func (w *rewriter) finish() error {
 		w.retire()
 	}
 	for {
-		w.s.mu.Lock()
-		freed := w.s.room.freed
-		waiting := slices.ContainsFunc(w.outputs, (*segment).unsent)
-		w.s.mu.Unlock()
-		if !waiting {
+		freed := w.s.room.Freed()
+		if !slices.ContainsFunc(w.outputs, (*segment).unsent) {
 			return nil
 		}
 		select {

@@ -99,7 +99,7 @@ func TestAJournalOfManySegmentsIsFullBeforeItTakesAllDescriptors(t *testing.T) {
 	w.sealAll()
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	if n := w.store.room.files; n != 0 {
+	if n := w.store.room.Use().Files; n != 0 {
 		t.Errorf("%d segments are counted in an empty journal", n)
 	}
 }

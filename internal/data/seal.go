@@ -144,7 +144,7 @@ func (s *Store) seal(g *segment) error {
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
 	s.toStore = append(s.toStore, g)
-	s.room.release(g.room - disk.OnDisk(g.rec.Size))
+	s.room.Shrink(g.room - disk.OnDisk(g.rec.Size))
 	g.room = disk.OnDisk(g.rec.Size)
 	s.uploader.signal()
 	return nil
@@ -230,6 +230,6 @@ func (s *Store) dropUnused(g *segment) (bool, error) {
 	defer s.mu.Unlock()
 	s.toSeal = slices.DeleteFunc(s.toSeal, func(o *segment) bool { return o == g })
 	s.toStore = slices.DeleteFunc(s.toStore, func(o *segment) bool { return o == g })
-	s.room.leave(g.room)
+	s.room.Leave(g.room, false)
 	return true, nil
 }

@@ -41,9 +41,9 @@ type Stats struct {
 
 // Stats returns the current figures.
 func (s *Store) Stats() Stats {
-	cached := s.cache.Stats()
+	cached, use := s.cache.Stats(), s.room.Use()
 	st := Stats{
-		JournalLimit: s.room.limit, DirtyBytes: s.extents.DirtyBytes(),
+		JournalLimit: use.Limit, JournalBytes: use.Journal, PageBytes: use.Pages, DirtyBytes: s.extents.DirtyBytes(),
 		ExtentBytes: s.extents.Memory(), FooterBytes: cached.FooterBytes,
 		AppendedBytes: s.stats.appended.Load(), ReadBytes: s.stats.read.Load(),
 		Syncs: s.stats.syncs.Load(), Waits: s.stats.waits.Load(),
@@ -64,7 +64,6 @@ func (s *Store) Stats() Stats {
 	s.segments.mu.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.PageBytes = s.room.pages
-	st.JournalBytes, st.Unsealed, st.Unsent = s.room.journal, len(s.toSeal), len(s.toStore)
+	st.Unsealed, st.Unsent = len(s.toSeal), len(s.toStore)
 	return st
 }

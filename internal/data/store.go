@@ -14,6 +14,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/data/pagecache"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/fault"
@@ -220,20 +221,22 @@ type Store struct {
 	spare    *segment      // made in advance to follow the active one
 	creating chan struct{} // closed when the active segment has been made
 	number   uint32        // of the last segment made
-	room     room
-	uploads  uploads
-	toSeal   []*segment
-	toStore  []*segment
-	dead     map[format.SegmentID]time.Time // candidates for deletion, and when they died
-	flush    func(ctx context.Context, ino uint64) error
-	maxDirty int64 // extents, with Remote
-	maxParts int   // see the constant
-	mover    Mover
+	room     *journal.Budget
+	// awaitingCommits counts writers in waitForCommits.
+	awaitingCommits atomic.Int64
+	uploads         uploads
+	toSeal          []*segment
+	toStore         []*segment
+	dead            map[format.SegmentID]time.Time // candidates for deletion, and when they died
+	flush           func(ctx context.Context, ino uint64) error
+	maxDirty        int64 // extents, with Remote
+	maxParts        int   // see the constant
+	mover           Mover
 }
 
 func (s *Store) cacheOptions() pagecache.Options {
 	return pagecache.Options{
-		Content: s.content, Instance: s.opts.Instance, Disk: s.disk, Path: s.segmentPath, Room: pageRoom{s},
+		Content: s.content, Instance: s.opts.Instance, Disk: s.disk, Path: s.segmentPath, Room: s.room,
 		Stored: s.storedSegment, Run: s.background, Logger: s.logger,
 		Far: s.opts.CachePages, PageSize: s.opts.PageSize, ReadAhead: s.opts.ReadAhead,
 		FooterMemory: s.opts.FooterMemory, OpenFiles: s.opts.copyFiles(),
@@ -298,13 +301,14 @@ func newStore(opts Options, lock disk.Lock) *Store {
 	s := &Store{
 		opts: opts, log: opts.Log, content: opts.Content, logger: opts.Logger, flush: opts.Flush,
 		journalDir: filepath.Join(opts.Dir, format.JournalDir), lock: lock,
-		stopping: make(chan struct{}), failing: make(chan struct{}), room: newRoom(opts.CacheSize, opts.MaxFiles-opts.copyFiles()),
+		stopping: make(chan struct{}), failing: make(chan struct{}),
 		sealer: make(wake, 1), uploader: make(wake, 1), maintainer: make(wake, 1), collector: make(wake, 1),
 		compactor: make(wake, 1), limiter: rate.NewLimiter(rate.Limit(opts.CompactRate), compactBurst),
 		dead: map[format.SegmentID]time.Time{}, maxDirty: maxDirtyExtents, maxParts: maxParts,
 	}
 	s.disk = disk.Owned(opts.Disk, s.owned)
 	s.extents = extents.NewTable(s.tableOptions())
+	s.room = journal.NewBudget(s.budgetOptions())
 	s.cache = pagecache.New(s.cacheOptions())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.open, s.shut = context.WithCancel(s.ctx)
@@ -367,6 +371,13 @@ func (s *Store) SetFlush(f func(ctx context.Context, ino uint64) error) {
 
 // segment returns a known segment, or nil.
 func (s *Store) segment(id format.SegmentID) *segment { return s.segments.get(id) }
+
+// usable is the error with which writes are refused, or nil.
+func (s *Store) usable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.usableLocked()
+}
 
 func (s *Store) usableLocked() error {
 	if s.closed {

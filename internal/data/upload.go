@@ -174,13 +174,10 @@ func (s *Store) keepCopy(g *segment, f *disk.Shared, moved bool) {
 		}
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.toStore = slices.DeleteFunc(s.toStore, func(o *segment) bool { return o == g })
-	if keep {
-		s.room.pages += g.room
-	}
-	s.room.leave(g.room)
-	_ = s.makeRoom(0) // a journal from before may be larger than the cache is now
+	s.mu.Unlock()
+	s.room.Leave(g.room, keep)
+	s.room.Fit()
 }
 
 func (s *Store) put(ctx context.Context, g *segment, f *disk.Shared) (moved bool, err error) {

@@ -77,7 +77,7 @@ func (c *conn) serve() {
 	}
 	c.endTurn()
 	defer c.srv.forget(c)
-	c.self.end() // no reply is read any more
+	c.self.end()          // no reply is read any more
 	c.closing.Store(true) // for the watch
 	if !errors.Is(err, ErrServerClosed) {
 		c.logEnd(err)

@@ -9,7 +9,7 @@
 #             and bucket; syncs before replies, by strace
 #   chaos     verifying writers while the server and everything below it fail at random, for a minute; MINUTES= for more
 #   attack    hostile clients of each kind, one after another, and a victim that must be served; a minute. make attack for all of them
-#   mutants   deliberate faults in the source, each of which a test must notice
+#   mutants   deliberate faults in the source: all compile, and a test must notice those that are quick
 #   stores    a server over PostgreSQL and S3 on a real cluster, both taken away and given back
 #   e2e       the demo on a real cluster, every step checked
 #   kept      on a real cluster: no server in the place of one that had data, the same address, a status that is true
@@ -81,6 +81,7 @@ attack() {
 mutants() { # the quick ones; make mutants runs all
 	"$REPO/hack/apt.sh" postgresql
 	hack/stores.sh s3 >/dev/null || return 1
+	check "mutants compile" go run ./hack/mutants -compile
 	check "mutants" go run ./hack/mutants -run "${MUTANTS:-sync|before|group-commit|checksum|recovery|damage|hole|epoch|remote|handle|object|names}"
 }
 e2e() {

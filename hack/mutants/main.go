@@ -1,7 +1,7 @@
 // Command mutants breaks the source deliberately, one fault at a time, and runs the tests that are there to notice. A mutant that
 // no test catches is a hole in the tests; so is one whose place in the source is gone.
 //
-//	mutants [-run REGEXP] [-list] [-parallel N]
+//	mutants [-run REGEXP] [-list | -compile] [-parallel N]
 //
 // The source itself is never touched: the compiler is given another text for one file (go build -overlay), also by tests that
 // build the server, since it is passed on in GOFLAGS. First the tests run on the source as it is, where they must pass.
@@ -36,6 +36,7 @@ type mutant struct {
 var (
 	only     = flag.String("run", "", "only mutants whose name matches")
 	list     = flag.Bool("list", false, "print the names and end")
+	compile  = flag.Bool("compile", false, "only compile the mutants, which tells of those that their source has left behind")
 	parallel = flag.Int("parallel", 2, "mutants at the same time")
 )
 
@@ -52,7 +53,11 @@ func main() {
 		}
 		return
 	}
-	if err := runAll(chosen); err != nil {
+	run := runAll
+	if *compile {
+		run = compileAll
+	}
+	if err := run(chosen); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -112,6 +117,30 @@ func runAll(chosen []mutant) error {
 		return errors.New("a fault that the tests do not notice is a hole in the tests: write the missing one")
 	}
 	return nil
+}
+
+// compileAll compiles the package of each mutant's file. The error says that not all do.
+func compileAll(chosen []mutant) error {
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var errs []error
+	for i, m := range chosen {
+		overlay, err := m.overlay(filepath.Join(dir, fmt.Sprint(i)))
+		if err == nil {
+			var out []byte
+			if out, err = exec.Command("go", "build", "-overlay="+overlay, "./"+filepath.Dir(m.file)).CombinedOutput(); err != nil {
+				err = fmt.Errorf("does not compile: %w\n%s", err, out)
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("mutant %s: %w", m.name, err))
+		}
+	}
+	fmt.Printf("%d of %d mutants compile\n", len(chosen)-len(errs), len(chosen))
+	return errors.Join(errs...)
 }
 
 // baseline runs the tests on the source as it is: what fails there catches nothing.

@@ -98,9 +98,6 @@ func (s *Store) reserve(ctx context.Context, n int64, length int, sums []uint32)
 		if g != nil {
 			return g, pos, nil
 		}
-		if err := s.usable(); err != nil {
-			return nil, 0, err
-		}
 		if deadline.IsZero() {
 			deadline = time.Now().Add(s.opts.MaxWait)
 		}
@@ -142,9 +139,9 @@ func (s *Store) takes(g *segment, n int64) bool {
 // rotate provides another active segment with room for n bytes, or waits until
 // another writer has done so.
 func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
-	created, mine := s.beginRotation(n)
-	if created == nil {
-		return nil
+	created, mine, err := s.beginRotation(n)
+	if err != nil || created == nil {
+		return err
 	}
 	if !mine {
 		return s.room.Park(ctx, created, n, deadline)
@@ -164,23 +161,26 @@ func (s *Store) rotate(ctx context.Context, n int64, deadline time.Time) error {
 // puts the spare one in its place. If there is none it returns a channel that is
 // closed when a new one was made or could not be: by another writer, or by the
 // caller, if it is its turn.
-func (s *Store) beginRotation(n int64) (created chan struct{}, mine bool) {
+func (s *Store) beginRotation(n int64) (created chan struct{}, mine bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.usableLocked(); err != nil { // nothing is made behind who closes the store
+		return nil, false, err
+	}
 	if s.active != nil && s.takes(s.active, n) {
-		return nil, false // another writer's
+		return nil, false, nil // another writer's
 	}
 	s.retireLocked()
 	if s.creating != nil {
-		return s.creating, false
+		return s.creating, false, nil
 	}
 	if s.spare != nil && s.spare.size+n <= s.spare.capacity {
 		s.active, s.spare = s.spare, nil
 		s.wakeMaintainer()
-		return nil, false
+		return nil, false, nil
 	}
 	s.creating = make(chan struct{})
-	return s.creating, true
+	return s.creating, true, nil
 }
 
 // endCreation puts a new segment, if one could be made, where to points.

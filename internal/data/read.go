@@ -75,7 +75,7 @@ func (s *Store) readExtent(ctx context.Context, e format.Extent, mem []byte, noW
 		defer f.Unref()
 		return s.readLocal(g, f, e, mem)
 	}
-	if st := g.getState(); st == stateMissing || st == stateWritable {
+	if st := g.getState(); st == stateMissing || st == stateWritable || g.rec.Size == 0 {
 		return nil, fmt.Errorf("segment %v is missing: %w", g.id, format.ErrCorrupt)
 	}
 	return s.cache.Read(ctx, g.stored(), e, mem, noWait)

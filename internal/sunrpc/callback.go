@@ -59,7 +59,9 @@ func (k *Conn) Remote() netip.AddrPort { return k.c.remote }
 func (k *Conn) Done() <-chan struct{} { return k.done }
 
 // Call calls a procedure of the client with the credential AUTH_NONE, and returns
-// its results. args and results are of 64 KiB at most.
+// its results. args and results are of 64 KiB at most. The handler of an Inline
+// procedure must not call: it would wait for itself. Others give ctx a deadline,
+// since a client may leave its replies behind calls that wait for their places.
 func (k *Conn) Call(ctx context.Context, program, version, proc uint32, args []byte) (results []byte, err error) {
 	if len(args) > maxCallback {
 		return nil, fmt.Errorf("a call of %d bytes to a client, at most %d", len(args), maxCallback)

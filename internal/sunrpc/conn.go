@@ -157,6 +157,7 @@ func (c *conn) evict(why Eviction) {
 		return
 	}
 	c.account.Evict()
+	c.self.end()
 	c.srv.opts.Observer.Evicted(why)
 	c.srv.log.Warn("connection closed in favour of others", "client", c.remote.Addr(), "limit", why)
 	go func() {

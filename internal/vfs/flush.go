@@ -171,18 +171,21 @@ func (fs *FS) commitAllLocked(ctx context.Context, n *node) error {
 // metadata store takes; the lock is held.
 func (fs *FS) commitLocked(ctx context.Context, n *node, synced []format.Extent) error {
 	for part := range slices.Chunk(synced, maxCommitExtents) {
-		b := &meta.Batch{}
-		size, delta, err := n.file.Commit(ctx, b, part, n.storedSize)
-		if err != nil {
-			return err
+		for more := true; more; {
+			b := &meta.Batch{}
+			size, delta, err := n.file.Commit(ctx, b, part, n.storedSize)
+			if err != nil {
+				return err
+			}
+			if b.Len() == 0 {
+				break
+			}
+			more = b.Bytes() > extents.BatchBytes // then some of it may be left
+			n.storedSize = size
+			fs.storeUsed(n, delta, b)
+			b.Put(layout.InodeKey(n.ino), n.encode())
+			n.ticket = fs.log.Submit(b)
 		}
-		if b.Len() == 0 {
-			continue
-		}
-		n.storedSize = size
-		fs.storeUsed(n, delta, b)
-		b.Put(layout.InodeKey(n.ino), n.encode())
-		n.ticket = fs.log.Submit(b)
 	}
 	return nil
 }

@@ -139,12 +139,18 @@ func (c *extentCache) shrink(ctx context.Context, busy *File) {
 	c.mu.Lock()
 	tries := min(2*c.ring.Len(), evictTries)
 	c.mu.Unlock()
+	skip := false // busy's own windows: they have to stay until its batch is submitted
 	for ; tries > 0 && c.bytes.Load() > c.limit; tries-- {
 		w := c.pop()
 		if w == nil {
 			return
 		}
-		if w.used.Swap(false) || !c.evict(ctx, w, busy) {
+		if w.used.Swap(false) || skip && w.f == busy {
+			c.add(w)
+			continue
+		}
+		if err := c.evict(ctx, w, busy); err != nil {
+			skip = skip || w.f == busy && err == errUnsubmitted
 			c.add(w)
 		}
 	}
@@ -162,14 +168,14 @@ func (c *extentCache) pop() *window {
 	return w
 }
 
-// evict drops a window that is not in the ring; false if it must stay.
-func (c *extentCache) evict(ctx context.Context, w *window, busy *File) bool {
+// evict drops a window that is not in the ring; an error says why it must stay.
+func (c *extentCache) evict(ctx context.Context, w *window, busy *File) error {
 	if w.f == busy {
-		return w.f.evict(ctx, w, w.f.keep) == nil
+		return w.f.evict(ctx, w, w.f.keep)
 	}
 	if !w.f.mu.TryLock() {
-		return false
+		return errInUse
 	}
 	defer w.f.mu.Unlock()
-	return w.f.evict(ctx, w, fileRange{}) == nil
+	return w.f.evict(ctx, w, fileRange{})
 }

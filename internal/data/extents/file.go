@@ -33,8 +33,10 @@ type File struct {
 	windows   map[uint64]*window
 	keep      fileRange // loaded extents that the operation under way needs
 	accounted int64     // bytes in the extent cache's sum
-	// unsubmitted is the last change of the index made by this file: nothing
-	// is evicted before the Log shows it.
+	// unsubmitted is the last change of the index made by this file that was
+	// finished: nothing is evicted before the Log shows it. What a change that is
+	// not finished has done may be evicted behind it: its pieces ascend, and nobody
+	// maps the file before its batch is submitted, since the caller's lock is held.
 	unsubmitted indexEntry
 
 	since time.Time // in the DirtySet: when the first dirty extent came
@@ -114,11 +116,13 @@ func (f *File) countAllocated(ctx context.Context, lo, hi uint64, steps int) (n 
 		} else if ok {
 			next = min(hi, e.Off)
 		}
-		steps--
 		f.keep = fileRange{lo, next}
 		reached, err := f.ensure(ctx, lo, next)
 		if err != nil && !errors.Is(err, errGap) {
 			return 0, err
+		}
+		if reached < next { // there are more extents than one step takes
+			steps--
 		}
 		n += f.allocatedCommitted(lo, reached)
 		f.unload(ctx, lo, reached)

@@ -50,10 +50,10 @@ func (f *File) ensure(ctx context.Context, lo, hi uint64) (reached uint64, err e
 	if err := f.loadEnd(ctx); err != nil {
 		return 0, err
 	}
+	defer f.account(ctx)
 	if lo >= min(hi, f.end) {
 		return hi, nil
 	}
-	defer f.account(ctx)
 	f.use(lo)
 	c := f.committed.seek(lo)
 	if e, ok := c.get(); !ok || e.Off > lo {

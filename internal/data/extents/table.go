@@ -36,7 +36,7 @@ type Options struct {
 	// client can make a file of one for each byte; default MaxExtents.
 	AtOnce int
 	// BatchBytes is the size of a batch to which Commit and Move add nothing more;
-	// default 1 MiB. What comes at once replaces AtOnce extents at most.
+	// default is the constant. What comes at once replaces AtOnce extents at most.
 	BatchBytes int
 	// Remote says that extents are committed when the content store has them,
 	// so that many of them are no reason to flush a file early.
@@ -50,6 +50,9 @@ type Options struct {
 	// Damaged is told of damaged extents that are dropped with a removed file.
 	Damaged func(error)
 }
+
+// BatchBytes is the size of a batch to which Commit and Move add nothing more.
+const BatchBytes = 1 << 20
 
 // Table is the extent state of all files. Safe for concurrent use.
 type Table struct {
@@ -66,7 +69,7 @@ func NewTable(o Options) *Table {
 		t.opts.AtOnce = MaxExtents
 	}
 	if o.BatchBytes == 0 {
-		t.opts.BatchBytes = 1 << 20
+		t.opts.BatchBytes = BatchBytes
 	}
 	t.cache.limit = o.Memory
 	return t

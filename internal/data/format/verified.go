@@ -32,6 +32,9 @@ func ReadExtent(read ReadAt, f *Footer, e Extent, mem []byte) ([]byte, error) {
 // ReadFooter reads the footer of a sealed segment and checks that it is the
 // one that was written when the segment was sealed.
 func ReadFooter(read ReadAt, id SegmentID, entry SegmentEntry, instance string) (*Footer, error) {
+	if entry.Size < HeaderLen+trailerLen {
+		return nil, fmt.Errorf("segment %v of %d bytes: %w", id, entry.Size, ErrCorrupt)
+	}
 	seed := RecordSeed(id, instance)
 	// Nearly always the footer has no bad ranges, and is here with one read.
 	likely := min(entry.Size, int64(4*blockCount(uint32(entry.Size))+trailerLen))

@@ -111,7 +111,6 @@ func (b *Budget) tryTake(n int64, allowed func() bool) (ok bool, evict int64, fr
 		if n > 0 {
 			b.journal += n
 			b.files++
-			b.fullSince = time.Time{}
 		}
 		return true, 0, nil
 	}
@@ -142,6 +141,7 @@ func (b *Budget) Reserve(ctx context.Context, n, record int64, deadline time.Tim
 	for {
 		ok, evict, freed := b.tryTake(n, func() bool { return b.files < b.opts.MaxFiles })
 		if ok {
+			b.Relieved()
 			return nil
 		}
 		if evict > 0 && b.evict(evict) {

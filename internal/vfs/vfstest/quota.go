@@ -57,6 +57,17 @@ var quotaTests = []behaviour{
 		e.limited(0, 0)
 		e.ok(e.grow(f, 1001, 5000), "write without a quota")
 	}},
+	{"AFileIsRewrittenAtTheQuotaHoweverItIsWritten", func(e *env) {
+		const size, piece = 256 << 10, 4 << 10
+		top := e.limited(size, 10)
+		f := e.create(super, top, "f", 0o644)
+		e.write(f, 0, strings.Repeat("x", size), vfs.FileSync)
+		for off := 0; off < size; off += 2 * piece { // in pieces with as many others between them
+			e.ok(e.grow(f, uint64(off), piece), "rewrite of a piece at the quota")
+		}
+		e.ok(e.grow(f, 0, size), "rewrite of all of it at the quota")
+		e.want(e.grow(f, 1, size), vfs.EDQUOT, "a write of a byte more")
+	}},
 	{"StatFSTellsWhatIsLeft", func(e *env) {
 		top := e.limited(10_000, 10)
 		st := e.statfs(top)

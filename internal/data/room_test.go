@@ -23,14 +23,9 @@ func TestOnlySoManyWritersWaitForAJournalThatStaysFull(t *testing.T) {
 		})
 	}
 	const many = 31 << 20 // bytes of writers that wait: one more MiB is too many
-	var since time.Time
 	w.eventually("the journal stays full", func() bool {
-		if w.store.room.Use().Waiting < many {
-			since = time.Time{}
-		} else if since.IsZero() {
-			since = time.Now()
-		}
-		return !since.IsZero() && time.Since(since) > 1100*time.Millisecond
+		use := w.store.room.Use()
+		return use.Waiting >= many && !use.FullSince.IsZero() && time.Since(use.FullSince) > 1100*time.Millisecond
 	})
 	for i := range 10 {
 		began := time.Now()

@@ -68,13 +68,16 @@ type Use struct {
 	Limit, Journal, Pages int64 // bytes
 	Files                 int   // segments of the journal
 	Waiting               int64 // bytes of writers
+	// FullSince is when the first writer began to wait since room was given back;
+	// zero if none has.
+	FullSince time.Time
 }
 
 // Use returns the present figures.
 func (b *Budget) Use() Use {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Use{Limit: b.limit, Journal: b.journal, Pages: b.pages, Files: b.files, Waiting: b.waiting}
+	return Use{Limit: b.limit, Journal: b.journal, Pages: b.pages, Files: b.files, Waiting: b.waiting, FullSince: b.fullSince}
 }
 
 // Freed is closed when something has changed since it was asked for. Who waits

@@ -120,18 +120,15 @@ func (b *Budget) tryTake(n int64, allowed func() bool) (ok bool, evict int64, fr
 	return false, evict, b.freed
 }
 
-// evict removes pages; false if none went.
-func (b *Budget) evict(n int64) bool {
+// Evict removes pages of at least n bytes, if there are that many; false if none
+// went.
+func (b *Budget) Evict(n int64) bool {
 	gone := b.opts.Evict(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pages -= gone
 	return gone > 0
 }
-
-// Evict removes pages of at least n bytes, if there are that many; false if none
-// went.
-func (b *Budget) Evict(n int64) bool { return b.evict(n) }
 
 // Reserve takes n bytes for a segment, for the writer of a record, and waits until
 // they are there. Pages give way. What the content store does not take by the
@@ -147,10 +144,10 @@ func (b *Budget) Reserve(ctx context.Context, n, record int64, deadline time.Tim
 			b.Relieved()
 			return nil
 		}
-		if evict > 0 && b.evict(evict) {
+		if evict > 0 && b.Evict(evict) {
 			continue
 		}
-		if err := b.await(ctx, freed, record, deadline); err != nil {
+		if err := b.Await(ctx, freed, record, deadline); err != nil {
 			return err
 		}
 	}
@@ -168,7 +165,7 @@ func (b *Budget) TryReserve(n int64, yields bool) error {
 		if ok {
 			return nil
 		}
-		if evict == 0 || !b.evict(evict) {
+		if evict == 0 || !b.Evict(evict) {
 			return ErrNoSpace
 		}
 	}
@@ -221,7 +218,7 @@ func (b *Budget) release(n int64) {
 func (b *Budget) Fit() {
 	for {
 		ok, evict, _ := b.tryTake(0, nil)
-		if ok || evict == 0 || !b.evict(evict) {
+		if ok || evict == 0 || !b.Evict(evict) {
 			return
 		}
 	}
@@ -235,7 +232,7 @@ func (b *Budget) TakePages(n int64) bool {
 		if ok {
 			return true
 		}
-		if evict == 0 || !b.evict(evict) {
+		if evict == 0 || !b.Evict(evict) {
 			return false
 		}
 	}
@@ -268,12 +265,6 @@ func (b *Budget) GivePages(n int64) {
 	b.signal()
 }
 
-// Await lets the writer of a record wait until something has changed since freed
-// was asked for. The errors are those of Reserve.
-func (b *Budget) Await(ctx context.Context, freed <-chan struct{}, record int64, deadline time.Time) error {
-	return b.await(ctx, freed, record, deadline)
-}
-
 // Relieved says that what writers waited for has come.
 func (b *Budget) Relieved() {
 	b.mu.Lock()
@@ -281,7 +272,9 @@ func (b *Budget) Relieved() {
 	b.fullSince = time.Time{}
 }
 
-func (b *Budget) await(ctx context.Context, freed <-chan struct{}, record int64, deadline time.Time) error {
+// Await lets the writer of a record wait until something has changed since freed
+// was asked for. The errors are those of Reserve.
+func (b *Budget) Await(ctx context.Context, freed <-chan struct{}, record int64, deadline time.Time) error {
 	end := b.full().Add(b.opts.FullTimeout)
 	if !time.Now().Before(end) {
 		return b.errFull()

@@ -91,13 +91,18 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		return s, err
 	}
 	s.backup = newMaker(cfg, s, instance, logger)
-	if err = o.open(ctx, "content: "+contentPlace(cfg), func() error { return s.openData(ctx, cfg, instance, logger, fail) }); err != nil {
-		return s, err
-	}
-	o.state.set(health.Content, nil)
 	s.fs, err = vfs.Open(ctx, vfs.Options{
-		Log: s.log, Data: s.data, Logger: logger, Capacity: s.capacity(cfg), Reserve: s.reserve,
+		Log: s.log, Logger: logger, Capacity: s.capacity(cfg), Reserve: s.reserve,
 		Remote: cfg.Durability == config.DurabilityRemote,
+		Data: func(files data.Files) (*data.Store, error) {
+			err := o.open(ctx, "content: "+contentPlace(cfg), func() error {
+				return s.openData(ctx, cfg, files, logger, fail)
+			})
+			if err == nil {
+				o.state.set(health.Content, nil)
+			}
+			return s.data, err
+		},
 	})
 	return s, err
 }
@@ -178,7 +183,9 @@ func contentField(t config.ContentType) string {
 	return "content.path"
 }
 
-func (s *stores) openData(ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger, fail func(error)) (err error) {
+func (s *stores) openData(
+	ctx context.Context, cfg *config.Config, files data.Files, logger *slog.Logger, fail func(error),
+) (err error) {
 	far := cfg.Content.Type == config.ContentS3
 	var pinned func(format.SegmentID) bool
 	if s.backup != nil {
@@ -194,7 +201,7 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 		return atField(contentField(cfg.Content.Type), err)
 	case owner == "" && cfg.Metadata.ExpectedInstance != "" && cfg.Content.Type != config.ContentMemory:
 		return notExpected(cfg, contentField(cfg.Content.Type), "the content store holds no filesystem")
-	case owner != "" && owner != instance:
+	case owner != "" && owner != s.instance:
 		return dataFault(cfg, content.ErrForeign)
 	}
 	// Data elsewhere has at least its index on the disk of the metadata.
@@ -205,7 +212,7 @@ func (s *stores) openData(ctx context.Context, cfg *config.Config, instance stri
 	}
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
-		Instance: instance, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
+		Instance: s.instance, Files: files, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
 		Forgetful: cfg.Content.Type == config.ContentMemory,
 		Remote:    cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),

@@ -46,8 +46,8 @@ var serving = []mutant{
 	},
 	{
 		name: "no-reserve-for-removals", file: "internal/server/space.go",
-		old: "if cfg.Metadata.Type != config.MetadataPebble {",
-		new: "if cfg.Metadata.Type != \"\" {",
+		old: "if !backendOf(cfg).Local {",
+		new: "if cfg != nil {",
 		pkg: "./test/fulldisk", run: "TestAFullDiskEndsNothingAndRemovalsBringSpaceBack",
 	},
 	{

@@ -280,15 +280,14 @@ type writer struct {
 
 	mu    sync.Mutex // guards made
 	pairs int64
-	ctx   context.Context
 	group *errgroup.Group
 }
 
 // all reads the snapshot once, in order.
 func (w *writer) all(ctx context.Context, r meta.Reader) error {
-	w.group, w.ctx = errgroup.WithContext(ctx)
+	w.group, ctx = errgroup.WithContext(ctx)
 	w.group.SetLimit(writers)
-	err := w.scan(r)
+	err := w.scan(ctx, r)
 	// An error of a writer ends the scan: that is the cause.
 	if writing := w.group.Wait(); writing != nil {
 		return writing
@@ -296,17 +295,18 @@ func (w *writer) all(ctx context.Context, r meta.Reader) error {
 	return err
 }
 
-func (w *writer) scan(r meta.Reader) error {
+func (w *writer) scan(ctx context.Context, r meta.Reader) error {
 	var cut chunker
 	for next := (meta.Range{}); ; {
-		pairs, err := r.Scan(w.ctx, next, scanPage)
+		pairs, err := r.Scan(ctx, next, scanPage)
 		if err != nil {
 			return fmt.Errorf("metadata store: %w", err)
 		}
 		for _, p := range pairs {
 			w.note(p)
 			if cut.add(p) {
-				w.put(cut.take())
+				raw, c := cut.take()
+				w.put(ctx, raw, c)
 			}
 		}
 		if len(pairs) < scanPage {
@@ -315,7 +315,8 @@ func (w *writer) scan(r meta.Reader) error {
 		next.Start = append(pairs[len(pairs)-1].Key, 0)
 	}
 	if cut.pairs > 0 {
-		w.put(cut.take())
+		raw, c := cut.take()
+		w.put(ctx, raw, c)
 	}
 	return nil
 }
@@ -331,7 +332,7 @@ func (w *writer) note(p meta.Pair) {
 }
 
 // put adds a chunk to the manifest, and writes it unless it is there.
-func (w *writer) put(raw []byte, c Chunk) {
+func (w *writer) put(ctx context.Context, raw []byte, c Chunk) {
 	w.mu.Lock()
 	at := len(w.made.Chunks)
 	before, known := w.known[c.Sum]
@@ -347,7 +348,7 @@ func (w *writer) put(raw []byte, c Chunk) {
 		return
 	}
 	w.group.Go(func() error {
-		size, err := w.upload(w.ctx, raw, c)
+		size, err := w.upload(ctx, raw, c)
 		if err != nil {
 			return fmt.Errorf("content store: %w", err)
 		}

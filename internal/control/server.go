@@ -42,7 +42,7 @@ type Server struct {
 	version string
 	http    *http.Server
 	open    *netlimit.Table
-	ctx     context.Context // of all operations
+	ctx     context.Context //nolint:containedctx // the life of the server: of all operations
 	cancel  context.CancelFunc
 	slots   chan struct{}
 

@@ -20,20 +20,9 @@ import (
 // backup takes its time, and one that failed is tried again.
 const overdue = 2
 
-// metadataField is the key that says which metadata store it is.
-func metadataField(cfg *config.Config) string {
-	switch cfg.Metadata.Type {
-	case config.MetadataPostgres:
-		return "metadata.dsn_file"
-	case config.MetadataPebble:
-		return "metadata.path"
-	}
-	return "metadata.type"
-}
-
 // newMaker returns nil if a backup would end with the server.
 func newMaker(cfg *config.Config, s *stores, instance string, logger *slog.Logger) *backup.Maker {
-	if cfg.Content.Type == config.ContentMemory || cfg.Metadata.Type == config.MetadataMemory {
+	if cfg.Content.Type == config.ContentMemory || backendOf(cfg).Volatile {
 		return nil
 	}
 	store := s.content

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -12,8 +11,6 @@ import (
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/meta"
-	"github.com/dittofs/dittofs/internal/meta/pebble"
-	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/pkg/config"
 	"github.com/dittofs/dittofs/pkg/health"
 )
@@ -50,25 +47,20 @@ const (
 )
 
 func askMetadata(ctx context.Context, cfg *config.Config, logger *slog.Logger) (string, error) {
-	var opened interface{ Close() error }
-	var err error
-	switch cfg.Metadata.Type {
-	case config.MetadataMemory:
+	b := backendOf(cfg)
+	switch {
+	case b.Volatile:
 		return inOrder, nil
-	case config.MetadataPostgres:
-		opened, err = postgres.OpenReadOnly(ctx, postgres.Options{DSNFile: cfg.Metadata.DSNFile, Logger: logger})
-	default:
-		if isNew(cfg.Metadata.Path) {
-			return notMade, nil
-		}
-		opened, err = pebble.OpenReadOnly(cfg.Metadata.Path, pebble.Options{Logger: logger})
+	case metadataIsNew(cfg):
+		return notMade, nil
 	}
+	opened, err := openMetadataReadOnly(ctx, cfg, logger)
 	switch {
 	case err == nil:
 		return inOrder, opened.Close()
 	case errors.Is(err, meta.ErrLocked):
 		return "it can be reached; a server uses it now", nil
-	case errors.Is(err, fs.ErrNotExist) && cfg.Metadata.Type == config.MetadataPostgres && fault.Of(err) == nil:
+	case fault.Of(err) != nil && fault.Of(err).Reason == fault.StoreEmpty:
 		return "it can be reached; the first start makes its tables", nil
 	}
 	return "", atField(metadataField(cfg), err)
@@ -94,17 +86,6 @@ func askContent(ctx context.Context, cfg *config.Config, logger *slog.Logger) (s
 		err = checker.Check(ctx)
 	}
 	return "the bucket is there, and the credentials are good", err
-}
-
-// metadataPlace is what the metadata store is and where, for people.
-func metadataPlace(cfg *config.Config) string {
-	switch cfg.Metadata.Type {
-	case config.MetadataPebble:
-		return "pebble at " + cfg.Metadata.Path
-	case config.MetadataPostgres:
-		return "postgres of " + cfg.Metadata.DSNFile
-	}
-	return string(cfg.Metadata.Type)
 }
 
 // contentPlace is what the content store is and where, for people.

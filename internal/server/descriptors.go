@@ -7,7 +7,6 @@ import (
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/content/s3"
 	"github.com/dittofs/dittofs/internal/data"
-	"github.com/dittofs/dittofs/internal/meta/pebble"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -15,6 +14,7 @@ import (
 // have what is left.
 type descriptors struct {
 	tables   int // of the embedded metadata store
+	others   int // of the same
 	journal  int // files of cache.path
 	objects  int // files of content.path
 	database int // connections
@@ -27,11 +27,7 @@ const passing = 32
 
 // total is what the stores may need at most.
 func (d descriptors) total() int {
-	n := d.tables + d.journal + d.objects + d.database + d.bucket + passing
-	if d.tables > 0 {
-		n += pebble.OtherDescriptors
-	}
-	return n
+	return d.tables + d.others + d.journal + d.objects + d.database + d.bucket + passing
 }
 
 // leastDescriptors is the least limit with which the stores open and a client can
@@ -60,16 +56,17 @@ func fileLimit() int {
 // descriptorsOf divides a limit (RLIMIT_NOFILE): the stores take what they want,
 // but files about a quarter of it at most, down to the least that they work with.
 func descriptorsOf(cfg *config.Config, limit int) descriptors {
-	var d descriptors
-	if cfg.Metadata.Type == config.MetadataPostgres {
-		d.database = max(int(cfg.Metadata.MaxConnections), 8)
+	b := backendOf(cfg)
+	d := descriptors{others: b.Files.Others}
+	if b.Connections != nil {
+		d.database = b.Connections(settingsOf(cfg))
 	}
 	if cfg.Content.Type == config.ContentS3 {
 		d.bucket = s3.Connections(int(cfg.Content.ParallelTransfers))
 	}
 	share := func(most, least, part int) int { return min(most, max(least, limit/part)) }
-	if cfg.Metadata.Type == config.MetadataPebble {
-		d.tables = share(pebble.DefaultOpenFiles, pebble.LeastOpenFiles, 10)
+	if b.Files.Most > 0 {
+		d.tables = share(b.Files.Most, b.Files.Least, 10)
 	}
 	// Segments of the journal are 64 MiB; as many copies at most stay open.
 	d.journal = share(int(min(int64(cfg.Cache.Size)/(64<<20), 1<<20))*4/3+data.LeastFiles, data.LeastFiles, 12)

@@ -17,14 +17,14 @@ func checkDirs(cfg *config.Config) error {
 		return err
 	}
 	dirs := map[string]string{"cache.path": cfg.Cache.Path}
-	if cfg.Metadata.Type == config.MetadataPebble {
+	if backendOf(cfg).Local {
 		dirs["metadata.path"] = cfg.Metadata.Path
 	}
 	if cfg.Content.Type == config.ContentFilesystem {
 		dirs["content.path"] = cfg.Content.Path
 	}
 	// New metadata begins a new instance, which owns nothing yet.
-	if cfg.Metadata.Type != config.MetadataPostgres && isNew(dirs["metadata.path"]) {
+	if metadataIsNew(cfg) {
 		if err := checkOwners(cfg, ""); err != nil {
 			return err
 		}
@@ -39,12 +39,8 @@ func checkDirs(cfg *config.Config) error {
 	return nil
 }
 
-// isNew tells whether a metadata directory has no store yet. That of metadata
-// in memory is "".
+// isNew tells whether a metadata directory has no store yet.
 func isNew(dir string) bool {
-	if dir == "" {
-		return true
-	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return errors.Is(err, os.ErrNotExist)

@@ -25,7 +25,7 @@ func checkExpectedDirs(cfg *config.Config) error {
 	if expected == "" {
 		return nil
 	}
-	if cfg.Metadata.Type == config.MetadataPebble && isNew(cfg.Metadata.Path) {
+	if backendOf(cfg).Local && isNew(cfg.Metadata.Path) {
 		return notExpected(cfg, "metadata.path", cfg.Metadata.Path+" holds no metadata")
 	}
 	owner, err := data.Inspect(cfg.Cache.Path)

@@ -12,12 +12,12 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/content/filesystem"
 	"github.com/dittofs/dittofs/internal/data"
+	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/fsck"
 	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/fsck/tree"
 	"github.com/dittofs/dittofs/internal/meta"
-	"github.com/dittofs/dittofs/internal/meta/pebble"
-	"github.com/dittofs/dittofs/internal/meta/postgres"
+	"github.com/dittofs/dittofs/internal/meta/backend"
 	"github.com/dittofs/dittofs/pkg/config"
 )
 
@@ -48,7 +48,7 @@ func OpenOffline(ctx context.Context, cfg *config.Config, logger *slog.Logger, c
 			err = errors.Join(err, o.Close())
 		}
 	}()
-	if cfg.Metadata.Type == config.MetadataMemory || cfg.Content.Type == config.ContentMemory {
+	if backendOf(cfg).Volatile || cfg.Content.Type == config.ContentMemory {
 		return o, atField("metadata.type", errors.New("a store in memory lives in its server alone; while that runs it can be asked"))
 	}
 	if err := o.openMetadata(ctx, logger, change); err != nil {
@@ -70,32 +70,24 @@ func OpenOffline(ctx context.Context, cfg *config.Config, logger *slog.Logger, c
 }
 
 func (o *Offline) openMetadata(ctx context.Context, logger *slog.Logger, change bool) (err error) {
-	c := &o.cfg.Metadata
+	b := backendOf(o.cfg)
 	switch {
-	case change && c.Type == config.MetadataPebble && isNew(c.Path):
-		err = atField("metadata.path", fmt.Errorf("%s holds no metadata store: %w", c.Path, fs.ErrNotExist))
+	case change && b.Local && isNew(o.cfg.Metadata.Path):
+		err = fmt.Errorf("%s holds no metadata store: %w", o.cfg.Metadata.Path, fs.ErrNotExist)
 	case change:
-		if c.Type == config.MetadataPebble { // one that is damaged stays as it is
-			err = tryPebble(c.Path, logger)
-		}
-		if err == nil {
-			o.Store, err = openMetadata(ctx, o.cfg, 0, true, logger)
-		}
-		if err == nil {
-			o.Reader, o.closers = o.Store, append(o.closers, o.Store)
-		}
-	case c.Type == config.MetadataPostgres:
-		var r *postgres.ReadOnly
-		if r, err = postgres.OpenReadOnly(ctx, postgres.Options{DSNFile: c.DSNFile, Logger: logger}); err == nil {
-			o.Reader, o.confirm, o.closers = r, r.Check, append(o.closers, r)
-		}
+		err = o.openToChange(ctx, logger)
 	default:
-		var r *pebble.ReadOnly
-		if r, err = pebble.OpenReadOnly(c.Path, pebble.Options{Logger: logger}); err == nil {
-			o.Reader, o.closers = r, append(o.closers, r)
-		} else {
-			err = atField("metadata.path", err)
+		var r backend.ReadOnly
+		if r, err = openMetadataReadOnly(ctx, o.cfg, logger); err != nil {
+			break
 		}
+		o.Reader, o.closers = r, append(o.closers, r)
+		if c, ok := r.(fault.Checker); ok {
+			o.confirm = c.Check
+		}
+	}
+	if field := (*FieldError)(nil); b.Local && !errors.As(err, &field) {
+		err = atField(metadataField(o.cfg), err)
 	}
 	if errors.Is(err, meta.ErrLocked) {
 		err = fmt.Errorf("%w: %w", ErrRunning, err)
@@ -103,12 +95,21 @@ func (o *Offline) openMetadata(ctx context.Context, logger *slog.Logger, change 
 	return err
 }
 
-func tryPebble(path string, logger *slog.Logger) error {
-	r, err := pebble.OpenReadOnly(path, pebble.Options{Logger: logger})
-	if err == nil {
-		err = r.Close()
+func (o *Offline) openToChange(ctx context.Context, logger *slog.Logger) error {
+	if backendOf(o.cfg).Local { // one that is damaged stays as it is
+		r, err := openMetadataReadOnly(ctx, o.cfg, logger)
+		if err == nil {
+			err = r.Close()
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return atField("metadata.path", err)
+	store, err := openMetadata(ctx, o.cfg, 0, true, logger)
+	if err == nil {
+		o.Store, o.Reader, o.closers = store, store, append(o.closers, store)
+	}
+	return err
 }
 
 func (o *Offline) openContent(ctx context.Context, logger *slog.Logger) error {

@@ -75,7 +75,7 @@ func Restore(ctx context.Context, cfg *config.Config, o RestoreOptions) (*report
 	switch {
 	case cfg.Content.Type == config.ContentMemory:
 		return nil, atField("content.type", errors.New("a memory store holds no backup"))
-	case cfg.Metadata.Type == config.MetadataMemory:
+	case backendOf(cfg).Volatile:
 		return nil, atField("metadata.type", errors.New("memory ends with the server, so nothing can be restored into it"))
 	}
 	if err := refuseRunning(cfg); err != nil {

@@ -167,6 +167,7 @@ func (s *server) assemble(ctx context.Context) error {
 		}
 	}
 	s.stores.register(s.metrics)
+	s.stores.registerFigures(s.metrics, s.cfg)
 	s.stores.registerRemote(s.metrics)
 	s.stores.registerBackup(s.metrics)
 	s.state.showBackups(s.backupHealth)

@@ -18,7 +18,7 @@ import (
 // newReserve watches over the disk of an embedded metadata store; nil if there
 // is none.
 func newReserve(cfg *config.Config, logger *slog.Logger) *space.Reserve {
-	if cfg.Metadata.Type != config.MetadataPebble {
+	if !backendOf(cfg).Local {
 		return nil
 	}
 	return space.New(func() (total, free uint64, err error) { return disk.OS{}.Statfs(cfg.Metadata.Path) }, logger)
@@ -31,7 +31,7 @@ func checkMetadataDisk(cfg *config.Config) (reserve uint64, err error) {
 	if err == nil && total < space.LeastDisk {
 		err = fmt.Errorf("the disk of %s has %d MiB: give the metadata one of at least %d MiB", cfg.Metadata.Path, total>>20, space.LeastDisk>>20)
 	}
-	return space.Bytes(total), atField("metadata.path", err)
+	return space.Bytes(total), atField(metadataField(cfg), err)
 }
 
 // existing is the directory itself, or that in which it will be made.

@@ -4,44 +4,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dittofs/dittofs/internal/content/s3"
-	"github.com/dittofs/dittofs/internal/meta/postgres"
 )
 
-// registerRemote shows the figures of the stores outside of this process, those
-// that there are.
+// registerRemote shows the figures of a content store outside of this process, if
+// there is one.
 func (s *stores) registerRemote(m *metrics) {
-	if store, ok := s.meta.(*postgres.Store); ok {
-		registerPostgres(m, store)
-	}
 	if store, ok := s.content.(*s3.Store); ok {
 		m.registry.MustRegister(newS3Collector(store))
 	}
-}
-
-func registerPostgres(m *metrics, store *postgres.Store) {
-	counter := func(name, help string, read func(*postgres.Stats) uint64) {
-		m.counter("dittofs_metadata_"+name, help, func() float64 { st := store.Stats(); return float64(read(&st)) })
-	}
-	gauge := func(name, help string, read func(*postgres.Stats) int) {
-		m.gauge("dittofs_metadata_"+name, help, func() float64 { st := store.Stats(); return float64(read(&st)) })
-	}
-	counter("round_trips_total", "Requests sent to PostgreSQL.",
-		func(st *postgres.Stats) uint64 { return st.RoundTrips })
-	counter("retries_total", "Requests to PostgreSQL that failed and were sent again.",
-		func(st *postgres.Stats) uint64 { return st.Retries })
-	counter("connects_total", "Connections made to PostgreSQL.",
-		func(st *postgres.Stats) uint64 { return st.Connects })
-	gauge("connections_in_use", "Connections to PostgreSQL that wait for an answer, without that of the heart-beat.",
-		func(st *postgres.Stats) int { return st.InUse })
-	gauge("connections_idle", "Connections to PostgreSQL that are open and not in use.",
-		func(st *postgres.Stats) int { return st.Idle })
-	gauge("waiting", "1 while requests wait because PostgreSQL cannot be used.",
-		func(st *postgres.Stats) int {
-			if st.Waiting {
-				return 1
-			}
-			return 0
-		})
 }
 
 // s3Collector reads the figures once for each scrape.

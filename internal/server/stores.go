@@ -21,10 +21,7 @@ import (
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
 	"github.com/dittofs/dittofs/internal/meta/keys"
-	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/meta/paircache"
-	"github.com/dittofs/dittofs/internal/meta/pebble"
-	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/vfs/layout"
@@ -116,39 +113,6 @@ func (s *stores) watch(ctx context.Context, st *state, logger *slog.Logger) {
 	go st.watch(ctx, health.Cache, s.data, logger, func(error) {}) // it says so itself
 }
 
-// openMetadata opens the metadata store with at least minEpoch. With existing it
-// makes no tables in a database that is expected to have them.
-func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, existing bool, logger *slog.Logger) (meta.Store, error) {
-	switch cfg.Metadata.Type {
-	case config.MetadataMemory:
-		return metamemory.Open(), nil
-	case config.MetadataPostgres:
-		store, err := postgres.Open(ctx, postgres.Options{
-			DSNFile: cfg.Metadata.DSNFile, MaxConnections: int(cfg.Metadata.MaxConnections),
-			OwnerLease: time.Duration(cfg.Metadata.OwnerLease), MinEpoch: minEpoch, Logger: logger,
-			Existing: existing && cfg.Metadata.ExpectedInstance != "",
-		})
-		if at := fault.Of(err); at != nil && at.Reason == fault.StoreEmpty {
-			return nil, notExpected(cfg, "metadata.dsn_file", at.Message)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return store, nil
-	}
-	reserve, err := checkMetadataDisk(cfg)
-	if err != nil {
-		return nil, err
-	}
-	store, err := pebble.Open(cfg.Metadata.Path, pebble.Options{
-		MinEpoch: minEpoch, Logger: logger, MaxOpenFiles: descriptorsOf(cfg, fileLimit()).tables, Reserve: reserve,
-	})
-	if err != nil {
-		return nil, atField("metadata.path", err)
-	}
-	return store, nil
-}
-
 func openContent(cfg *config.Config, logger *slog.Logger) (content.Store, error) {
 	switch cfg.Content.Type {
 	case config.ContentMemory:
@@ -212,7 +176,7 @@ func (s *stores) openData(
 	}
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
-		Instance: s.instance, Files: files, Volatile: cfg.Metadata.Type == config.MetadataMemory, Logger: logger, OnFailure: fail,
+		Instance: s.instance, Files: files, Volatile: backendOf(cfg).Volatile, Logger: logger, OnFailure: fail,
 		Forgetful: cfg.Content.Type == config.ContentMemory,
 		Remote:    cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),

@@ -115,7 +115,7 @@ func (c *Cred) Groups() []uint32 { return c.groups[:c.ngroups] }
 type Call struct {
 	// Context is done when the server stops without waiting for calls. The
 	// client's going away does not end it.
-	Context context.Context
+	Context context.Context //nolint:containedctx // a Call is a call
 	// Conn is the connection that the call came on.
 	Conn   *Conn
 	Remote netip.AddrPort

@@ -104,7 +104,7 @@ type Server struct {
 	watched    atomic.Int64                 // connections whose reader may serve a call that waits
 	listings   places                       // of all clients
 
-	ctx    context.Context // of all handlers
+	ctx    context.Context //nolint:containedctx // the life of the server: of all handlers
 	cancel context.CancelFunc
 
 	mu        sync.Mutex

@@ -20,11 +20,10 @@ import (
 	"github.com/dittofs/dittofs/internal/content/s3"
 	"github.com/dittofs/dittofs/internal/data"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/meta/backend"
+	"github.com/dittofs/dittofs/internal/meta/backends"
 	"github.com/dittofs/dittofs/internal/meta/commit"
-	metamemory "github.com/dittofs/dittofs/internal/meta/memory"
 	"github.com/dittofs/dittofs/internal/meta/paircache"
-	"github.com/dittofs/dittofs/internal/meta/pebble"
-	"github.com/dittofs/dittofs/internal/meta/postgres"
 	"github.com/dittofs/dittofs/internal/space"
 	"github.com/dittofs/dittofs/internal/vfs"
 	"github.com/dittofs/dittofs/internal/vfs/layout"
@@ -65,9 +64,9 @@ var (
 // combinations are those that the suite runs over: every pair, and some of them
 // with everything on the move, or with durability "remote".
 var combinations = func() (all []stores) {
-	for _, m := range []config.MetadataType{config.MetadataMemory, config.MetadataPebble, config.MetadataPostgres} {
+	for _, b := range backends.All() {
 		for _, c := range []config.ContentType{config.ContentMemory, config.ContentFilesystem, config.ContentS3} {
-			all = append(all, stores{metadata: m, content: c})
+			all = append(all, stores{metadata: config.MetadataType(b.Name), content: c})
 		}
 	}
 	return append(all,
@@ -78,7 +77,9 @@ var combinations = func() (all []stores) {
 }()
 
 // lasting says whether the metadata outlives the process.
-func (s stores) lasting() bool { return s.metadata != config.MetadataMemory }
+func (s stores) lasting() bool { return !s.backend().Volatile }
+
+func (s stores) backend() backend.Backend { return backend.Find(backends.All(), string(s.metadata)) }
 
 // home is what outlives the process of an instance.
 type home struct {
@@ -112,7 +113,7 @@ func (s stores) home(t testing.TB) home {
 		server := s3server.Shared(t)
 		h.s3 = s3.Options{Bucket: server.Bucket(t), Endpoint: server.Endpoint, CredentialsFile: server.Credentials(t)}
 	}
-	if s.metadata == config.MetadataPostgres {
+	if s.backend().Key == "dsn_file" {
 		server := pgserver.Shared(t)
 		h.dsn = filepath.Join(h.dir, "dsn")
 		if err := os.WriteFile(h.dsn, []byte(server.DSN(server.NewDatabase(t))), 0o600); err != nil {
@@ -235,13 +236,8 @@ func (h home) start(t testing.TB) (r running, err error) {
 }
 
 func (h home) openMetadata(ctx context.Context, logger *slog.Logger) (meta.Store, error) {
-	switch h.metadata {
-	case config.MetadataPebble:
-		return pebble.Open(filepath.Join(h.dir, "metadata"), pebble.Options{Logger: logger})
-	case config.MetadataPostgres:
-		return postgres.Open(ctx, postgres.Options{DSNFile: h.dsn, Logger: logger})
-	}
-	return metamemory.Open(), nil
+	b := h.backend()
+	return b.Open(ctx, backend.Settings{Path: filepath.Join(h.dir, "metadata"), DSNFile: h.dsn}, backend.Options{Logger: logger})
 }
 
 func (h home) openContent(logger *slog.Logger) (content.Store, error) {

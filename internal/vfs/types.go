@@ -107,7 +107,7 @@ func (c *Cred) InGroup(gid uint32) bool {
 // Request is the environment of one operation: made by package export for
 // each call, after checking share, client address and credential.
 type Request struct {
-	Context context.Context
+	Context context.Context //nolint:containedctx // a Request is a call
 	Cred    Cred
 	// ReadOnly refuses changes with ROFS.
 	ReadOnly bool

@@ -2,8 +2,6 @@ package config
 
 import "time"
 
-const metadataCache Size = 256 << 20
-
 // base is what a configuration starts with before its file is read: every
 // default, without the two things that have none.
 func base() *Config {
@@ -99,22 +97,6 @@ func (c *Config) Defaults() {
 }
 
 // fill completes the keys of the store's type, and clears those of others.
-func (m *Metadata) fill() {
-	switch m.Type {
-	case MetadataPebble:
-		*m = Metadata{Type: m.Type, Path: m.Path, Cache: m.Cache, ExpectedInstance: m.ExpectedInstance}
-		setIfZero(&m.Cache, metadataCache)
-		setIfZero(&m.Path, "/var/lib/dittofs/metadata")
-	case MetadataMemory:
-		*m = Metadata{Type: m.Type}
-	case MetadataPostgres:
-		m.Path = ""
-		setIfZero(&m.Cache, metadataCache)
-		setIfZero(&m.MaxConnections, 8)
-		setIfZero(&m.OwnerLease, Duration(15*time.Second))
-	}
-}
-
 func (c *Content) fill() {
 	switch c.Type {
 	case ContentFilesystem:

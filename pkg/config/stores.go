@@ -18,26 +18,14 @@ const ExpectedInstanceKey = "metadata.expected_instance"
 var instanceName = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 func (k *checker) metadata(m Metadata) {
-	oneOf(k, "metadata.type", m.Type, MetadataMemory, MetadataPebble, MetadataPostgres)
-	if (m.Type == MetadataPebble || m.Type == MetadataPostgres) && (m.Cache < 1<<20 || m.Cache > 1<<40) {
-		k.fault("metadata.cache", "%s is not between 1MiB and 1TiB", m.Cache)
+	oneOf(k, "metadata.type", m.Type, MetadataTypes()...)
+	for _, key := range metadataKeys {
+		if key.check != nil && m.Type.uses(key.name) {
+			key.check(k, m)
+		}
 	}
 	if m.ExpectedInstance != "" && !instanceName.MatchString(m.ExpectedInstance) {
 		k.fault(ExpectedInstanceKey, "%s is not an instance: 32 digits from 0 to 9 and a to f", quote(m.ExpectedInstance))
-	}
-	if m.Type != MetadataPostgres {
-		return
-	}
-	if m.DSNFile == "" {
-		k.faults = append(k.faults, Fault{Path: "metadata.dsn_file", Message: "metadata.dsn_file is required by metadata.type postgres: " +
-			"a file with a connection string, or a directory with the keys of a Secret"})
-	}
-	k.file("metadata.dsn_file", m.DSNFile)
-	if m.MaxConnections < 2 || m.MaxConnections > 100 {
-		k.fault("metadata.max_connections", "%d is not between 2 and 100", m.MaxConnections)
-	}
-	if d := m.OwnerLease.Duration(); d < 2*time.Second || d > 10*time.Minute {
-		k.fault("metadata.owner_lease", "%s is not between 2s and 10m", m.OwnerLease)
 	}
 }
 
@@ -139,17 +127,11 @@ func unused(c *Config) []Fault {
 			k.warn(section+"."+key, "is not used, because %s.type is %s", section, kind)
 		}
 	}
-	m := c.Metadata
-	pebble := map[string]bool{"path": m.Path != ""}
-	postgres := map[string]bool{"dsn_file": m.DSNFile != "", "max_connections": m.MaxConnections != 0, "owner_lease": m.OwnerLease != 0}
-	if m.Type == MetadataMemory {
-		given(string(m.Type), "metadata", map[string]bool{"cache": m.Cache != 0, "expected_instance": m.ExpectedInstance != ""})
-	}
-	if m.Type != MetadataPebble {
-		given(string(m.Type), "metadata", pebble)
-	}
-	if m.Type != MetadataPostgres {
-		given(string(m.Type), "metadata", postgres)
+	m := &c.Metadata
+	for _, key := range metadataKeys {
+		if !m.Type.uses(key.name) {
+			given(string(m.Type), "metadata", map[string]bool{key.name: key.given(m)})
+		}
 	}
 	s := c.Content
 	filesystem := map[string]bool{"path": s.Path != ""}

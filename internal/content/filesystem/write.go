@@ -44,7 +44,14 @@ func (s *Store) writeTemp(ctx context.Context, r io.ReaderAt, size int64) (_ str
 			err = errors.Join(err, s.disk.Remove(path))
 		}
 	}()
-	n, err := io.CopyBuffer(io.NewOffsetWriter(f, 0), &reader{ctx, io.NewSectionReader(r, 0, size)}, make([]byte, min(size, copyBytes)+1))
+	section := io.NewSectionReader(r, 0, size)
+	from := readFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return section.Read(p)
+	})
+	n, err := io.CopyBuffer(io.NewOffsetWriter(f, 0), from, make([]byte, min(size, copyBytes)+1))
 	if err != nil {
 		return "", err
 	}
@@ -54,18 +61,10 @@ func (s *Store) writeTemp(ctx context.Context, r io.ReaderAt, size int64) (_ str
 	return path, f.Sync()
 }
 
-// reader ends with its context.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
+// readFunc is a function that is an io.Reader.
+type readFunc func(p []byte) (int, error)
 
-func (r *reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
-}
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 // confirm succeeds if the file at path has the content of r; it is durable on
 // return.

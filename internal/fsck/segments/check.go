@@ -96,9 +96,9 @@ func Examine(ctx context.Context, x Examination) (Examined, error) {
 	if x.Progress == nil {
 		x.Progress = func(string, int64, int64) {}
 	}
-	c := &examiner{Examination: x, ctx: ctx, segments: map[format.SegmentID]*examined{}}
-	for _, pass := range []func() error{c.readSegments, c.readLive, c.readExtents, c.checkLive, c.checkSource} {
-		if err := pass(); err != nil {
+	c := &examiner{Examination: x, segments: map[format.SegmentID]*examined{}}
+	for _, pass := range []func(context.Context) error{c.readSegments, c.readLive, c.readExtents, c.checkLive, c.checkSource} {
+		if err := pass(ctx); err != nil {
 			return c.seen, err
 		}
 	}
@@ -107,7 +107,6 @@ func Examine(ctx context.Context, x Examination) (Examined, error) {
 
 type examiner struct {
 	Examination
-	ctx      context.Context
 	seen     Examined
 	segments map[format.SegmentID]*examined
 }
@@ -131,8 +130,8 @@ func (c *examiner) extentFault(kind string, ino uint64, e format.Extent, format 
 }
 
 // each calls f for every pair under the prefix.
-func (c *examiner) each(prefix byte, f func(key, value []byte)) error {
-	return meta.Each(c.ctx, c.Index, meta.PrefixRange([]byte{prefix}), pairsAtOnce, func(p meta.Pair) error {
+func (c *examiner) each(ctx context.Context, prefix byte, f func(key, value []byte)) error {
+	return meta.Each(ctx, c.Index, meta.PrefixRange([]byte{prefix}), pairsAtOnce, func(p meta.Pair) error {
 		f(p.Key, p.Value)
 		return nil
 	})
@@ -153,8 +152,8 @@ func (c *examiner) segment(key []byte) *examined {
 	return c.segments[id]
 }
 
-func (c *examiner) readSegments() error {
-	return c.each(keys.Segment, func(key, value []byte) {
+func (c *examiner) readSegments(ctx context.Context) error {
+	return c.each(ctx, keys.Segment, func(key, value []byte) {
 		rec, err := format.DecodeSegmentEntry(value)
 		g := c.segment(key)
 		if err != nil {
@@ -165,8 +164,8 @@ func (c *examiner) readSegments() error {
 	})
 }
 
-func (c *examiner) readLive() error {
-	return c.each(keys.Live, func(key, value []byte) {
+func (c *examiner) readLive(ctx context.Context) error {
+	return c.each(ctx, keys.Live, func(key, value []byte) {
 		if len(value) != 8 {
 			c.fault(FaultSegmentRecord, 0, "counter %x of live bytes has %d bytes", key, len(value))
 			return
@@ -175,8 +174,8 @@ func (c *examiner) readLive() error {
 	})
 }
 
-func (c *examiner) readExtents() error {
-	return c.each(keys.Extent, func(key, value []byte) {
+func (c *examiner) readExtents(ctx context.Context) error {
+	return c.each(ctx, keys.Extent, func(key, value []byte) {
 		if c.seen.Extents++; c.seen.Extents%(64<<10) == 0 {
 			c.Progress("extents", c.seen.Extents, 0)
 		}
@@ -209,7 +208,7 @@ func (c *examiner) readExtents() error {
 	})
 }
 
-func (c *examiner) checkLive() error {
+func (c *examiner) checkLive(context.Context) error {
 	for _, g := range c.sorted() {
 		if g.found != g.counted {
 			c.fault(FaultLive, g.id, "segment %v has %d live bytes in extents, its counter says %d", g.id, g.found, g.counted)

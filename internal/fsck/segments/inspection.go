@@ -2,6 +2,7 @@ package segments
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,9 +30,9 @@ type inspection struct {
 }
 
 // run fills wrong and faults.
-func (l *inspection) run() error {
+func (l *inspection) run(ctx context.Context) error {
 	l.found, l.strange = make([]bool, len(l.extents)), map[int]format.Record{}
-	f, err := l.Source.open(l.ctx, l.g.id, l.rec)
+	f, err := l.Source.open(ctx, l.g.id, l.rec)
 	if whole := (*segmentFault)(nil); errors.As(err, &whole) {
 		l.blameAll(*whole)
 		return nil
@@ -42,13 +43,13 @@ func (l *inspection) run() error {
 	defer f.Close() // only read from
 	l.seen.Segments++
 	if l.rec.State == 0 {
-		_, err := format.Scan(f, f.size, l.g.id, l.Source.Instance, l.meet)
+		_, err := format.Scan(f.at(ctx), f.size, l.g.id, l.Source.Instance, l.meet)
 		l.seen.Bytes += f.size
 		l.blame()
 		return err
 	}
-	l.table, err = format.ReadFooter(f.ReadAt, l.g.id, l.rec, l.Source.Instance)
-	if err != nil && l.ctx.Err() == nil && fault.Of(err) == nil { // the store gave an answer
+	l.table, err = format.ReadFooter(f.at(ctx).ReadAt, l.g.id, l.rec, l.Source.Instance)
+	if err != nil && ctx.Err() == nil && fault.Of(err) == nil { // the store gave an answer
 		l.blameAll(segmentFault{FaultFooter, err.Error()})
 		return nil
 	}
@@ -57,9 +58,9 @@ func (l *inspection) run() error {
 	}
 	switch {
 	case l.Deep:
-		err = l.readAll(f)
+		err = l.readAll(ctx, f)
 	case f.near:
-		err = l.readHeaders(f)
+		err = l.readHeaders(ctx, f)
 	default:
 		for i := range l.found {
 			l.found[i] = true
@@ -154,31 +155,31 @@ func (l *inspection) meet(rec format.Record, pos uint32) {
 
 // readHeaders walks from record to record; if that leads nowhere, it reads
 // everything.
-func (l *inspection) readHeaders(f *openSegment) error {
+func (l *inspection) readHeaders(ctx context.Context, f *openSegment) error {
 	head := make([]byte, format.RecordHeaderLen)
 	w := format.NewWalker(l.table, l.Source.Instance)
 	for place, ok := w.Place(); ok; place, ok = w.Place() {
-		if _, err := f.ReadAt(head, place); err != nil && !errors.Is(err, io.EOF) {
+		if _, err := f.read(ctx, head, place); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		rec, pos, ok := w.Take(head)
 		if !ok {
-			return l.readAll(f)
+			return l.readAll(ctx, f)
 		}
 		l.meet(rec, pos)
 	}
-	return l.ctx.Err()
+	return ctx.Err()
 }
 
 // readAll reads all data, compares it with the table and follows the records.
-func (l *inspection) readAll(f *openSegment) error {
+func (l *inspection) readAll(ctx context.Context, f *openSegment) error {
 	l.next = 0
 	clear(l.found)
 	clear(l.strange)
-	r := &deepReader{ctx: l.ctx, from: f, rate: l.rate}
+	r := &deepReader{from: f, rate: l.rate}
 	w := format.NewWalker(l.table, l.Source.Instance)
 	for at := int64(0); at < int64(l.table.DataLen); at += deepChunk {
-		chunk, err := r.read(at, int(min(deepChunk, int64(l.table.DataLen)-at)))
+		chunk, err := r.read(ctx, at, int(min(deepChunk, int64(l.table.DataLen)-at)))
 		if err != nil {
 			return err
 		}

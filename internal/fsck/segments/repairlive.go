@@ -15,12 +15,12 @@ import (
 // it is live. Nobody else may use the store meanwhile.
 func RepairLive(ctx context.Context, s meta.Store, told func(f Fault, done string)) error {
 	unread := false
-	c := &examiner{ctx: ctx, segments: map[format.SegmentID]*examined{}, Examination: Examination{
+	c := &examiner{segments: map[format.SegmentID]*examined{}, Examination: Examination{
 		Index: s, Progress: func(string, int64, int64) {},
 		Report: func(f Fault) { unread = unread || f.Kind == FaultExtent },
 	}}
-	for _, pass := range []func() error{c.readSegments, c.readLive, c.readExtents} {
-		if err := pass(); err != nil {
+	for _, pass := range []func(context.Context) error{c.readSegments, c.readLive, c.readExtents} {
+		if err := pass(ctx); err != nil {
 			return err
 		}
 	}

@@ -43,11 +43,21 @@ func (s *Source) path(id format.SegmentID) string {
 
 // openSegment is a segment that was found.
 type openSegment struct {
-	io.ReaderAt
 	io.Closer
+	read func(ctx context.Context, p []byte, off int64) (int, error)
 	size int64
 	near bool // on this machine: single records are cheap to read
 }
+
+// at reads the segment within the call of ctx.
+func (s *openSegment) at(ctx context.Context) io.ReaderAt {
+	return readAtFunc(func(p []byte, off int64) (int, error) { return s.read(ctx, p, off) })
+}
+
+// readAtFunc is a function that is an io.ReaderAt.
+type readAtFunc func(p []byte, off int64) (int, error)
+
+func (f readAtFunc) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
 
 // segmentFault is what is wrong with a segment as a whole. It is not an error
 // of the store.
@@ -86,7 +96,8 @@ func (s *Source) openFile(id format.SegmentID) (*openSegment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &openSegment{ReaderAt: f, Closer: f, size: size, near: true}, nil
+	read := func(_ context.Context, p []byte, off int64) (int, error) { return f.ReadAt(p, off) }
+	return &openSegment{Closer: f, read: read, size: size, near: true}, nil
 }
 
 func (s *Source) openObject(ctx context.Context, id format.SegmentID, rec format.SegmentEntry) (*openSegment, error) {
@@ -100,28 +111,20 @@ func (s *Source) openObject(ctx context.Context, id format.SegmentID, rec format
 		return nil, &segmentFault{FaultFooter, fmt.Sprintf("segment %v has %d bytes in the content store (%s), it was sealed with %d", id, size, id.Object(), rec.Size)}
 	}
 	_, near := content.As[content.Local](s.Content)
-	return &openSegment{ReaderAt: objectReader{ctx, s.Content, id.Object()}, Closer: nothing{}, size: size, near: near}, nil
+	read := func(ctx context.Context, p []byte, off int64) (int, error) {
+		n, err := s.Content.ReadAt(ctx, id.Object(), p, off)
+		if errors.Is(err, content.ErrNotFound) { // it was there when its size was asked for
+			err = fmt.Errorf("%w: %w", err, format.ErrCorrupt)
+		}
+		return n, err
+	}
+	return &openSegment{Closer: nothing{}, read: read, size: size, near: near}, nil
 }
 
 // nothing has nothing to close.
 type nothing struct{}
 
 func (nothing) Close() error { return nil }
-
-type objectReader struct {
-	ctx    context.Context
-	store  content.Store
-	object string
-}
-
-// ReadAt implements io.ReaderAt, for ranges inside of the object.
-func (r objectReader) ReadAt(p []byte, off int64) (int, error) {
-	n, err := r.store.ReadAt(r.ctx, r.object, p, off)
-	if errors.Is(err, content.ErrNotFound) { // it was there when its size was asked for
-		err = fmt.Errorf("%w: %w", err, format.ErrCorrupt)
-	}
-	return n, err
-}
 
 // journalFiles lists the segments that have a file in the journal.
 func (s *Source) journalFiles() (ids []format.SegmentID, err error) {
@@ -144,26 +147,25 @@ const deepChunk = 1 << 20
 // the disk does not give are zeros, which no checksum takes for the right
 // ones; a store that cannot be asked is an error.
 type deepReader struct {
-	ctx  context.Context
-	from io.ReaderAt
+	from *openSegment
 	rate *pace
 	buf  []byte
 }
 
 // read returns n bytes, at most deepChunk, until it is called again.
-func (r *deepReader) read(at int64, n int) ([]byte, error) {
+func (r *deepReader) read(ctx context.Context, at int64, n int) ([]byte, error) {
 	if r.buf == nil {
 		r.buf = make([]byte, deepChunk)
 	}
 	chunk := r.buf[:n]
-	if err := r.rate.wait(r.ctx, n); err != nil {
+	if err := r.rate.wait(ctx, n); err != nil {
 		return nil, err
 	}
-	unreadable, err := r.readAt(chunk, at)
+	unreadable, err := r.readAt(ctx, chunk, at)
 	for i := 0; unreadable && i < n && err == nil; i += format.BlockSize {
 		var lost bool
 		part := chunk[i:min(i+format.BlockSize, n)]
-		if lost, err = r.readAt(part, at+int64(i)); lost {
+		if lost, err = r.readAt(ctx, part, at+int64(i)); lost {
 			clear(part)
 		}
 	}
@@ -171,9 +173,9 @@ func (r *deepReader) read(at int64, n int) ([]byte, error) {
 }
 
 // readAt tells bytes that are damaged from a store that is away.
-func (r *deepReader) readAt(p []byte, off int64) (unreadable bool, err error) {
-	_, err = r.from.ReadAt(p, off)
-	if err == nil || r.ctx.Err() != nil || fault.Of(err) != nil {
+func (r *deepReader) readAt(ctx context.Context, p []byte, off int64) (unreadable bool, err error) {
+	_, err = r.from.read(ctx, p, off)
+	if err == nil || ctx.Err() != nil || fault.Of(err) != nil {
 		return false, err
 	}
 	return true, nil

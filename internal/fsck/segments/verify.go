@@ -2,6 +2,7 @@ package segments
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,12 +15,12 @@ import (
 
 // checkSource compares the segments that the index knows with those that
 // there are.
-func (c *examiner) checkSource() error {
+func (c *examiner) checkSource(ctx context.Context) error {
 	if c.Source == nil {
 		return nil
 	}
-	for _, pass := range []func() error{c.checkObjects, c.checkJournal, c.checkSegments} {
-		if err := pass(); err != nil {
+	for _, pass := range []func(context.Context) error{c.checkObjects, c.checkJournal, c.checkSegments} {
+		if err := pass(ctx); err != nil {
 			return err
 		}
 	}
@@ -28,8 +29,8 @@ func (c *examiner) checkSource() error {
 
 // checkObjects looks for objects that no index knows. They lose nobody
 // anything but space.
-func (c *examiner) checkObjects() error {
-	err := c.Source.Content.List(c.ctx, format.SegmentPrefix, func(name string, size int64) error {
+func (c *examiner) checkObjects(ctx context.Context) error {
+	err := c.Source.Content.List(ctx, format.SegmentPrefix, func(name string, size int64) error {
 		if c.seen.Objects++; c.seen.Objects%1000 == 0 {
 			c.Progress("objects", c.seen.Objects, 0)
 		}
@@ -37,7 +38,7 @@ func (c *examiner) checkObjects() error {
 		if ok && c.segments[id] != nil {
 			return nil
 		}
-		if there, err := c.stillUnreferenced(name, id); err != nil || !there {
+		if there, err := c.stillUnreferenced(ctx, name, id); err != nil || !there {
 			return err
 		}
 		c.fault(FaultUnreferenced, id, "object %s of %d bytes is referred to by nothing", name, size)
@@ -52,15 +53,15 @@ func (c *examiner) checkObjects() error {
 // stillUnreferenced says whether an object that a snapshot does not know is
 // still there and still unknown. A segment is in the index before it is in the
 // content store, and until after.
-func (c *examiner) stillUnreferenced(name string, id format.SegmentID) (bool, error) {
+func (c *examiner) stillUnreferenced(ctx context.Context, name string, id format.SegmentID) (bool, error) {
 	if c.Current == nil {
 		return true, nil
 	}
-	got, err := c.Current.Get(c.ctx, format.SegmentKey(id))
+	got, err := c.Current.Get(ctx, format.SegmentKey(id))
 	if err != nil || got[0] != nil {
 		return false, err
 	}
-	_, err = c.Source.Content.Size(c.ctx, name)
+	_, err = c.Source.Content.Size(ctx, name)
 	if errors.Is(err, content.ErrNotFound) {
 		return false, nil
 	}
@@ -69,7 +70,7 @@ func (c *examiner) stillUnreferenced(name string, id format.SegmentID) (bool, er
 
 // checkJournal looks for files that no index knows. While a server runs, those
 // are segments in which nothing is committed yet.
-func (c *examiner) checkJournal() error {
+func (c *examiner) checkJournal(context.Context) error {
 	if c.Current != nil {
 		return nil
 	}
@@ -87,7 +88,7 @@ func (c *examiner) checkJournal() error {
 
 // checkSegments looks into the segments, as many at a time as their extents
 // fit into memory.
-func (c *examiner) checkSegments() error {
+func (c *examiner) checkSegments(ctx context.Context) error {
 	var group []*examined
 	var extents int
 	var total, done int64
@@ -97,7 +98,7 @@ func (c *examiner) checkSegments() error {
 	}
 	v := &verifier{examiner: c, rate: &pace{rate: c.Rate}}
 	flush := func() error {
-		if err := v.verify(group, func(g *examined) {
+		if err := v.verify(ctx, group, func(g *examined) {
 			done += c.work(g)
 			c.Progress(c.stage(), done, total)
 		}); err != nil {
@@ -156,13 +157,13 @@ type wrong struct {
 	kind, why string
 }
 
-func (v *verifier) verify(group []*examined, done func(*examined)) error {
-	extents, err := v.collect(group)
+func (v *verifier) verify(ctx context.Context, group []*examined, done func(*examined)) error {
+	extents, err := v.collect(ctx, group)
 	if err != nil {
 		return err
 	}
 	for _, g := range group {
-		if err := v.segment(g, extents[g.id]); err != nil {
+		if err := v.segment(ctx, g, extents[g.id]); err != nil {
 			return fmt.Errorf("segment %v: %w", g.id, err)
 		}
 		delete(extents, g.id)
@@ -172,7 +173,7 @@ func (v *verifier) verify(group []*examined, done func(*examined)) error {
 }
 
 // collect reads the extents in the segments of the group.
-func (v *verifier) collect(group []*examined) (map[format.SegmentID][]placed, error) {
+func (v *verifier) collect(ctx context.Context, group []*examined) (map[format.SegmentID][]placed, error) {
 	extents := make(map[format.SegmentID][]placed, len(group))
 	n := 0
 	for _, g := range group {
@@ -182,7 +183,7 @@ func (v *verifier) collect(group []*examined) (map[format.SegmentID][]placed, er
 	if n == 0 {
 		return extents, nil
 	}
-	err := v.each(keys.Extent, func(key, value []byte) {
+	err := v.each(ctx, keys.Extent, func(key, value []byte) {
 		if len(key) != format.ExtentKeyLen {
 			return
 		}
@@ -209,17 +210,17 @@ const maxTries = 5
 
 // segment looks into one segment and reports what is wrong with it, if it still
 // is.
-func (v *verifier) segment(g *examined, extents []placed) error {
+func (v *verifier) segment(ctx context.Context, g *examined, extents []placed) error {
 	rec := g.rec
 	for try := 0; ; try++ {
 		l := &inspection{verifier: v, g: g, rec: rec, extents: extents}
-		if err := l.run(); err != nil {
+		if err := l.run(ctx); err != nil {
 			return err
 		}
 		if len(l.wrong)+len(l.faults) == 0 {
 			return nil
 		}
-		next, gone, err := v.current(g, rec)
+		next, gone, err := v.current(ctx, g, rec)
 		if err != nil || gone {
 			return err
 		}
@@ -235,11 +236,11 @@ func (v *verifier) segment(g *examined, extents []placed) error {
 // gone: nothing refers to it any more. One to which no file referred before is
 // there as long as its record does not call it dead, which comes before its
 // deletion: a backup may keep it.
-func (v *verifier) current(g *examined, rec format.SegmentEntry) (_ format.SegmentEntry, gone bool, err error) {
+func (v *verifier) current(ctx context.Context, g *examined, rec format.SegmentEntry) (_ format.SegmentEntry, gone bool, err error) {
 	if v.Current == nil {
 		return rec, false, nil
 	}
-	got, err := v.Current.Get(v.ctx, format.SegmentKey(g.id), format.LiveKey(g.id))
+	got, err := v.Current.Get(ctx, format.SegmentKey(g.id), format.LiveKey(g.id))
 	if err != nil {
 		return rec, false, err
 	}

@@ -83,15 +83,15 @@ type ShareUsage struct{ Bytes, Inodes int64 }
 // Survey is Check that tells what it is reading, and how many of it so far.
 func Survey(ctx context.Context, r meta.Reader, report func(Fault), progress func(stage string, done int64)) (Surveyed, error) {
 	c := &checker{
-		seen: Surveyed{Shares: map[string]ShareUsage{}}, ctx: ctx, r: r, report: report, progress: progress, seed: maphash.MakeSeed(),
+		seen: Surveyed{Shares: map[string]ShareUsage{}}, r: r, report: report, progress: progress, seed: maphash.MakeSeed(),
 		inodes: map[uint64]*checked{}, shares: map[uint32]*usage{}, roots: map[uint64]uint32{},
 		damaged: map[uint64]bool{}, lost: map[uint64]*lostDirectory{},
 	}
-	for _, pass := range []func() error{
+	for _, pass := range []func(context.Context) error{
 		c.readShares, c.readInodes, c.readNames, c.checkLost, c.readLists, c.readExtents, c.readOrphans, c.readUsage, c.readSettings,
 		c.checkInodes,
 	} {
-		if err := pass(); err != nil {
+		if err := pass(ctx); err != nil {
 			return c.seen, err
 		}
 	}
@@ -99,7 +99,6 @@ func Survey(ctx context.Context, r meta.Reader, report func(Fault), progress fun
 }
 
 type checker struct {
-	ctx      context.Context
 	r        meta.Reader
 	report   func(Fault)
 	progress func(string, int64)
@@ -189,8 +188,8 @@ func (c *checker) nameFault(kind string, dir uint64, name string, fix *fix, form
 }
 
 // each calls f for every pair under the prefix.
-func (c *checker) each(prefix byte, f func(key, value []byte)) error {
-	return scanAll(c.ctx, c.r, []byte{prefix}, f)
+func (c *checker) each(ctx context.Context, prefix byte, f func(key, value []byte)) error {
+	return scanAll(ctx, c.r, []byte{prefix}, f)
 }
 
 // scanAll calls f for every pair under the prefix, with the key behind its
@@ -209,8 +208,8 @@ func (c *checker) count(n *int64, stage string) {
 	}
 }
 
-func (c *checker) readShares() error {
-	return c.each(keys.Share, func(key, value []byte) {
+func (c *checker) readShares(ctx context.Context) error {
+	return c.each(ctx, keys.Share, func(key, value []byte) {
 		if len(value) != 12 {
 			c.fault(FaultShare, 0, nil, "share %q has a record of %d bytes", key, len(value))
 			return
@@ -224,8 +223,8 @@ func (c *checker) readShares() error {
 	})
 }
 
-func (c *checker) readInodes() error {
-	return c.each(keys.Inode, func(key, value []byte) {
+func (c *checker) readInodes(ctx context.Context) error {
+	return c.each(ctx, keys.Inode, func(key, value []byte) {
 		c.count(&c.seen.Inodes, "inodes")
 		if len(key) != 8 {
 			c.fault(FaultInode, 0, nil, "inode key of %d bytes", len(key))
@@ -254,8 +253,8 @@ func (c *checker) readInodes() error {
 	})
 }
 
-func (c *checker) readNames() error {
-	return c.each(keys.Dirent, func(key, value []byte) {
+func (c *checker) readNames(ctx context.Context) error {
+	return c.each(ctx, keys.Dirent, func(key, value []byte) {
 		c.count(&c.seen.Names, "names")
 		if len(key) <= 8 {
 			c.fault(FaultName, 0, nil, "directory entry key of %d bytes", len(key))
@@ -335,7 +334,7 @@ func (c *checker) entryOfLost(dir uint64, e layout.Dirent, n *checked) {
 
 // checkLost judges what is missing: a directory that has names is made again,
 // and then what leads to it does not lead nowhere.
-func (c *checker) checkLost() error {
+func (c *checker) checkLost(_ context.Context) error {
 	for dir, l := range c.lost {
 		c.fault(FaultDirectory, dir, makeAgain(dir, l), "is a directory with %s, and is missing", printable.Count(l.names, "name"))
 	}
@@ -370,9 +369,9 @@ func (c *checker) sum(cookie uint64, listed []byte) uint64 {
 	return h.Sum64()
 }
 
-func (c *checker) readLists() error {
+func (c *checker) readLists(ctx context.Context) error {
 	lists := int64(0)
-	return c.each(keys.List, func(key, value []byte) {
+	return c.each(ctx, keys.List, func(key, value []byte) {
 		c.count(&lists, "lists")
 		if len(key) != 16 {
 			c.fault(FaultListing, 0, nil, "listed directory entry key of %d bytes", len(key))
@@ -395,16 +394,16 @@ func (c *checker) readLists() error {
 // readExtents checks that the extents of each file cover it without gaps, and
 // that those of nobody are on the way out. It knows their key and length
 // (package data owns the rest).
-func (c *checker) readExtents() error {
+func (c *checker) readExtents(ctx context.Context) error {
 	orphans := map[uint64]bool{}
-	if err := c.each(keys.Orphan, func(key, _ []byte) {
+	if err := c.each(ctx, keys.Orphan, func(key, _ []byte) {
 		if len(key) == 8 {
 			orphans[binary.BigEndian.Uint64(key)] = true
 		}
 	}); err != nil {
 		return err
 	}
-	return c.each('x', func(key, value []byte) {
+	return c.each(ctx, 'x', func(key, value []byte) {
 		c.count(&c.seen.Extents, "extents")
 		if len(key) != 16 || len(value) != 21 {
 			return // package data reports it
@@ -432,8 +431,8 @@ func (c *checker) readExtents() error {
 	})
 }
 
-func (c *checker) readOrphans() error {
-	return c.each(keys.Orphan, func(key, _ []byte) {
+func (c *checker) readOrphans(ctx context.Context) error {
+	return c.each(ctx, keys.Orphan, func(key, _ []byte) {
 		if len(key) != 8 {
 			c.fault(FaultOrphan, 0, nil, "orphan key of %d bytes", len(key))
 			return
@@ -444,14 +443,14 @@ func (c *checker) readOrphans() error {
 	})
 }
 
-func (c *checker) readUsage() error {
+func (c *checker) readUsage(ctx context.Context) error {
 	for id, u := range c.shares {
 		c.seen.Shares[u.name] = ShareUsage{u.bytes, u.inodes}
 		for _, v := range []struct {
 			what byte
 			want int64
 		}{{'b', u.bytes}, {'i', u.inodes}} {
-			got, err := c.r.Get(c.ctx, layout.UsageKey(id, v.what))
+			got, err := c.r.Get(ctx, layout.UsageKey(id, v.what))
 			if err != nil {
 				return err
 			}
@@ -468,8 +467,8 @@ func (c *checker) readUsage() error {
 	return nil
 }
 
-func (c *checker) readSettings() error {
-	got, err := c.r.Get(c.ctx, []byte(keys.NextInode))
+func (c *checker) readSettings(ctx context.Context) error {
+	got, err := c.r.Get(ctx, []byte(keys.NextInode))
 	if err != nil {
 		return err
 	}

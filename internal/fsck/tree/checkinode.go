@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"context"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -12,7 +13,7 @@ import (
 
 // checkInodes judges each inode by what the passes over names and extents have
 // found of it.
-func (c *checker) checkInodes() error {
+func (c *checker) checkInodes(ctx context.Context) error {
 	for _, ino := range slices.Sorted(maps.Keys(c.inodes)) {
 		n := c.inodes[ino]
 		if n.typ != layout.TypeDirectory {
@@ -21,7 +22,7 @@ func (c *checker) checkInodes() error {
 		}
 		c.checkDirectory(ino, n)
 		if n.listing != 0 {
-			if err := c.checkListing(ino); err != nil {
+			if err := c.checkListing(ctx, ino); err != nil {
 				return err
 			}
 		}
@@ -107,13 +108,13 @@ func (c *checker) checkRooted(ino uint64) {
 
 // checkListing compares the two forms of each entry of a directory in which
 // they differ.
-func (c *checker) checkListing(dir uint64) error {
+func (c *checker) checkListing(ctx context.Context, dir uint64) error {
 	type place struct {
 		name   string
 		listed string
 	}
 	byCookie := map[uint64]place{}
-	err := scanAll(c.ctx, c.r, layout.Key(keys.Dirent, dir), func(key, value []byte) {
+	err := scanAll(ctx, c.r, layout.Key(keys.Dirent, dir), func(key, value []byte) {
 		name := string(key[8:])
 		e, err := layout.DecodeDirent(value)
 		if err != nil || name == "" {
@@ -128,7 +129,7 @@ func (c *checker) checkListing(dir uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := scanAll(c.ctx, c.r, layout.Key(keys.List, dir), func(key, value []byte) {
+	if err := scanAll(ctx, c.r, layout.Key(keys.List, dir), func(key, value []byte) {
 		if len(key) != 16 {
 			return // reported before
 		}

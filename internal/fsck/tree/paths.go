@@ -17,9 +17,9 @@ type Path struct{ Share, Path string }
 // which no path leads is left out. With one that is no directory it reads all
 // names of the filesystem once, since only directories know where they are.
 func Paths(ctx context.Context, r meta.Reader, inodes []uint64) (map[uint64]Path, error) {
-	p := &pathFinder{ctx: ctx, r: r, tops: map[uint64]string{}, nodes: map[uint64]*pathNode{}}
-	for _, step := range []func([]uint64) error{p.readTops, p.readNodes, p.nameLeaves, p.nameDirectories} {
-		if err := step(inodes); err != nil {
+	p := &pathFinder{r: r, tops: map[uint64]string{}, nodes: map[uint64]*pathNode{}}
+	for _, step := range []func(context.Context, []uint64) error{p.readTops, p.readNodes, p.nameLeaves, p.nameDirectories} {
+		if err := step(ctx, inodes); err != nil {
 			return nil, err
 		}
 	}
@@ -33,7 +33,6 @@ func Paths(ctx context.Context, r meta.Reader, inodes []uint64) (map[uint64]Path
 }
 
 type pathFinder struct {
-	ctx   context.Context
 	r     meta.Reader
 	tops  map[uint64]string // the name of the share
 	nodes map[uint64]*pathNode
@@ -45,8 +44,8 @@ type pathNode struct {
 	name   string // "" while it is not known
 }
 
-func (p *pathFinder) readTops([]uint64) error {
-	return scanAll(p.ctx, p.r, []byte{keys.Share}, func(key, value []byte) {
+func (p *pathFinder) readTops(ctx context.Context, _ []uint64) error {
+	return scanAll(ctx, p.r, []byte{keys.Share}, func(key, value []byte) {
 		if len(value) == 12 {
 			p.tops[binary.BigEndian.Uint64(value[4:])] = string(key)
 		}
@@ -54,10 +53,10 @@ func (p *pathFinder) readTops([]uint64) error {
 }
 
 // readNodes reads the inodes, and of directories their ancestors too.
-func (p *pathFinder) readNodes(inodes []uint64) error {
+func (p *pathFinder) readNodes(ctx context.Context, inodes []uint64) error {
 	for _, ino := range inodes {
 		for p.nodes[ino] == nil {
-			n, err := p.readNode(ino)
+			n, err := p.readNode(ctx, ino)
 			if err != nil {
 				return err
 			}
@@ -73,8 +72,8 @@ func (p *pathFinder) readNodes(inodes []uint64) error {
 
 // readNode takes an inode that cannot be read for a leaf, which may have a
 // name all the same.
-func (p *pathFinder) readNode(ino uint64) (*pathNode, error) {
-	got, err := p.r.Get(p.ctx, layout.InodeKey(ino))
+func (p *pathFinder) readNode(ctx context.Context, ino uint64) (*pathNode, error) {
+	got, err := p.r.Get(ctx, layout.InodeKey(ino))
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +86,7 @@ func (p *pathFinder) readNode(ino uint64) (*pathNode, error) {
 
 // nameLeaves finds a name for each inode that is no directory, and reads the
 // directories in which they are.
-func (p *pathFinder) nameLeaves([]uint64) error {
+func (p *pathFinder) nameLeaves(ctx context.Context, _ []uint64) error {
 	var parents []uint64
 	left := 0
 	for _, n := range p.nodes {
@@ -98,7 +97,7 @@ func (p *pathFinder) nameLeaves([]uint64) error {
 	if left == 0 {
 		return nil
 	}
-	err := scanAll(p.ctx, p.r, []byte{keys.Dirent}, func(key, value []byte) {
+	err := scanAll(ctx, p.r, []byte{keys.Dirent}, func(key, value []byte) {
 		e, err := layout.DecodeDirent(value)
 		if err != nil || len(key) <= 8 {
 			return
@@ -111,11 +110,11 @@ func (p *pathFinder) nameLeaves([]uint64) error {
 	if err != nil {
 		return err
 	}
-	return p.readNodes(parents)
+	return p.readNodes(ctx, parents)
 }
 
 // nameDirectories finds the name of each directory in its parent.
-func (p *pathFinder) nameDirectories([]uint64) error {
+func (p *pathFinder) nameDirectories(ctx context.Context, _ []uint64) error {
 	parents := map[uint64]bool{}
 	for ino, n := range p.nodes {
 		if _, top := p.tops[ino]; n.dir && !top {
@@ -123,7 +122,7 @@ func (p *pathFinder) nameDirectories([]uint64) error {
 		}
 	}
 	for dir := range parents {
-		if err := scanAll(p.ctx, p.r, layout.Key(keys.Dirent, dir), func(key, value []byte) {
+		if err := scanAll(ctx, p.r, layout.Key(keys.Dirent, dir), func(key, value []byte) {
 			e, err := layout.DecodeDirent(value)
 			if err != nil {
 				return

@@ -23,7 +23,7 @@ type fix struct {
 	what string // is done, for the user
 	// counts: of something that other repairs change; done last.
 	counts bool
-	do     func(e *editor) error
+	do     func(ctx context.Context, e *editor) error
 }
 
 // Repair mends what Survey reports as far as that loses nothing: names that
@@ -65,11 +65,11 @@ var errLeft = errors.New("left as it is")
 
 // mend mends the faults and returns how many it could.
 func mend(ctx context.Context, s meta.Store, faults []Fault, told func(Fault, string)) (done int, err error) {
-	e := &editor{ctx: ctx, s: s, changed: map[string][]byte{}, draft: map[string][]byte{}}
+	e := &editor{s: s, changed: map[string][]byte{}, draft: map[string][]byte{}}
 	var mended []Fault
 	for i, f := range faults {
 		clear(e.draft)
-		switch err := f.fix.do(e); {
+		switch err := f.fix.do(ctx, e); {
 		case err == nil:
 			maps.Copy(e.changed, e.draft)
 			mended = append(mended, f)
@@ -79,7 +79,7 @@ func mend(ctx context.Context, s meta.Store, faults []Fault, told func(Fault, st
 		if len(e.changed) < 1000 && i < len(faults)-1 {
 			continue
 		}
-		if err := e.apply(); err != nil {
+		if err := e.apply(ctx); err != nil {
 			return done, err
 		}
 		for _, f := range mended {
@@ -93,18 +93,17 @@ func mend(ctx context.Context, s meta.Store, faults []Fault, told func(Fault, st
 // editor collects changes and shows them to those that come after. The draft
 // is of the repair under way: if it comes to nothing, nothing of it stays.
 type editor struct {
-	ctx            context.Context
 	s              meta.Store
 	changed, draft map[string][]byte // nil: deleted
 }
 
-func (e *editor) get(key []byte) ([]byte, error) {
+func (e *editor) get(ctx context.Context, key []byte) ([]byte, error) {
 	for _, changes := range []map[string][]byte{e.draft, e.changed} {
 		if v, ok := changes[string(key)]; ok {
 			return v, nil
 		}
 	}
-	got, err := e.s.Get(e.ctx, key)
+	got, err := e.s.Get(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +114,7 @@ func (e *editor) put(key, value []byte) { e.draft[string(key)] = value }
 func (e *editor) delete(key []byte)     { e.draft[string(key)] = nil }
 
 // apply makes the changes durable, all at once.
-func (e *editor) apply() error {
+func (e *editor) apply(ctx context.Context) error {
 	b := &meta.Batch{}
 	for key, value := range e.changed {
 		if value == nil {
@@ -128,12 +127,12 @@ func (e *editor) apply() error {
 	if b.Len() == 0 {
 		return nil
 	}
-	return e.s.Apply(e.ctx, b)
+	return e.s.Apply(ctx, b)
 }
 
 // record reads an inode; errLeft if there is none that can be read.
-func (e *editor) record(ino uint64) (layout.Inode, error) {
-	value, err := e.get(layout.InodeKey(ino))
+func (e *editor) record(ctx context.Context, ino uint64) (layout.Inode, error) {
+	value, err := e.get(ctx, layout.InodeKey(ino))
 	if err != nil {
 		return layout.Inode{}, err
 	}
@@ -145,8 +144,8 @@ func (e *editor) record(ino uint64) (layout.Inode, error) {
 }
 
 // inode changes the record of an inode, if there still is one.
-func (e *editor) inode(ino uint64, change func(r *layout.Inode)) error {
-	rec, err := e.record(ino)
+func (e *editor) inode(ctx context.Context, ino uint64, change func(r *layout.Inode)) error {
+	rec, err := e.record(ctx, ino)
 	if err != nil {
 		return err
 	}
@@ -157,7 +156,10 @@ func (e *editor) inode(ino uint64, change func(r *layout.Inode)) error {
 }
 
 func setCount(what string, ino uint64, change func(r *layout.Inode)) *fix {
-	return &fix{what: what, counts: true, do: func(e *editor) error { return e.inode(ino, change) }}
+	return &fix{
+		what: what, counts: true,
+		do: func(ctx context.Context, e *editor) error { return e.inode(ctx, ino, change) },
+	}
 }
 
 func setLinks(ino uint64, n uint32) *fix {
@@ -173,47 +175,47 @@ func setUsed(ino, n uint64) *fix {
 }
 
 func setUsage(share uint32, what byte, n int64) *fix {
-	return &fix{what: fmt.Sprintf("set it to %d", n), counts: true, do: func(e *editor) error {
+	return &fix{what: fmt.Sprintf("set it to %d", n), counts: true, do: func(_ context.Context, e *editor) error {
 		e.put(layout.UsageKey(share, what), layout.EncodeNumber(uint64(n)))
 		return nil
 	}}
 }
 
 func setParent(ino, dir uint64) *fix {
-	return &fix{what: fmt.Sprintf("set its parent to %d", dir), do: func(e *editor) error {
-		return e.inode(ino, func(r *layout.Inode) { r.Parent = dir })
+	return &fix{what: fmt.Sprintf("set its parent to %d", dir), do: func(ctx context.Context, e *editor) error {
+		return e.inode(ctx, ino, func(r *layout.Inode) { r.Parent = dir })
 	}}
 }
 
 func setNextInode(n uint64) *fix {
-	return &fix{what: fmt.Sprintf("set it to %d", n), do: func(e *editor) error {
+	return &fix{what: fmt.Sprintf("set it to %d", n), do: func(_ context.Context, e *editor) error {
 		e.put([]byte(keys.NextInode), layout.EncodeNumber(n))
 		return nil
 	}}
 }
 
 func raiseCookie(dir, cookie uint64) *fix {
-	return &fix{what: "raised the next one above it", do: func(e *editor) error {
-		return e.inode(dir, func(r *layout.Inode) { r.NextCookie = max(r.NextCookie, cookie+1) })
+	return &fix{what: "raised the next one above it", do: func(ctx context.Context, e *editor) error {
+		return e.inode(ctx, dir, func(r *layout.Inode) { r.NextCookie = max(r.NextCookie, cookie+1) })
 	}}
 }
 
 func keepData(ino uint64) *fix {
-	return &fix{what: "its data stays", do: func(e *editor) error {
+	return &fix{what: "its data stays", do: func(_ context.Context, e *editor) error {
 		e.delete(layout.OrphanKey(ino))
 		return nil
 	}}
 }
 
 func list(dir, cookie uint64, listed string) *fix {
-	return &fix{what: "listed it", do: func(e *editor) error {
+	return &fix{what: "listed it", do: func(_ context.Context, e *editor) error {
 		e.put(layout.ListKey(dir, cookie), []byte(listed))
 		return nil
 	}}
 }
 
 func dropListed(dir, cookie uint64) *fix {
-	return &fix{what: "removed it from the list", do: func(e *editor) error {
+	return &fix{what: "removed it from the list", do: func(_ context.Context, e *editor) error {
 		e.delete(layout.ListKey(dir, cookie))
 		return nil
 	}}
@@ -221,12 +223,12 @@ func dropListed(dir, cookie uint64) *fix {
 
 // dropName removes a name; its place in the list too, if that is its own.
 func dropName(dir uint64, name string, d layout.Dirent) *fix {
-	return &fix{what: "removed the name", do: func(e *editor) error { return e.dropName(dir, name, d) }}
+	return &fix{what: "removed the name", do: func(ctx context.Context, e *editor) error { return e.dropName(ctx, dir, name, d) }}
 }
 
-func (e *editor) dropName(dir uint64, name string, d layout.Dirent) error {
+func (e *editor) dropName(ctx context.Context, dir uint64, name string, d layout.Dirent) error {
 	e.delete(layout.DirentKey(dir, name))
-	listed, err := e.get(layout.ListKey(dir, d.Cookie))
+	listed, err := e.get(ctx, layout.ListKey(dir, d.Cookie))
 	if err == nil && string(listed) == string(d.EncodeListed(name)) {
 		e.delete(layout.ListKey(dir, d.Cookie))
 	}
@@ -235,13 +237,16 @@ func (e *editor) dropName(dir uint64, name string, d layout.Dirent) error {
 
 // dropNameOf removes the first name of an inode in a directory.
 func dropNameOf(dir, ino uint64) *fix {
-	return &fix{what: fmt.Sprintf("removed its name in directory %d", dir), do: func(e *editor) error { return e.dropNameOf(dir, ino) }}
+	return &fix{
+		what: fmt.Sprintf("removed its name in directory %d", dir),
+		do:   func(ctx context.Context, e *editor) error { return e.dropNameOf(ctx, dir, ino) },
+	}
 }
 
-func (e *editor) dropNameOf(dir, ino uint64) error {
+func (e *editor) dropNameOf(ctx context.Context, dir, ino uint64) error {
 	var name string
 	var found layout.Dirent
-	err := scanAll(e.ctx, e.s, layout.Key(keys.Dirent, dir), func(key, value []byte) {
+	err := scanAll(ctx, e.s, layout.Key(keys.Dirent, dir), func(key, value []byte) {
 		if d, err := layout.DecodeDirent(value); err == nil && d.Inode == ino && name == "" {
 			name, found = string(key[8:]), d
 		}
@@ -249,11 +254,11 @@ func (e *editor) dropNameOf(dir, ino uint64) error {
 	if err != nil || name == "" {
 		return err
 	}
-	return e.dropName(dir, name, found)
+	return e.dropName(ctx, dir, name, found)
 }
 
 func setNameType(dir uint64, name string, d layout.Dirent, typ layout.FileType) *fix {
-	return &fix{what: "gave the name that type", do: func(e *editor) error {
+	return &fix{what: "gave the name that type", do: func(_ context.Context, e *editor) error {
 		d.Type = typ
 		e.put(layout.DirentKey(dir, name), d.Encode())
 		e.put(layout.ListKey(dir, d.Cookie), d.EncodeListed(name))
@@ -263,8 +268,8 @@ func setNameType(dir uint64, name string, d layout.Dirent, typ layout.FileType) 
 
 // newCookie moves a name to the end of its directory.
 func newCookie(dir uint64, name string, d layout.Dirent) *fix {
-	return &fix{what: "listed it at the end", do: func(e *editor) error {
-		return e.inode(dir, func(r *layout.Inode) { e.list(dir, r, name, d) })
+	return &fix{what: "listed it at the end", do: func(ctx context.Context, e *editor) error {
+		return e.inode(ctx, dir, func(r *layout.Inode) { e.list(dir, r, name, d) })
 	}}
 }
 
@@ -281,37 +286,37 @@ func (e *editor) list(dir uint64, r *layout.Inode, name string, d layout.Dirent)
 func reattach(ino uint64, share uint32) *fix {
 	return &fix{
 		what: fmt.Sprintf("it is in %s now, as #%d", LostAndFound, ino),
-		do:   func(e *editor) error { return e.reattach(ino, share) },
+		do:   func(ctx context.Context, e *editor) error { return e.reattach(ctx, ino, share) },
 	}
 }
 
-func (e *editor) reattach(ino uint64, share uint32) error {
-	rec, err := e.record(ino)
+func (e *editor) reattach(ctx context.Context, ino uint64, share uint32) error {
+	rec, err := e.record(ctx, ino)
 	if err != nil {
 		return err
 	}
-	place, err := e.lostAndFound(share)
+	place, err := e.lostAndFound(ctx, share)
 	if err != nil {
 		return err
 	}
 	if rec.Type == layout.TypeDirectory {
-		if err := e.dropNameOf(rec.Parent, ino); err != nil {
+		if err := e.dropNameOf(ctx, rec.Parent, ino); err != nil {
 			return err
 		}
-		if err := e.inode(ino, func(r *layout.Inode) { r.Parent = place }); err != nil {
+		if err := e.inode(ctx, ino, func(r *layout.Inode) { r.Parent = place }); err != nil {
 			return err
 		}
 	}
-	return e.inode(place, func(r *layout.Inode) {
+	return e.inode(ctx, place, func(r *layout.Inode) {
 		e.list(place, r, fmt.Sprintf("#%d", ino), layout.Dirent{Inode: ino, Type: rec.Type})
 	})
 }
 
 // lostAndFound returns the directory of that name at the top of a share, which
 // it makes if need be; errLeft if the share has no top, or a file of that name.
-func (e *editor) lostAndFound(share uint32) (uint64, error) {
+func (e *editor) lostAndFound(ctx context.Context, share uint32) (uint64, error) {
 	var root uint64
-	err := scanAll(e.ctx, e.s, []byte{keys.Share}, func(_, value []byte) {
+	err := scanAll(ctx, e.s, []byte{keys.Share}, func(_, value []byte) {
 		if len(value) == 12 && binary.BigEndian.Uint32(value) == share {
 			root = binary.BigEndian.Uint64(value[4:])
 		}
@@ -319,14 +324,14 @@ func (e *editor) lostAndFound(share uint32) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	top, err := e.record(root)
+	top, err := e.record(ctx, root)
 	if err == nil && top.Type != layout.TypeDirectory {
 		err = errLeft
 	}
 	if err != nil {
 		return 0, err
 	}
-	value, err := e.get(layout.DirentKey(root, LostAndFound))
+	value, err := e.get(ctx, layout.DirentKey(root, LostAndFound))
 	if err != nil {
 		return 0, err
 	}
@@ -337,16 +342,16 @@ func (e *editor) lostAndFound(share uint32) (uint64, error) {
 		}
 		return d.Inode, nil
 	}
-	return e.makeLostAndFound(root, share)
+	return e.makeLostAndFound(ctx, root, share)
 }
 
-func (e *editor) makeLostAndFound(root uint64, share uint32) (uint64, error) {
-	next, err := e.get([]byte(keys.NextInode))
+func (e *editor) makeLostAndFound(ctx context.Context, root uint64, share uint32) (uint64, error) {
+	next, err := e.get(ctx, []byte(keys.NextInode))
 	if err != nil {
 		return 0, err
 	}
 	ino := layout.DecodeNumber(next)
-	taken, err := e.get(layout.InodeKey(ino))
+	taken, err := e.get(ctx, layout.InodeKey(ino))
 	if err != nil {
 		return 0, err
 	}
@@ -355,7 +360,7 @@ func (e *editor) makeLostAndFound(root uint64, share uint32) (uint64, error) {
 	}
 	e.put([]byte(keys.NextInode), layout.EncodeNumber(ino+1))
 	e.makeDirectory(ino, root, share, layout.FirstCookie)
-	return ino, e.inode(root, func(r *layout.Inode) {
+	return ino, e.inode(ctx, root, func(r *layout.Inode) {
 		e.list(root, r, LostAndFound, layout.Dirent{Inode: ino, Type: layout.TypeDirectory})
 	})
 }
@@ -373,7 +378,7 @@ func (e *editor) makeDirectory(ino, parent uint64, share uint32, cookie uint64) 
 // makeAgain makes a directory whose names are there, for its owner to set
 // right. What its name and its parent are comes to light in the next round.
 func makeAgain(ino uint64, l *lostDirectory) *fix {
-	return &fix{what: "made it again, with mode 0700 of root", do: func(e *editor) error {
+	return &fix{what: "made it again, with mode 0700 of root", do: func(_ context.Context, e *editor) error {
 		if l.share == 0 {
 			return errLeft
 		}

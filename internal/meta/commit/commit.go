@@ -46,7 +46,7 @@ type Log struct {
 	store      meta.Store
 	cache      *paircache.Cache // nil: none
 	wanted     [256]bool        // by the first byte of a key: whether it belongs into the cache
-	ctx        context.Context
+	ctx        context.Context  //nolint:containedctx // the life of the log
 	cancel     context.CancelFunc
 	maxPending int
 	failed     chan struct{}

@@ -104,7 +104,7 @@ type Store struct {
 
 	roundTrips, retries, connects atomic.Uint64
 
-	life     context.Context // of calls in progress, after closing
+	life     context.Context //nolint:containedctx // of calls in progress, after closing
 	kill     context.CancelFunc
 	closing  chan struct{} // closed: calls no longer wait for the database
 	mu       sync.Mutex    // guards the rest

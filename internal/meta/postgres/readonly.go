@@ -61,7 +61,10 @@ func (r *ReadOnly) begin(ctx context.Context) error {
 	case err != nil:
 		return err
 	case v == 0:
-		return fmt.Errorf("database %q at %s holds no metadata of dittofs: %w", where.database, where.host, fs.ErrNotExist)
+		return &fault.Error{
+			Store: store, Reason: fault.StoreEmpty, Lasting: true, Err: fs.ErrNotExist,
+			Message: fmt.Sprintf("database %q at %s holds no metadata of dittofs", where.database, where.host),
+		}
 	case v > len(r.s.options.steps):
 		return r.s.newer(v)
 	case v < len(r.s.options.steps):

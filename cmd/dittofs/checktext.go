@@ -50,6 +50,12 @@ func summaryText(s *fsck.Summary, shown map[string]int64, repaired int64, scrub 
 			printable.Count(s.Inodes, "inode"), printable.Count(s.Names, "name"), printable.Count(s.Extents, "extent"),
 			printable.Count(s.Segments, "segment"), printable.Count(s.Objects, "object"), s.Seconds)
 	}
+	if s.Held > 0 {
+		fmt.Fprintf(&out, "%s without a name %s held open, and %s when nobody holds %s any more, at the latest after a start
+",
+			printable.Count(s.Held, "file"), printable.Number(s.Held, "was", "were"),
+			printable.Number(s.Held, "goes", "go"), printable.Number(s.Held, "it", "them"))
+	}
 	if s.LostBytes > 0 {
 		fmt.Fprintf(&out, "%s %s %s: reading those bytes is an error until the %s removed or written again, and no other file is concerned\n",
 			printable.Count(s.LostFiles, "file"), printable.Number(s.LostFiles, "loses", "lose"), bytesText(s.LostBytes),

@@ -3,6 +3,54 @@ package main
 // filesystem are faults of the filesystem, its checks and its backups.
 var filesystem = []mutant{
 	{
+		name: "held-file-is-no-orphan", file: "internal/vfs/remove.go",
+		old: "		b.Put(layout.OrphanKey(n.ino), []byte{1})\n	}\n	n.rec.Nlink--",
+		new: "	}\n	n.rec.Nlink--",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "held-file-is-removed", file: "internal/vfs/remove.go",
+		old: "n.rec.Nlink <= 1 && n.holds == 0:",
+		new: "n.rec.Nlink <= 1:",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "held-file-is-reaped", file: "internal/vfs/reaper.go",
+		old: "case n.holds > 0:",
+		new: "case false:",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "released-file-stays", file: "internal/vfs/hold.go",
+		old: "return n.holds == 0 && n.rec.Nlink == 0",
+		new: "return false",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "reaped-file-counts-on", file: "internal/vfs/reaper.go",
+		old: "share = s.(*shareState)",
+		new: "_ = s",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "file-with-a-name-is-reaped", file: "internal/vfs/reaper.go",
+		old: "case n.rec.Nlink > 0:",
+		new: "case false:",
+		pkg: "./internal/vfs", run: "TestAnOrphanThatCannotBeReclaimedStopsNoOther",
+	},
+	{
+		name: "damaged-orphan-stops-all", file: "internal/vfs/reaper.go",
+		old: "		if first == nil {\n			first = err\n		}\n		return ctx.Err()",
+		new: "		return err",
+		pkg: "./internal/vfs", run: "TestAnOrphanThatCannotBeReclaimedStopsNoOther",
+	},
+	{
+		name: "held-file-is-a-fault", file: "internal/fsck/tree/checkinode.go",
+		old: "	case n.orphan:\n",
+		new: "",
+		pkg: "./internal/fsck", run: "TestAFileThatWasHeldIsNoFault",
+	},
+	{
 		name: "file-sync-before-metadata", file: "internal/vfs/flush.go",
 		old: "if !left {\n\t\t\treturn ticket.Wait()",
 		new: "if _ = ticket; !left {\n\t\t\treturn nil",

@@ -14,6 +14,9 @@ var cacheArgs = []string{"-crash.points", "2"}
 // listingSuite lists directories that change meanwhile.
 const listingSuite = "TestFileSystemOverEveryCombinationOfStores/memory-memory$/Listing"
 
+// heldSuite removes files that somebody holds.
+const heldSuite = "TestFileSystemOverEveryCombinationOfStores/pebble-filesystem$/Held"
+
 // mutants is the list. Each is a fault that others have shipped, or that would make an acknowledgement a lie.
 var mutants = slices.Concat(storage, filesystem, serving, operator)
 

@@ -11,6 +11,7 @@ import (
 	"github.com/dittofs/dittofs/internal/backup"
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/meta"
+	"github.com/dittofs/dittofs/internal/vfs"
 )
 
 // refuses restores what must be refused before anything is opened.
@@ -124,6 +125,37 @@ func TestARestoreThatIsCutOffCanBeRepeated(t *testing.T) {
 	store.budget = -1
 	w.open(store, 2)
 	w.expect(ids, body(1))
+}
+
+// What was open without a name when the backup was made is reclaimed where it is
+// restored.
+func TestAFileThatWasHeldIsReclaimedAfterARestore(t *testing.T) {
+	w := newWorld(t, 2)
+	ids := w.write("file", body(1))
+	held := w.write("held", body(2))
+	release, err := w.fs.Hold(t.Context(), held)
+	w.fatal(err)
+	defer release()
+	_, err = w.fs.Remove(w.req, w.root, "held")
+	w.fatal(err)
+	w.backup()
+	store := newKept()
+	store.budget = -1
+	_, err = backup.Restore(t.Context(), backup.RestoreOptions{Content: w.objects, Open: store.open})
+	w.fatal(err)
+	w.open(store, 2)
+	w.expect(ids, body(1))
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := w.fs.GetAttr(w.req, held); err == vfs.ESTALE {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("it is not reclaimed")
+		}
+	}
+	if u := w.fs.Usage(w.root.Share); u.Inodes != 2 {
+		t.Errorf("%+v", u)
+	}
 }
 
 func batchOf(key, value string) *meta.Batch {

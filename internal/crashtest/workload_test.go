@@ -47,7 +47,7 @@ func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Dis
 		}
 		var all sync.WaitGroup
 		for _, w := range players {
-			w.i = i
+			w.i, w.held = i, nil // a stop ends all holds
 			all.Go(func() { w.play(steps / 2) })
 		}
 		all.Wait()
@@ -81,6 +81,7 @@ type player struct {
 	share int               // number of the shared file
 	index int
 	made  int
+	held  []func() // the release of each file that is held
 	err   error
 }
 
@@ -332,9 +333,28 @@ func (p *player) remove() {
 	drop(next, name)
 	p.change("remove "+name, next, func() error {
 		dir, base := p.split(name)
+		if p.rnd.IntN(3) == 0 {
+			p.hold(dir, base)
+		}
 		_, err := p.i.fs.Remove(asRoot, dir, base)
 		return err
 	})
+}
+
+// hold holds a file that is about to lose a name, until others are held.
+func (p *player) hold(dir vfs.ID, base string) {
+	a, _, err := p.i.fs.Lookup(asRoot, dir, base)
+	if err != nil || a.Type != vfs.TypeRegular {
+		return
+	}
+	release, err := p.i.fs.Hold(background, a.ID)
+	if err != nil {
+		return
+	}
+	if p.held = append(p.held, release); len(p.held) > 3 {
+		p.held[0]()
+		p.held = p.held[1:]
+	}
 }
 
 func (p *player) link() {

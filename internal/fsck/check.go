@@ -86,6 +86,7 @@ func (o *Options) metadata(ctx context.Context, r *reporter) error {
 		return fmt.Errorf("metadata store: %w", err)
 	}
 	r.sum.Inodes, r.sum.Names, r.sum.Extents = seen.Inodes, seen.Names, seen.Extents
+	r.sum.Held = seen.Held
 	for _, name := range slices.Sorted(maps.Keys(seen.Shares)) {
 		used, quota := seen.Shares[name], o.Quotas[name]
 		if quota.Bytes > 0 && used.Bytes > quota.Bytes || quota.Inodes > 0 && used.Inodes > quota.Inodes {

@@ -73,6 +73,7 @@ type Summary struct {
 	LostBytes int64 `json:"lostBytes"`
 
 	Inodes   int64   `json:"inodes"`
+	Held     int64   `json:"held,omitempty"` // of these, files without a name that were open
 	Names    int64   `json:"names"`
 	Extents  int64   `json:"extents"`
 	Segments int64   `json:"segments"` // that were looked into

@@ -297,6 +297,8 @@ func (fs *FS) linkLocked(ctx context.Context, req *Request, d, n *node, name str
 		return err
 	case n.rec.Type == TypeDirectory:
 		return EISDIR
+	case n.rec.Nlink == 0: // link(2): what is open and has no name gets none
+		return ENOENT
 	case req.ReadOnly:
 		return EROFS
 	case !d.rec.allowed(&req.Cred, permWrite):

@@ -1,5 +1,7 @@
 package vfs
 
+import "context"
+
 // FileSystem is what a protocol needs of the filesystem. Each method checks
 // permissions for req.Cred and returns an Errno (see errors.go) or nil; any
 // other error is a defect and maps to EIO. Attributes returned beside an
@@ -60,6 +62,10 @@ type FileSystem interface {
 	// attrs each entry carries its inode's attributes, if the credential may
 	// search the directory. It begins with "." and ".." (cookies 1 and 2).
 	ReadDir(req *Request, dir ID, from Position, attrs bool, emit func(DirEntry) bool) (listed Listed, dirAttr Attr, err error)
+
+	// Hold keeps a regular file alive until release is called, also when its last
+	// name is removed meanwhile.
+	Hold(ctx context.Context, id ID) (release func(), err error)
 
 	StatFS(req *Request, id ID) (StatFS, Attr, error)
 }

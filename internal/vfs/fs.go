@@ -68,6 +68,9 @@ type FS struct {
 	renameMu sync.Mutex
 
 	shares sync.Map // uint32 -> *shareState
+	// loading is held while the usage of a share comes to memory. It is taken under
+	// the locks of inodes.
+	loading sync.Mutex
 
 	wakeReaper chan struct{}
 	stop       context.CancelFunc

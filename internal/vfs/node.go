@@ -24,6 +24,7 @@ type node struct {
 	mu       sync.RWMutex
 	removed  bool
 	orphaned bool // removed, with extents left for the reaper
+	holds    int  // see FS.Hold
 	rec      record
 	file     *data.File // regular files
 

@@ -2,12 +2,9 @@ package vfs
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/dittofs/dittofs/internal/meta"
-	"github.com/dittofs/dittofs/internal/meta/keys"
 	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
@@ -137,15 +134,24 @@ func (fs *FS) unlinkLocked(req *Request, d, n *node, name string, e layout.Diren
 }
 
 // dropLink takes one name from an inode, whose lock is held. With the last
-// one the inode goes: its record in this batch, its extents too if they are
-// few, else as an orphan of which the reaper takes the rest later.
+// one the inode goes, unless it is held.
 func (fs *FS) dropLink(ctx context.Context, b *meta.Batch, n *node, now Time) error {
-	if n.rec.Type != TypeDirectory && n.rec.Nlink > 1 {
-		n.rec.Nlink--
-		n.touch(now)
-		b.Put(layout.InodeKey(n.ino), n.encode())
-		return nil
+	switch {
+	case n.rec.Type == TypeDirectory || n.rec.Nlink <= 1 && n.holds == 0:
+		return fs.dropInode(ctx, b, n, fs.share(n.rec.Share))
+	case n.rec.Nlink <= 1: // a crash ends all holds: then the orphan is reclaimed
+		b.Put(layout.OrphanKey(n.ino), []byte{1})
 	}
+	n.rec.Nlink--
+	n.touch(now)
+	b.Put(layout.InodeKey(n.ino), n.encode())
+	return nil
+}
+
+// dropInode takes an inode away, whose lock is held: its record in this batch, its
+// extents too if they are few, else as an orphan of which the reaper takes the rest
+// later. share is nil if its usage is not in memory.
+func (fs *FS) dropInode(ctx context.Context, b *meta.Batch, n *node, share *shareState) error {
 	if n.file != nil && n.storedSize > 0 {
 		reaped, done, err := fs.data.Reap(ctx, n.ino, reapInline)
 		if err != nil {
@@ -157,9 +163,10 @@ func (fs *FS) dropLink(ctx context.Context, b *meta.Batch, n *node, now Time) er
 			n.orphaned = true
 		}
 	}
-	share := fs.share(n.rec.Share)
-	share.usedInodes.Add(-1)
-	share.usedBytes.Add(-int64(n.rec.Used))
+	if share != nil {
+		share.usedInodes.Add(-1)
+		share.usedBytes.Add(-int64(n.rec.Used))
+	}
 	b.Add(layout.UsageKey(n.rec.Share, 'i'), -1)
 	if n.storedUsed > 0 {
 		b.Add(layout.UsageKey(n.rec.Share, 'b'), -int64(n.storedUsed))
@@ -179,78 +186,7 @@ func (fs *FS) afterDrop(n *node) {
 		n.file.Drop()
 	}
 	if n.orphaned {
-		select {
-		case fs.wakeReaper <- struct{}{}:
-		default: // it is awake
-		}
+		fs.wake()
 	}
 	fs.nodes.forget(n)
-}
-
-const (
-	reapInline = 16   // extents that REMOVE takes with it
-	reapStep   = 1024 // extents in one batch of the reaper
-)
-
-// startReaper begins to reclaim the data of removed files, those of an
-// earlier run first. It sleeps while there are none.
-func (fs *FS) startReaper() {
-	ctx, cancel := context.WithCancel(context.Background())
-	fs.stop = cancel
-	fs.stopped.Add(1)
-	go func() {
-		defer fs.stopped.Done()
-		for {
-			if err := fs.sweep(ctx); err != nil && ctx.Err() == nil {
-				fs.logger.Error("cannot reclaim the data of removed files; trying again with the next one", "error", err)
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-fs.wakeReaper:
-			}
-		}
-	}()
-}
-
-// sweep reaps the orphans that the store lists.
-func (fs *FS) sweep(ctx context.Context) error {
-	const page = 256
-	next := meta.PrefixRange([]byte{keys.Orphan})
-	for {
-		pairs, err := fs.log.Scan(ctx, next, page)
-		if err != nil {
-			return err
-		}
-		for _, p := range pairs {
-			if len(p.Key) != 9 {
-				return fmt.Errorf("%w: orphan key of %d bytes", meta.ErrCorrupt, len(p.Key))
-			}
-			if err := fs.reap(ctx, binary.BigEndian.Uint64(p.Key[1:])); err != nil {
-				return err
-			}
-		}
-		if len(pairs) < page {
-			return nil
-		}
-		next.Start = append(pairs[len(pairs)-1].Key, 0)
-	}
-}
-
-// reap takes the data of one removed inode apart, in bounded batches.
-func (fs *FS) reap(ctx context.Context, ino uint64) error {
-	for done := false; !done; {
-		b, last, err := fs.data.Reap(ctx, ino, reapStep)
-		if err != nil {
-			return err
-		}
-		if last {
-			b.Delete(layout.OrphanKey(ino))
-		}
-		if err := fs.log.Submit(b).Wait(); err != nil {
-			return err
-		}
-		done = last
-	}
-	return ctx.Err()
 }

@@ -58,7 +58,15 @@ func (fs *FS) ensureShare(ctx context.Context, spec *ShareSpec) (*shareState, er
 		return nil, fmt.Errorf("top directory, inode %d: %w", root, err)
 	}
 	defer fs.nodes.put(n)
-	s := &shareState{id: id, root: ID{Share: id, Inode: root, Generation: n.rec.Generation}}
+	return fs.loadShare(ctx, ID{Share: id, Inode: root, Generation: n.rec.Generation})
+}
+
+// loadShare brings the usage of a share to memory.
+func (fs *FS) loadShare(ctx context.Context, root ID) (*shareState, error) {
+	fs.loading.Lock()
+	defer fs.loading.Unlock()
+	id := root.Share
+	s := &shareState{id: id, root: root}
 	for _, c := range []struct {
 		what byte
 		into interface{ Store(int64) }

@@ -74,6 +74,9 @@ func Check(ctx context.Context, r meta.Reader, report func(Fault)) error {
 // Surveyed is what Survey has seen.
 type Surveyed struct {
 	Inodes, Names, Extents int64
+	// Held are files without a name that a process held open: the next start
+	// reclaims them, if it was not the one that runs.
+	Held int64
 	Shares                 map[string]ShareUsage
 }
 
@@ -133,6 +136,8 @@ type checked struct {
 	share uint32
 	nlink uint32
 	names uint32 // directory entries that lead here
+	// orphan says that it is to be reclaimed when nobody holds it.
+	orphan bool
 
 	size   uint64
 	used   uint64
@@ -437,7 +442,14 @@ func (c *checker) readOrphans(ctx context.Context) error {
 			c.fault(FaultOrphan, 0, nil, "orphan key of %d bytes", len(key))
 			return
 		}
-		if ino := binary.BigEndian.Uint64(key); c.inodes[ino] != nil {
+		ino := binary.BigEndian.Uint64(key)
+		n := c.inodes[ino]
+		switch {
+		case n == nil:
+		case n.typ == layout.TypeRegular && n.nlink == 0 && n.names == 0:
+			n.orphan = true
+			c.seen.Held++
+		default:
 			c.fault(FaultOrphan, ino, keepData(ino), "exists, but its data is to be reclaimed")
 		}
 	})

@@ -32,6 +32,7 @@ func (c *checker) checkInodes(ctx context.Context) error {
 
 func (c *checker) checkLeaf(ino uint64, n *checked) {
 	switch {
+	case n.orphan:
 	case n.names == 0:
 		c.fault(FaultUnnamed, ino, reattach(ino, n.share), "has link count %d and no name", n.nlink)
 	case n.nlink != n.names:

@@ -29,7 +29,8 @@ func RunHistories(t *testing.T, open Open, oneIn int) {
 		remembers = e.Restart != nil
 		e.share = e.addShare(mainShare)
 		e.top = e.rootOf(e.share)
-		h := &history{env: e, m: newModel(e.top, e.Remote), limit: e.limited(1<<40, 1<<20), counts: counts}
+		h := &history{env: e, m: newModel(e.top, e.Remote), limit: e.limited(1<<40, 1<<20), counts: counts,
+			releases: map[*inode]func(){}}
 		h.m.top.id = h.limit
 		rt.Repeat(h.actions())
 		h.compare(true)
@@ -50,9 +51,11 @@ func RunHistories(t *testing.T, open Open, oneIn int) {
 
 type history struct {
 	*env
-	m      *model
-	limit  vfs.ID // top of a share that counts
-	counts map[string]int
+	m     *model
+	limit vfs.ID // top of a share that counts
+	// releases are those of the files that are held.
+	releases map[*inode]func()
+	counts   map[string]int
 }
 
 var (
@@ -81,6 +84,8 @@ func (h *history) actions() map[string]func(*rapid.T) {
 		"read":     h.doRead,
 		"chmod":    h.doChmod,
 		"readdir":  h.doReaddir,
+		"hold":     h.doHold,
+		"release":  h.doRelease,
 	}
 	if h.Restart != nil {
 		actions["restart"] = func(*rapid.T) { h.restart(); h.back(false) }
@@ -106,6 +111,11 @@ func (h *history) back(crashed bool) {
 	if h.limited(1<<40, 1<<20) != h.limit {
 		h.Fatal("the share has another top directory")
 	}
+	clear(h.releases)
+	for _, n := range h.m.all {
+		h.m.released(n)
+	}
+	h.reclaimed(0)
 	for _, n := range h.m.live() {
 		if n.typ != vfs.TypeRegular {
 			continue
@@ -123,7 +133,7 @@ func (h *history) back(crashed bool) {
 func (h *history) node(rt *rapid.T, what string, fits func(*inode) bool) *inode {
 	var some []*inode
 	for _, n := range h.m.all {
-		if fits(n) && (n.nlink > 0 || len(h.m.all)%5 == 0) {
+		if fits(n) && (!n.gone() || len(h.m.all)%5 == 0) {
 			some = append(some, n)
 		}
 	}
@@ -238,7 +248,7 @@ func (h *history) doWrite(rt *rapid.T) {
 	off, how := places.Draw(rt, "offset"), vfs.Stability(rapid.IntRange(0, 2).Draw(rt, "stability"))
 	p := bytes.Repeat([]byte{byte(rapid.IntRange(1, 255).Draw(rt, "byte"))}, places.Draw(rt, "length"))
 	_, _, err := h.FS.Write(super, n.id, uint64(off), p, how)
-	if n.nlink == 0 {
+	if n.gone() {
 		h.want(err, vfs.ESTALE, "write")
 		return
 	}
@@ -249,7 +259,7 @@ func (h *history) doWrite(rt *rapid.T) {
 func (h *history) doTruncate(rt *rapid.T) {
 	n, size := h.node(rt, "file", isFile), places.Draw(rt, "size")
 	_, err := h.FS.SetAttr(super, n.id, vfs.SetAttr{Size: ptr(uint64(size))}, nil)
-	if n.nlink == 0 {
+	if n.gone() {
 		h.want(err, vfs.ESTALE, "truncate")
 		return
 	}
@@ -259,7 +269,7 @@ func (h *history) doTruncate(rt *rapid.T) {
 
 func (h *history) doCommit(rt *rapid.T) {
 	n := h.node(rt, "file", isFile)
-	if _, err := h.FS.Commit(super, n.id, 0, 0); n.nlink == 0 {
+	if _, err := h.FS.Commit(super, n.id, 0, 0); n.gone() {
 		h.want(err, vfs.ESTALE, "commit")
 		return
 	} else {
@@ -272,7 +282,7 @@ func (h *history) doRead(rt *rapid.T) {
 	n := h.node(rt, "file", isFile)
 	off, count := places.Draw(rt, "offset"), places.Draw(rt, "count")
 	got, eof, err := h.tryRead(super, n.id, uint64(off), uint32(count))
-	if n.nlink == 0 {
+	if n.gone() {
 		h.want(err, vfs.ESTALE, "read")
 		return
 	}
@@ -287,12 +297,38 @@ func (h *history) doRead(rt *rapid.T) {
 func (h *history) doChmod(rt *rapid.T) {
 	n, m := h.node(rt, "inode", anything), uint32(rapid.IntRange(0, 0o7777).Draw(rt, "mode"))
 	_, err := h.FS.SetAttr(super, n.id, mode(m), nil)
-	if n.nlink == 0 {
+	if n.gone() {
 		h.want(err, vfs.ESTALE, "chmod")
 		return
 	}
 	h.want(err, 0, "chmod")
 	n.mode = m
+}
+
+func (h *history) doHold(rt *rapid.T) {
+	n := h.node(rt, "file", func(n *inode) bool { return isFile(n) && !n.held })
+	release, err := h.FS.Hold(super.Context, n.id)
+	if n.gone() {
+		h.want(err, vfs.ESTALE, "hold")
+		return
+	}
+	h.want(err, 0, "hold")
+	n.held = true
+	h.releases[n] = release
+}
+
+func (h *history) doRelease(rt *rapid.T) {
+	n := h.node(rt, "file", func(n *inode) bool { return n.held })
+	h.releases[n]()
+	delete(h.releases, n)
+	h.m.released(n)
+	unnamed := 0
+	for n := range h.releases {
+		if n.nlink == 0 {
+			unnamed++
+		}
+	}
+	h.reclaimed(unnamed)
 }
 
 func (h *history) doReaddir(rt *rapid.T) {

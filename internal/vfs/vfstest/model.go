@@ -18,12 +18,13 @@ type model struct {
 	remote bool
 }
 
-// inode of the model. A removed one has no links.
+// inode of the model. A removed one has no links, and is gone if it is not held.
 type inode struct {
 	id      vfs.ID // as the filesystem gave it
 	typ     vfs.FileType
 	mode    uint32
 	nlink   uint32
+	held    bool
 	target  string
 	verf    *vfs.Verifier
 	parent  *inode
@@ -69,7 +70,7 @@ func newModel(top vfs.ID, remote bool) *model {
 
 func (m *model) live() (nodes []*inode) {
 	for _, n := range m.all {
-		if n.nlink > 0 {
+		if !n.gone() {
 			nodes = append(nodes, n)
 		}
 	}
@@ -126,7 +127,7 @@ func (m *model) add(d *inode, name string, n *inode) {
 }
 
 func (m *model) link(n, d *inode, name string) vfs.Errno {
-	if n.nlink == 0 {
+	if n.gone() {
 		return vfs.ESTALE
 	}
 	if err := m.mayAdd(d, name); err != 0 {
@@ -134,6 +135,9 @@ func (m *model) link(n, d *inode, name string) vfs.Errno {
 	}
 	if n.isDir() {
 		return vfs.EISDIR
+	}
+	if n.nlink == 0 {
+		return vfs.ENOENT
 	}
 	n.nlink++
 	d.entries = append(d.entries, entry{name, n})
@@ -174,7 +178,19 @@ func (m *model) unlinked(d, n *inode) {
 		n.nlink = 0
 		return
 	}
-	if n.nlink--; n.nlink == 0 {
+	if n.nlink--; n.gone() {
+		m.bytes -= n.now.used()
+	}
+}
+
+// gone says whether an inode is no more: it has no name, and nobody holds it.
+func (n *inode) gone() bool { return n.nlink == 0 && !n.held }
+
+// released ends a hold, if there is one.
+func (m *model) released(n *inode) {
+	wasHeld := n.held
+	n.held = false
+	if wasHeld && n.gone() {
 		m.bytes -= n.now.used()
 	}
 }

@@ -109,6 +109,8 @@ func (s *stress) step(rnd *rand.Rand) {
 		_, err = s.FS.SetAttr(super, s.file(rnd), vfs.SetAttr{Size: ptr(rnd.Uint64N(64) * stressBlock)}, nil)
 	case op < 67:
 		_, err = s.FS.SetAttr(super, s.file(rnd), mode(rnd.Uint32N(0o7777)), nil)
+	case op < 68:
+		err = s.holdOne(rnd, dir, name)
 	case op < 71:
 		_, err = s.FS.Commit(super, s.file(rnd), 0, 0)
 	case op < 88:
@@ -143,6 +145,24 @@ func (s *stress) file(rnd *rand.Rand) vfs.ID {
 		return s.dirs[0]
 	}
 	return s.files[rnd.IntN(len(s.files))]
+}
+
+// holdOne holds a file while its name, or another, is removed.
+func (s *stress) holdOne(rnd *rand.Rand, dir vfs.ID, name string) error {
+	id := s.file(rnd)
+	release, err := s.FS.Hold(super.Context, id)
+	if err != nil {
+		return err
+	}
+	defer release()
+	_, _ = s.FS.Remove(super, dir, name)
+	if err := s.writeBlocks(rnd, id); err != nil {
+		s.Errorf("write to a file that is held: %v", err)
+	}
+	if err := s.readBlocks(rnd, id); err != nil {
+		s.Errorf("read of a file that is held: %v", err)
+	}
+	return nil
 }
 
 // writeBlocks writes blocks that say where they belong.
@@ -207,6 +227,7 @@ func sameTree(t *testing.T, before, after map[vfs.ID]found) {
 // returns what there is.
 func (s *stress) check(top vfs.ID) map[vfs.ID]found {
 	s.Helper()
+	s.reclaimed(0)
 	var bytes, inodes uint64
 	seen := map[vfs.ID]found{}
 	s.walk(top, func(a vfs.Attr) {

@@ -63,6 +63,7 @@ func Run(t *testing.T, open Open) {
 		{"Links", linkTests},
 		{"Remove", removeTests},
 		{"Rename", renameTests},
+		{"Held", heldTests},
 		{"Data", dataTests},
 		{"Times", timeTests},
 		{"ReadDir", readdirTests},

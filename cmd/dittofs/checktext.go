@@ -51,7 +51,8 @@ func summaryText(s *fsck.Summary, shown map[string]int64, repaired int64, scrub 
 			printable.Count(s.Segments, "segment"), printable.Count(s.Objects, "object"), s.Seconds)
 	}
 	if s.LostBytes > 0 {
-		fmt.Fprintf(&out, "%s %s %s: reading those bytes is an error until the %s removed or written again, and no other file is concerned\n",
+		fmt.Fprintf(&out, "%s %s %s: reading those bytes is an error until the %s removed or written again, "+
+			"and no other file is concerned\n",
 			printable.Count(s.LostFiles, "file"), printable.Number(s.LostFiles, "loses", "lose"), bytesText(s.LostBytes),
 			printable.Number(s.LostFiles, "file is", "files are"))
 	}

@@ -121,7 +121,9 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 	if i.data, err = data.Open(background, do); err != nil {
 		return i, err
 	}
-	if i.fs, err = vfs.Open(background, vfs.Options{Log: i.log, Data: i.data, Logger: logger, MaxNodes: 16, MaxNames: 16, Remote: k.Safe}); err != nil {
+	if i.fs, err = vfs.Open(background, vfs.Options{
+		Log: i.log, Data: i.data, Logger: logger, MaxNodes: 16, MaxNames: 16, Remote: k.Safe,
+	}); err != nil {
 		return i, err
 	}
 	ids, err := i.fs.EnsureShares(background, []vfs.ShareSpec{{Name: "main", Mode: 0o755}})

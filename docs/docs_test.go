@@ -344,7 +344,8 @@ func TestEveryDecisionIsListed(t *testing.T) {
 			t.Fatal(err)
 		}
 		number, title, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(first), "# "), ". ")
-		if line := fmt.Sprintf("%s. [%s](%s)\n", number, title, filepath.Base(record)); !strings.Contains(string(index), line) {
+		if line := fmt.Sprintf("%s. [%s](%s)\n", number, title, filepath.Base(record)); !strings.Contains(string(index),
+			line) {
 			t.Errorf("decisions/README.md does not list: %s", line)
 		}
 	}

@@ -31,7 +31,10 @@ func TestValidateNamesTheKeyOfAFileThatIsNotThere(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "credentials")); err != nil {
 		t.Fatal(err)
 	}
-	want := result{2, "", fmt.Sprintf("content.credentials_file: %q does not exist; make it, or name another\n", filepath.Join(dir, "credentials"))}
+	want := result{
+		2, "", fmt.Sprintf("content.credentials_file: %q does not exist; make it, or name another\n",
+			filepath.Join(dir, "credentials")),
+	}
 	if got := dittofs(t, dir, nil, "config", "validate", "--config", file); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -53,14 +56,17 @@ content: filesystem at DIR/content: ok: nothing is there yet; the first start ma
 	s := startServe(t, file)
 	s.waitLog("msg=serving")
 	got := dittofs(t, dir, nil, "config", "validate", "--connect", "--config", "config.yaml")
-	if got.code != 0 || !containsAll(got.stdout, []string{"a server uses it now", "content: filesystem at " + dir + "/content: ok: it can be used"}) {
+	if got.code != 0 || !containsAll(got.stdout, []string{
+		"a server uses it now", "content: filesystem at " + dir + "/content: ok: it can be used",
+	}) {
 		t.Errorf("while a server runs: %+v", got)
 	}
 
 	away, endpoint := awayConfig(t, t.TempDir())
 	got = dittofs(t, dir, nil, "config", "validate", "--connect", "--config", away)
 	lines := strings.Split(got.stdout, "\n")
-	if got.code != 1 || len(lines) != 4 || !strings.HasPrefix(lines[2], "content: s3 bucket bucket at "+endpoint+": cannot be used: ") {
+	if got.code != 1 || len(lines) != 4 ||
+		!strings.HasPrefix(lines[2], "content: s3 bucket bucket at "+endpoint+": cannot be used: ") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -72,7 +78,8 @@ func TestWhileAStoreIsAwayTheLogAndFsckSayWhichOne(t *testing.T) {
 	s.waitLog("msg=starting", "content=\"s3 bucket bucket at "+endpoint)
 	s.waitLog("the start waits for a store", "s3 bucket bucket at "+endpoint, "for=1s")
 	got := dittofs(t, dir, nil, "fsck", "--config", file)
-	if got.code != exitUnchecked || !containsAll(got.stderr, []string{"the content store cannot be used", endpoint, "a server has the other store open and waits for it"}) {
+	if got.code != exitUnchecked || !containsAll(got.stderr,
+		[]string{"the content store cannot be used", endpoint, "a server has the other store open and waits for it"}) {
 		t.Errorf("%+v", got)
 	}
 }

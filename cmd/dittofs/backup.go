@@ -56,15 +56,17 @@ With --output json each line is progress, the last one the backup.` + controlHel
 }
 
 func runBackup(ctx context.Context, server *target, environ []string, output format, stdout, stderr io.Writer) error {
-	last, err := follow(ctx, server, environ, "backup", struct{}{}, output, stdout, stderr, func(now report.BackupLine) string {
-		return fmt.Sprintf("%s, %s written", printable.Count(now.Keys, "key"), bytesText(now.Written))
-	})
+	last, err := follow(ctx, server, environ, "backup", struct{}{}, output, stdout, stderr,
+		func(now report.BackupLine) string {
+			return fmt.Sprintf("%s, %s written", printable.Count(now.Keys, "key"), bytesText(now.Written))
+		})
 	if err != nil || output == asJSON || last.Backup == nil {
 		return err
 	}
 	b := last.Backup
 	_, err = fmt.Fprintf(stdout, "backup %s: %s, %s, of which %s are new; recovery point %s\n",
-		printable.Line(b.Name), printable.Count(b.Keys, "key"), bytesText(b.Bytes), bytesText(b.Written), pointText(b.RecoveryPoint))
+		printable.Line(b.Name), printable.Count(b.Keys, "key"), bytesText(b.Bytes), bytesText(b.Written),
+		pointText(b.RecoveryPoint))
 	return outputFailure(err)
 }
 

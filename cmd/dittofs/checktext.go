@@ -51,13 +51,14 @@ func summaryText(s *fsck.Summary, shown map[string]int64, repaired int64, scrub 
 			printable.Count(s.Segments, "segment"), printable.Count(s.Objects, "object"), s.Seconds)
 	}
 	if s.Held > 0 {
-		fmt.Fprintf(&out, "%s without a name %s held open, and %s when nobody holds %s any more, at the latest after a start
-",
+		fmt.Fprintf(&out, "%s without a name %s held open, and %s when nobody holds %s any more, "+
+			"at the latest after a start\n",
 			printable.Count(s.Held, "file"), printable.Number(s.Held, "was", "were"),
 			printable.Number(s.Held, "goes", "go"), printable.Number(s.Held, "it", "them"))
 	}
 	if s.LostBytes > 0 {
-		fmt.Fprintf(&out, "%s %s %s: reading those bytes is an error until the %s removed or written again, and no other file is concerned\n",
+		fmt.Fprintf(&out, "%s %s %s: reading those bytes is an error until the %s removed or written again, "+
+			"and no other file is concerned\n",
 			printable.Count(s.LostFiles, "file"), printable.Number(s.LostFiles, "loses", "lose"), bytesText(s.LostBytes),
 			printable.Number(s.LostFiles, "file is", "files are"))
 	}

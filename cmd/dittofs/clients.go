@@ -70,7 +70,8 @@ func clientsTable(list []report.Client) *table {
 		if len(c.Connections) > 0 {
 			silent = ageText(idle)
 		}
-		t.row(c.Address, fmt.Sprint(len(c.Connections)), fmt.Sprint(calls), bytesText(in), bytesText(out), silent, mountsText(c.Mounts))
+		t.row(c.Address, fmt.Sprint(len(c.Connections)), fmt.Sprint(calls), bytesText(in), bytesText(out), silent,
+			mountsText(c.Mounts))
 	}
 	return t
 }

@@ -11,7 +11,9 @@ import (
 )
 
 func TestCompletionScriptsAreOfTheirShells(t *testing.T) {
-	for shell, mark := range map[string]string{"bash": "complete -o default -F __start_dittofs dittofs", "zsh": "#compdef dittofs", "fish": "complete -c dittofs"} {
+	for shell, mark := range map[string]string{
+		"bash": "complete -o default -F __start_dittofs dittofs", "zsh": "#compdef dittofs", "fish": "complete -c dittofs",
+	} {
 		got := dittofs(t, t.TempDir(), nil, "completion", shell)
 		if got.code != 0 || got.stderr != "" || !strings.Contains(got.stdout, mark) {
 			t.Errorf("%s: exit code %d, %s", shell, got.code, got.stderr)
@@ -26,7 +28,8 @@ func TestCompletionScriptsAreOfTheirShells(t *testing.T) {
 			t.Errorf("%s: %v %s", shell, err, out)
 		}
 	}
-	if got := dittofs(t, t.TempDir(), nil, "completion", "tcsh"); got.code != 2 || !strings.Contains(got.stderr, "choose bash, zsh or fish") {
+	if got := dittofs(t, t.TempDir(), nil, "completion", "tcsh"); got.code != 2 ||
+		!strings.Contains(got.stderr, "choose bash, zsh or fish") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -45,7 +48,8 @@ func TestTabCompletesCommandsSharesAndFormats(t *testing.T) {
 		"status --to":                   "--token-file",
 	} {
 		// As the scripts call it.
-		got := dittofs(t, dir, []string{"DITTOFS_ACTIVE_HELP=0"}, append([]string{"__complete"}, strings.Split(line, " ")...)...)
+		got := dittofs(t, dir, []string{"DITTOFS_ACTIVE_HELP=0"},
+			append([]string{"__complete"}, strings.Split(line, " ")...)...)
 		var words []string
 		for text := range strings.Lines(got.stdout) {
 			if word, _, _ := strings.Cut(strings.TrimSpace(text), "\t"); !strings.HasPrefix(word, ":") {
@@ -96,7 +100,8 @@ func TestShellsCompleteWithTheirScripts(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, path, "-c", script)
-			cmd.Dir, cmd.Env = dir, append(os.Environ(), runAsCommand+"=1", "HOME="+dir, "PATH="+dir+":"+os.Getenv("PATH"), "TERM=vt100")
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), runAsCommand+"=1", "HOME="+dir,
+				"PATH="+dir+":"+os.Getenv("PATH"), "TERM=vt100")
 			if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "media" {
 				t.Errorf("%v %q", err, out)
 			}

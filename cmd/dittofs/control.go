@@ -67,18 +67,22 @@ func (t *target) client(environ []string) (*control.Client, error) {
 	}
 	cfg, _, err := loadConfig(t.file, environ)
 	if err != nil {
-		return nil, configFailure(fmt.Errorf("%w\nthe socket of the server is found by its configuration: give that with --config, or a socket with --socket", err))
+		return nil, configFailure(fmt.Errorf("%w\nthe socket of the server is found by its configuration: "+
+			"give that with --config, or a socket with --socket", err))
 	}
 	path := cfg.ControlSocket()
 	if len(path) > config.MaxSocketPath {
-		return nil, configFailure(fmt.Errorf("admin.socket: %s is longer than %d bytes, so the server has no socket; name a shorter path and start it again", path, config.MaxSocketPath))
+		return nil, configFailure(fmt.Errorf("admin.socket: %s is longer than %d bytes, so the server has no socket; "+
+			"name a shorter path and start it again", path, config.MaxSocketPath))
 	}
 	return control.Unix(path), nil
 }
 
 // call runs an operation of the server, and each for every line of its answer.
 // The error has its exit code, and says what to do.
-func (t *target) call(ctx context.Context, environ []string, name string, args any, each func(line json.RawMessage) error) error {
+func (t *target) call(
+	ctx context.Context, environ []string, name string, args any, each func(line json.RawMessage) error,
+) error {
 	client, err := t.client(environ)
 	if err != nil {
 		return err
@@ -96,7 +100,9 @@ func (t *target) failure(client *control.Client, err error) error {
 	)
 	switch {
 	case errors.As(err, &unreachable):
-		return &failure{code: exitUnreachable, err: fmt.Errorf("dittofs: %s", t.explainUnreachable(client.Where(), unreachable))}
+		return &failure{
+			code: exitUnreachable, err: fmt.Errorf("dittofs: %s", t.explainUnreachable(client.Where(), unreachable)),
+		}
 	case errors.As(err, &refused):
 		return t.explainRefused(client.Where(), refused)
 	case err == nil || errors.As(err, &own):
@@ -113,11 +119,13 @@ func (t *target) explainUnreachable(where string, err *control.Unreachable) stri
 	case t.admin != "":
 		return fmt.Sprintf("no server can be reached at %s: %v; --admin is its admin.listen", where, err.Err)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("no server is running at the socket %s, or it is still starting (/readyz of its admin listener says); %s", where, start)
+		return fmt.Sprintf("no server is running at the socket %s, or it is still starting (/readyz of its admin listener "+
+			"says); %s", where, start)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("the server of the socket %s is not running any more; %s", where, start)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("permission denied at the socket %s; only the server's user may connect: run this %s", where, asOwner(where))
+		return fmt.Sprintf("permission denied at the socket %s; only the server's user may connect: run this %s",
+			where, asOwner(where))
 	}
 	return err.Error()
 }
@@ -137,9 +145,11 @@ func (t *target) explainRefused(where string, err *control.Refused) error {
 	code, text := exitRuntime, err.Reason
 	switch {
 	case err.Status == http.StatusUnauthorized:
-		code, text = exitUnreachable, fmt.Sprintf("the server at %s refuses the token of %s (%s); it must be that of its admin.token_file", where, t.tokenFile, err.Reason)
+		code, text = exitUnreachable, fmt.Sprintf("the server at %s refuses the token of %s (%s); "+
+			"it must be that of its admin.token_file", where, t.tokenFile, err.Reason)
 	case err.Foreign:
-		code, text = exitUnreachable, fmt.Sprintf("the server at %s takes no commands (%s): it is no DittoFS server, or an older one, or it has no admin.token_file", where, err.Reason)
+		code, text = exitUnreachable, fmt.Sprintf("the server at %s takes no commands (%s): it is no DittoFS server, "+
+			"or an older one, or it has no admin.token_file", where, err.Reason)
 	case err.Status == http.StatusNotFound:
 		text = err.Reason + "; update the server, or use a dittofs of its version"
 	}

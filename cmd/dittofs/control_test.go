@@ -40,7 +40,10 @@ func startControlled(t *testing.T) *controlled {
 func newControlled(t *testing.T) *controlled {
 	t.Helper()
 	dir := t.TempDir()
-	c := &controlled{file: filepath.Join(dir, "config.yaml"), socket: filepath.Join(dir, "cache", "control.sock"), token: filepath.Join(dir, "token")}
+	c := &controlled{
+		file: filepath.Join(dir, "config.yaml"), socket: filepath.Join(dir, "cache", "control.sock"),
+		token: filepath.Join(dir, "token"),
+	}
 	write(t, c.token, strings.Repeat("secret-", 5))
 	address := freeAddress(t)
 	c.admin = "http://" + address
@@ -131,7 +134,8 @@ shares: [{name: export}]
 		st := decode[report.Status](t, c.run(t, "status", "--output", "json", "--interval", "100ms"))
 		return c.run(t, "status", "--interval", "100ms"), st.Health.Backup
 	}
-	if text, b := status(); !strings.Contains(text, "\nbackup      none\n") || b == nil || !b.OK || b.RecoveryPoint != nil {
+	if text, b := status(); !strings.Contains(text, "\nbackup      none\n") || b == nil || !b.OK ||
+		b.RecoveryPoint != nil {
 		t.Errorf("without a backup: %+v,\n%s", b, text)
 	}
 	before := time.Now()
@@ -144,7 +148,8 @@ shares: [{name: export}]
 		t.Errorf("with one:\n%s", text)
 	}
 	b.OK, b.Reason, b.Message = false, health.BackupFailed, "the last backup failed: no room"
-	if got, want := backupText(b, b.RecoveryPoint.Add(2*time.Hour)), b.RecoveryPoint.Format(time.RFC3339)+", 2h0m ago; BackupFailed: the last backup failed: no room"; got != "of "+want {
+	if got, want := backupText(b, b.RecoveryPoint.Add(2*time.Hour)),
+		b.RecoveryPoint.Format(time.RFC3339)+", 2h0m ago; BackupFailed: the last backup failed: no room"; got != "of "+want {
 		t.Errorf("when the next failed: %s", got)
 	}
 }
@@ -152,34 +157,41 @@ shares: [{name: export}]
 func TestStatusShowsWhatAServerDoes(t *testing.T) {
 	c := startControlled(t)
 	before := decode[report.Status](t, c.run(t, "status", "--output", "json", "--interval", "100ms"))
-	if before.Operations.Total != 0 || before.Clients != (report.Totals{}) || before.Data.Upload != (report.Upload{}) || len(before.Shares) != 2 {
+	if before.Operations.Total != 0 || before.Clients != (report.Totals{}) || before.Data.Upload != (report.Upload{}) ||
+		len(before.Shares) != 2 {
 		t.Errorf("of an idle server: %+v", before)
 	}
 	c.mounted(t)
 	text := c.run(t, "status")
 	st := decode[report.Status](t, c.run(t, "status", "--output", "json", "--interval", "100ms"))
-	if st.PID != c.cmd.Process.Pid || st.NFS != c.nfs || !st.Health.Ready || st.Health.Phase != "serving" || len(st.Health.Checks) != 2 ||
+	if st.PID != c.cmd.Process.Pid || st.NFS != c.nfs || !st.Health.Ready || st.Health.Phase != "serving" ||
+		len(st.Health.Checks) != 2 ||
 		st.Metadata != "memory" || st.Content != "memory" || st.Durability != "local" || st.Uptime <= 0 || st.Version == "" {
 		t.Errorf("the server: %+v", st)
 	}
-	if st.Clients != (report.Totals{Addresses: 1, Connections: 1}) || st.Operations.Total < 3 || st.Operations.InBytes < 64<<10 || st.Operations.OutBytes == 0 {
+	if st.Clients != (report.Totals{Addresses: 1, Connections: 1}) || st.Operations.Total < 3 ||
+		st.Operations.InBytes < 64<<10 || st.Operations.OutBytes == 0 {
 		t.Errorf("its clients: %+v %+v", st.Clients, st.Operations)
 	}
 	procedures := map[string]uint64{}
 	for _, p := range st.Operations.Procedures {
 		procedures[p.Program+" "+p.Name] = p.Total
 	}
-	if procedures["mount MNT"] != 1 || procedures["nfs CREATE"] != 1 || procedures["nfs WRITE"] != 1 || len(procedures) != 3 {
+	if procedures["mount MNT"] != 1 || procedures["nfs CREATE"] != 1 || procedures["nfs WRITE"] != 1 ||
+		len(procedures) != 3 {
 		t.Errorf("procedures: %v", procedures)
 	}
 	d := st.Data
-	if d.Upload.Segments < 1 || d.Upload.Bytes < 64<<10 || d.Upload.Lag <= 0 || d.Upload.Lag > 20 || d.Cache.Journal == 0 || d.Cache.Limit != 10<<30 ||
+	if d.Upload.Segments < 1 || d.Upload.Bytes < 64<<10 || d.Upload.Lag <= 0 || d.Upload.Lag > 20 ||
+		d.Cache.Journal == 0 || d.Cache.Limit != 10<<30 ||
 		d.Cache.Path != filepath.Dir(c.socket) || d.Segments < 1 {
 		t.Errorf("its data: %+v", d)
 	}
 	for _, want := range []string{
-		"server      dittofs ", ", serving for ", "NFS at " + c.nfs, "metadata    memory, ok\n", "content     memory, ok\n", "clients     1, with 1 connection\n",
-		"operations  ", " for the content store, the oldest for ", "SHARE ", "export  /export  all rw", "nfs WRITE", "nfs CREATE",
+		"server      dittofs ", ", serving for ", "NFS at " + c.nfs, "metadata    memory, ok\n", "content     memory, ok\n",
+		"clients     1, with 1 connection\n",
+		"operations  ", " for the content store, the oldest for ",
+		"SHARE ", "export  /export  all rw", "nfs WRITE", "nfs CREATE",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text has no %q:\n%s", want, text)
@@ -205,7 +217,8 @@ func TestStatusRatesAreOfTheInterval(t *testing.T) {
 	defer func() { close(stop); <-stopped }()
 	st := decode[report.Status](t, c.run(t, "status", "--output", "json"))
 	busiest := st.Operations.Procedures[0]
-	if busiest.Name != "GETATTR" || busiest.PerSecond < 10 || st.Operations.PerSecond < busiest.PerSecond || st.Operations.InRate < 100 || st.Operations.Interval < 0.4 {
+	if busiest.Name != "GETATTR" || busiest.PerSecond < 10 || st.Operations.PerSecond < busiest.PerSecond ||
+		st.Operations.InRate < 100 || st.Operations.Interval < 0.4 {
 		t.Errorf("%+v", st.Operations)
 	}
 }
@@ -249,11 +262,13 @@ func TestSharesShowsWhatSharesHold(t *testing.T) {
 		t.Fatalf("%+v", list)
 	}
 	export, other := list[0], list[1]
-	if export.Name != "export" || export.Path != "/export" || export.ReadOnly || export.Squash != "none" || export.Mounted != 1 || len(export.Clients) != 2 ||
+	if export.Name != "export" || export.Path != "/export" || export.ReadOnly || export.Squash != "none" ||
+		export.Mounted != 1 || len(export.Clients) != 2 ||
 		export.Bytes.Used > 64<<10 || export.Bytes.Quota != 1<<30 || export.Inodes != (report.Usage{Used: 2, Quota: 1000}) {
 		t.Errorf("%+v", export)
 	}
-	if other.Name != "other" || !other.ReadOnly || other.Mounted != 0 || fmt.Sprint(other.Clients) != "[{10.0.0.0/8 rw false} {127.0.0.1/32 ro false}]" {
+	if other.Name != "other" || !other.ReadOnly || other.Mounted != 0 ||
+		fmt.Sprint(other.Clients) != "[{10.0.0.0/8 rw false} {127.0.0.1/32 ro false}]" {
 		t.Errorf("%+v", other)
 	}
 	want := `SHARE  PATH    CLIENTS                         MOUNTED  BYTES  OF  INODES  OF
@@ -262,7 +277,9 @@ other  /other  10.0.0.0/8 ro, 127.0.0.1/32 ro        0    0 B   -       1   -
 	if got := c.run(t, "shares", "other"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := dittofs(t, t.TempDir(), nil, "shares", "exprot", "-c", c.file); got != (result{1, "", "dittofs: the server has no share \"exprot\"; it has export, other\n"}) {
+	if got := dittofs(t, t.TempDir(), nil, "shares", "exprot", "-c", c.file); got != (result{
+		1, "", "dittofs: the server has no share \"exprot\"; it has export, other\n",
+	}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -278,10 +295,12 @@ func TestClientsShowsWhoIsConnectedAndWhatTheyMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := decode[[]report.Client](t, c.run(t, "clients", "--output", "json"))
-	if len(list) != 1 || list[0].Address != "127.0.0.1" || fmt.Sprint(list[0].Mounts) != "[/export]" || len(list[0].Connections) != 1 {
+	if len(list) != 1 || list[0].Address != "127.0.0.1" || fmt.Sprint(list[0].Mounts) != "[/export]" ||
+		len(list[0].Connections) != 1 {
 		t.Fatalf("%+v", list)
 	}
-	if conn := list[0].Connections[0]; fmt.Sprint(conn.Port) != port || conn.Calls != 3 || conn.InBytes < 64<<10 || conn.OutBytes == 0 || conn.Idle < 0 || conn.Since.IsZero() {
+	if conn := list[0].Connections[0]; fmt.Sprint(conn.Port) != port || conn.Calls != 3 || conn.InBytes < 64<<10 ||
+		conn.OutBytes == 0 || conn.Idle < 0 || conn.Since.IsZero() {
 		t.Errorf("%+v", conn)
 	}
 	text := c.run(t, "clients")
@@ -300,10 +319,13 @@ func TestClientsShowsWhoIsConnectedAndWhatTheyMounted(t *testing.T) {
 }
 
 func TestAServerThatStopsMeanwhileIsAnError(t *testing.T) {
-	socket := answering(t, map[string]control.Operation{"gc": func(context.Context, json.RawMessage, func(any) error) error {
-		return errors.New("the store is closed")
-	}})
-	if got := dittofs(t, t.TempDir(), nil, "gc", "--socket", socket); got != (result{1, "", "dittofs: the store is closed\n"}) {
+	socket := answering(t,
+		map[string]control.Operation{"gc": func(context.Context, json.RawMessage, func(any) error) error {
+			return errors.New("the store is closed")
+		}})
+	if got := dittofs(t, t.TempDir(), nil, "gc", "--socket", socket); got != (result{
+		1, "", "dittofs: the store is closed\n",
+	}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -318,20 +340,26 @@ func TestCommandsOverTCPNeedTheTokenOfTheServer(t *testing.T) {
 	}
 	other := filepath.Join(t.TempDir(), "other")
 	write(t, other, strings.Repeat("guess-", 5))
-	want := result{3, "", "dittofs: the server at " + c.admin + " refuses the token of " + other + " (the token is not the server's); it must be that of its admin.token_file\n"}
+	want := result{
+		3, "", "dittofs: the server at " + c.admin + " refuses the token of " + other +
+			" (the token is not the server's); it must be that of its admin.token_file\n",
+	}
 	if got := run(c.admin, other); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if got := run("http://"+freeAddress(t), c.token); got.code != 3 || !strings.Contains(got.stderr, "no server can be reached at ") {
+	if got := run("http://"+freeAddress(t), c.token); got.code != 3 ||
+		!strings.Contains(got.stderr, "no server can be reached at ") {
 		t.Errorf("without a server: %+v", got)
 	}
 	if got := run("localhost", c.token); got.code != 2 || !strings.Contains(got.stderr, "--admin: ") {
 		t.Errorf("a wrong address: %+v", got)
 	}
-	if got := run(c.admin, "/missing"); got.code != 2 || !strings.Contains(got.stderr, "--token-file: open /missing: no such file") {
+	if got := run(c.admin, "/missing"); got.code != 2 ||
+		!strings.Contains(got.stderr, "--token-file: open /missing: no such file") {
 		t.Errorf("no token: %+v", got)
 	}
-	if got := dittofs(t, t.TempDir(), nil, "status", "--admin", c.admin); got.code != 2 || !strings.Contains(got.stderr, "token-file") {
+	if got := dittofs(t, t.TempDir(), nil, "status", "--admin", c.admin); got.code != 2 ||
+		!strings.Contains(got.stderr, "token-file") {
 		t.Errorf("without --token-file: %+v", got)
 	}
 }
@@ -362,7 +390,10 @@ func TestTheSocketIsPrivateAndSurvivesAKilledServer(t *testing.T) {
 	c.signal(syscall.SIGKILL)
 	c.exitCode()
 	check()
-	want := result{3, "", "dittofs: the server of the socket " + c.socket + " is not running any more; start it with: dittofs serve --config " + c.file + "\n"}
+	want := result{
+		3, "", "dittofs: the server of the socket " + c.socket +
+			" is not running any more; start it with: dittofs serve --config " + c.file + "\n",
+	}
 	if got := dittofs(t, t.TempDir(), nil, "status", "-c", c.file); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -475,7 +506,8 @@ func TestWithoutAConfigurationTheSocketCannotBeFound(t *testing.T) {
 	}
 	long := "/" + strings.Repeat("c", 120)
 	write(t, filepath.Join(dir, "c.yaml"), "cache: {path: "+long+"}\nshares: [{name: a}]\n")
-	if got := dittofs(t, dir, nil, "status", "-c", "c.yaml"); got.code != 2 || !strings.HasPrefix(got.stderr, "admin.socket: "+long+"/control.sock is longer than 107 bytes") {
+	if got := dittofs(t, dir, nil, "status", "-c", "c.yaml"); got.code != 2 ||
+		!strings.HasPrefix(got.stderr, "admin.socket: "+long+"/control.sock is longer than 107 bytes") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -99,7 +99,8 @@ configuration is wrong; 3 it could not be checked to the end.`,
 		RunE: c.run,
 	}
 	c.flags(cmd)
-	cmd.Flags().Var(&c.rate, "rate", "read at most `SIZE` a second: 50MiB for 50 MiB/s, a number alone for bytes/s; 0 for no bound")
+	cmd.Flags().Var(&c.rate, "rate",
+		"read at most `SIZE` a second: 50MiB for 50 MiB/s, a number alone for bytes/s; 0 for no bound")
 	return cmd
 }
 
@@ -141,10 +142,14 @@ func (c *checkCommand) run(cmd *cobra.Command, _ []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	p := &checkPrinter{output: c.output, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(), bar: newProgressLine(cmd.ErrOrStderr(), c.output), scrub: c.operation == "scrub"}
+	p := &checkPrinter{
+		output: c.output, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
+		bar: newProgressLine(cmd.ErrOrStderr(), c.output), scrub: c.operation == "scrub",
+	}
 	err := c.online(ctx, p)
 	var noServer *failure
-	if c.repair || errors.As(err, &noServer) && noServer.code == exitUnreachable && c.server.admin == "" && c.server.socket == "" && ctx.Err() == nil {
+	if c.repair || errors.As(err, &noServer) && noServer.code == exitUnreachable && c.server.admin == "" &&
+		c.server.socket == "" && ctx.Err() == nil {
 		err = c.offline(ctx, p)
 	}
 	p.bar.clear()
@@ -175,7 +180,9 @@ func (c *checkCommand) offline(ctx context.Context, p *checkPrinter) (err error)
 	if err != nil {
 		return err
 	}
-	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: logging.PlainErrors}))
+	logger := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{
+		Level: slog.LevelError, ReplaceAttr: logging.PlainErrors,
+	}))
 	stores, err := server.OpenOffline(ctx, cfg, logger, c.repair)
 	if err != nil {
 		return c.explain(ctx, cfg, err)
@@ -195,14 +202,18 @@ func (c *checkCommand) offline(ctx context.Context, p *checkPrinter) (err error)
 func (c *checkCommand) explain(ctx context.Context, cfg *config.Config, err error) error {
 	switch {
 	case errors.Is(err, server.ErrRunning) && c.repair:
-		return fmt.Errorf("dittofs: a server is running, and nothing is repaired under it: stop it first, or check it without --repair (%w)", err)
+		return fmt.Errorf("dittofs: a server is running, and nothing is repaired under it: stop it first, "+
+			"or check it without --repair (%w)", err)
 	case errors.Is(err, server.ErrRunning):
 		for _, a := range server.Connect(ctx, cfg, slog.New(slog.DiscardHandler)) {
 			if a.Err != nil { // a server that starts waits for it, and has no socket yet
-				return fmt.Errorf("dittofs: the %s store cannot be used (%s): %w; a server has the other store open and waits for it", a.Store, a.Place, a.Err)
+				return fmt.Errorf("dittofs: the %s store cannot be used (%s): %w; a server has the other store open and "+
+					"waits for it", a.Store, a.Place, a.Err)
 			}
 		}
-		return fmt.Errorf("dittofs: a server is running with these stores, and does not answer at %s: start this command where it runs, with its configuration and as its user, or give --socket, or --admin and --token-file (%w)", cfg.ControlSocket(), err)
+		return fmt.Errorf("dittofs: a server is running with these stores, and does not answer at %s: "+
+			"start this command where it runs, with its configuration and as its user, or give --socket, "+
+			"or --admin and --token-file (%w)", cfg.ControlSocket(), err)
 	case fault.Of(err) != nil:
 		return fmt.Errorf("dittofs: %w", err)
 	}
@@ -276,7 +287,9 @@ func (p *checkPrinter) text(l fsck.Line) (err error) {
 func (p *checkPrinter) verdict() error {
 	switch s := p.summary; {
 	case s == nil:
-		return &failure{code: exitUnchecked, err: errors.New("dittofs: the report has no end; nothing is known of what was not read yet")}
+		return &failure{
+			code: exitUnchecked, err: errors.New("dittofs: the report has no end; nothing is known of what was not read yet"),
+		}
 	case s.Faults > 0:
 		return &failure{code: exitFaults, err: errors.New("faults were found"), reported: true}
 	case s.Repaired > 0:

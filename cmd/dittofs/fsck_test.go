@@ -65,10 +65,12 @@ func TestFsckChecksARunningServerAndAStoppedOne(t *testing.T) {
 	for _, command := range []string{"fsck", "scrub"} {
 		checked(t, 0, "no faults\n", command, "--config", file)
 	}
-	checked(t, 3, "a server is running, and nothing is repaired under it: stop it first", "fsck", "--repair", "--config", file)
+	checked(t, 3, "a server is running, and nothing is repaired under it: stop it first",
+		"fsck", "--repair", "--config", file)
 	// A server that does not answer is not one that has stopped.
 	got := dittofs(t, t.TempDir(), []string{"DITTOFS_ADMIN_SOCKET=/nowhere/socket"}, "fsck", "--config", file)
-	if got.code != 3 || !strings.Contains(got.stderr, "a server is running with these stores, and does not answer at /nowhere/socket") {
+	if got.code != 3 ||
+		!strings.Contains(got.stderr, "a server is running with these stores, and does not answer at /nowhere/socket") {
 		t.Errorf("%+v", got)
 	}
 	stopServe(t, s)
@@ -138,7 +140,9 @@ func TestFsckNamesDamageAndRepairsCounts(t *testing.T) {
 	if err := os.Remove(objects[0]); err != nil {
 		t.Fatal(err)
 	}
-	for _, words := range []string{"a:/one: 30000 bytes from offset 0 on cannot be read", "a:/sub/two: 30000 bytes", "2 files lose 58.6 KiB"} {
+	for _, words := range []string{
+		"a:/one: 30000 bytes from offset 0 on cannot be read", "a:/sub/two: 30000 bytes", "2 files lose 58.6 KiB",
+	} {
 		checked(t, 1, words, "fsck", "--config", file)
 	}
 	checked(t, 1, "3 faults\n", "fsck", "--repair", "--config", file)
@@ -256,7 +260,8 @@ func TestFsckOfWhatIsNoFilesystemSaysSoAndLeavesItAlone(t *testing.T) {
 		t.Errorf("%v, %v", entries, err)
 	}
 	checked(t, 2, "--limit is 0 or more", "fsck", "--limit", "-1", "--config", file)
-	checked(t, 2, "if any flags in the group [repair socket] are set none of the others can be", "fsck", "--repair", "--socket", "x", "--config", file)
+	checked(t, 2, "if any flags in the group [repair socket] are set none of the others can be",
+		"fsck", "--repair", "--socket", "x", "--config", file)
 	checked(t, 3, "no server is running", "fsck", "--socket", filepath.Join(dir, "none"))
 }
 

@@ -47,17 +47,21 @@ result.` + controlHelp,
 			if garbage < 1 || garbage > 100 {
 				return configFailure(fmt.Errorf("--garbage: %d is not between 1 and 100", garbage))
 			}
-			return runGC(ctx, &server, environ, report.GCRequest{GarbagePercent: garbage}, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runGC(ctx, &server, environ, report.GCRequest{GarbagePercent: garbage}, output, cmd.OutOrStdout(),
+				cmd.ErrOrStderr())
 		},
 	}
 	targetFlags(cmd, &server)
 	outputFlag(cmd, &output)
 	cmd.AddCommand(newOrphansCommand(environ))
-	cmd.Flags().IntVar(&garbage, "garbage", 10, "rewrite segments until at most `PERCENT` of the stored bytes is dead; 1 to 100")
+	cmd.Flags().IntVar(&garbage, "garbage", 10,
+		"rewrite segments until at most `PERCENT` of the stored bytes is dead; 1 to 100")
 	return cmd
 }
 
-func runGC(ctx context.Context, server *target, environ []string, want report.GCRequest, output format, stdout, stderr io.Writer) error {
+func runGC(
+	ctx context.Context, server *target, environ []string, want report.GCRequest, output format, stdout, stderr io.Writer,
+) error {
 	now, err := follow(ctx, server, environ, "gc", want, output, stdout, stderr, func(now report.GC) string {
 		return fmt.Sprintf("%s; %d %s left to delete", gcText(now), now.Dead, printable.Number(now.Dead, "is", "are"))
 	})
@@ -65,7 +69,10 @@ func runGC(ctx context.Context, server *target, environ []string, want report.GC
 	case err != nil:
 		return err
 	case now.Error != "":
-		return &failure{code: exitRuntime, err: fmt.Errorf("dittofs: not all could be given back, the server tries again by itself: %s", now.Error)}
+		return &failure{
+			code: exitRuntime, err: fmt.Errorf("dittofs: not all could be given back, the server tries again by itself: %s",
+				now.Error),
+		}
 	case output == asJSON:
 		return nil
 	}

@@ -21,7 +21,8 @@ func TestGCRunsOnTheServerAndSaysWhatCameBack(t *testing.T) {
 	if got := c.run(t, "gc"); got != "deleted 0 segments, 0 B\n" {
 		t.Errorf("got %s", got)
 	}
-	if got := c.run(t, "gc", "--output", "json"); got != strings.Repeat(`{"compacted":0,"rewritten_bytes":0,"dead":0,"expected":0,"deleted":0,"freed_bytes":0}`+"\n", 2) {
+	if got := c.run(t, "gc", "--output", "json"); got != strings.Repeat(
+		`{"compacted":0,"rewritten_bytes":0,"dead":0,"expected":0,"deleted":0,"freed_bytes":0}`+"\n", 2) {
 		t.Errorf("got %s", got)
 	}
 }
@@ -61,7 +62,8 @@ shares: [{name: export, squash: none}]
 			t.Fatalf("no segment is dead: %+v", status())
 		}
 	}
-	if got := c.run(t, "gc"); !regexp.MustCompile(`^deleted (1 segment|([2-9]|[1-9]\d+) segments), 1(\.\d)? MiB\n$`).MatchString(got) {
+	if got := c.run(t, "gc"); !regexp.MustCompile(
+		`^deleted (1 segment|([2-9]|[1-9]\d+) segments), 1(\.\d)? MiB\n$`).MatchString(got) {
 		t.Errorf("got %q", got)
 	}
 	if after := contentBytes(t, dir); before < 1<<20 || after > 64<<10 {
@@ -107,13 +109,15 @@ shares: [{name: export, squash: none}]
 	if st.ExpectedSegments != 1 || st.DeadSegments != 0 {
 		t.Errorf("%+v", st)
 	}
-	if text := c.run(t, "status", "--interval", "100ms"); !strings.Contains(text, " to be deleted; 1 is empty, and an object may still come\n") {
+	if text := c.run(t, "status", "--interval", "100ms"); !strings.Contains(text,
+		" to be deleted; 1 is empty, and an object may still come\n") {
 		t.Errorf("got %s", text)
 	}
 	if got := c.run(t, "gc"); got != "deleted 0 segments, 0 B; 1 is empty, and an object may still come\n" {
 		t.Errorf("got %q", got)
 	}
-	if got := c.run(t, "gc", "-o", "json"); !strings.HasSuffix(got, `{"compacted":0,"rewritten_bytes":0,"dead":0,"expected":1,"deleted":0,"freed_bytes":0}`+"\n") {
+	if got := c.run(t, "gc", "-o", "json"); !strings.HasSuffix(got,
+		`{"compacted":0,"rewritten_bytes":0,"dead":0,"expected":1,"deleted":0,"freed_bytes":0}`+"\n") {
 		t.Errorf("got %s", got)
 	}
 }
@@ -155,9 +159,12 @@ func answering(t *testing.T, operations map[string]control.Operation) (socket st
 }
 
 func TestGCFailsWhenSomethingIsLeft(t *testing.T) {
-	socket := answering(t, map[string]control.Operation{"gc": func(_ context.Context, _ json.RawMessage, emit func(any) error) error {
-		return errors.Join(emit(report.GC{Dead: 2}), emit(report.GC{Dead: 1, Deleted: 1, Freed: 1 << 20, Error: "the bucket is away"}))
-	}})
+	socket := answering(t,
+		map[string]control.Operation{"gc": func(_ context.Context, _ json.RawMessage, emit func(any) error) error {
+			return errors.Join(emit(report.GC{Dead: 2}), emit(report.GC{
+				Dead: 1, Deleted: 1, Freed: 1 << 20, Error: "the bucket is away",
+			}))
+		}})
 	want := result{1, "", "dittofs: not all could be given back, the server tries again by itself: the bucket is away\n"}
 	if got := dittofs(t, t.TempDir(), nil, "gc", "--socket", socket); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)

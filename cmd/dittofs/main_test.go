@@ -92,7 +92,8 @@ cache.path is required: a directory for the journal
 func TestEnvironmentIsPartOfValidation(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.yaml"), "shares: [{name: a}]\n")
-	if got := dittofs(t, dir, []string{"DITTOFS_CACHE_PATH=/c"}, "config", "validate", "-c", "config.yaml"); got.code != 0 {
+	if got := dittofs(t, dir, []string{"DITTOFS_CACHE_PATH=/c"}, "config", "validate", "-c",
+		"config.yaml"); got.code != 0 {
 		t.Errorf("%+v", got)
 	}
 	want := result{2, "", "unknown variable DITTOFS_CACHE_PTH; did you mean DITTOFS_CACHE_PATH?\ncache.path is required: a directory for the journal\n"}
@@ -104,7 +105,10 @@ func TestEnvironmentIsPartOfValidation(t *testing.T) {
 func TestWarningsAreShownForAValidConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "c"), "cache: {path: /c}\nnfs: {versions: ['3', '4.2']}\nshares: [{name: a, root: {mode: '1777'}}]\n")
-	want := result{0, "c: valid\n", "warning: nfs.versions[1]: \"4.2\" is not served by this version; it serves \"3\" (line 2)\n"}
+	want := result{
+		0, "c: valid\n",
+		"warning: nfs.versions[1]: \"4.2\" is not served by this version; it serves \"3\" (line 2)\n",
+	}
 	if got := dittofs(t, dir, nil, "config", "validate", "-c", "c"); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -143,9 +147,13 @@ func TestWrongCommandLinesAreOneLineThatNamesTheFixAndExitWith2(t *testing.T) {
 }
 
 func TestEveryCommandSaysOfAMissingFileHowToComeByIt(t *testing.T) {
-	for _, args := range []string{"serve", "config validate", "status", "shares", "clients", "gc", "gc orphans", "backup", "backup list", "restore", "fsck", "fsck --repair", "scrub"} {
+	for _, args := range []string{
+		"serve", "config validate", "status", "shares", "clients", "gc", "gc orphans", "backup", "backup list", "restore",
+		"fsck", "fsck --repair", "scrub",
+	} {
 		got := dittofs(t, t.TempDir(), nil, append(strings.Fields(args), "--config", "a b.yaml")...)
-		if got.code != 2 || got.stdout != "" || !strings.HasPrefix(got.stderr, `there is no configuration file "a b.yaml": name yours with --config`) {
+		if got.code != 2 || got.stdout != "" ||
+			!strings.HasPrefix(got.stderr, `there is no configuration file "a b.yaml": name yours with --config`) {
 			t.Errorf("dittofs %s: %+v", args, got)
 		}
 	}
@@ -173,14 +181,16 @@ func TestHelpOfEveryCommandTeachesWithExamples(t *testing.T) {
 			t.Errorf("help %v is not %s --help: %+v", words, c.CommandPath(), got)
 		}
 	}
-	if got := dittofs(t, t.TempDir(), nil, "scrub", "--help").stdout; !strings.Contains(got, "--rate SIZE ") || !strings.Contains(got, "a number alone for bytes/s") {
+	if got := dittofs(t, t.TempDir(), nil, "scrub", "--help").stdout; !strings.Contains(got, "--rate SIZE ") ||
+		!strings.Contains(got, "a number alone for bytes/s") {
 		t.Errorf("scrub --rate names no unit:\n%s", got)
 	}
 }
 
 func TestVersionNamesBuildAndPlatform(t *testing.T) {
 	got := dittofs(t, t.TempDir(), nil, "version")
-	if fields := strings.Fields(got.stdout); got.code != 0 || len(fields) != 4 || fields[0] != "dittofs" || !strings.HasPrefix(fields[2], "go1.") {
+	if fields := strings.Fields(got.stdout); got.code != 0 || len(fields) != 4 || fields[0] != "dittofs" ||
+		!strings.HasPrefix(fields[2], "go1.") {
 		t.Errorf("%+v", got)
 	}
 	if flag := dittofs(t, t.TempDir(), nil, "--version"); flag != got {
@@ -190,8 +200,10 @@ func TestVersionNamesBuildAndPlatform(t *testing.T) {
 
 // readers are the commands that make nothing.
 var readers = []string{
-	"version", "help", "config", "config default", "config schema", "config validate --config FILE", "status --config FILE", "shares --config FILE", "clients --config FILE",
-	"gc --config FILE", "gc orphans --config FILE", "backup --config FILE", "backup list --config FILE", "restore --config FILE", "fsck --config FILE", "fsck --repair --config FILE", "scrub --rate 5MiB/s --config FILE",
+	"version", "help", "config", "config default", "config schema", "config validate --config FILE",
+	"status --config FILE", "shares --config FILE", "clients --config FILE",
+	"gc --config FILE", "gc orphans --config FILE", "backup --config FILE", "backup list --config FILE",
+	"restore --config FILE", "fsck --config FILE", "fsck --repair --config FILE", "scrub --rate 5MiB/s --config FILE",
 	"completion bash",
 }
 
@@ -212,7 +224,8 @@ func TestCommandsThatReadMakeNothingWhereThereIsNothing(t *testing.T) {
 func TestARestoreWithoutABackupChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	file := storeConfig(t, dir)
-	if got := checked(t, 2, "content.path", "restore", "--config", file); !strings.Contains(got.stderr, "it holds no content store; is it mounted?") {
+	if got := checked(t, 2, "content.path", "restore", "--config", file); !strings.Contains(got.stderr,
+		"it holds no content store; is it mounted?") {
 		t.Errorf("%+v", got)
 	}
 	s := startServe(t, file)
@@ -223,7 +236,8 @@ func TestARestoreWithoutABackupChangesNothing(t *testing.T) {
 	}
 	before := files(t, dir)
 	checked(t, 3, "not restored, and nothing was changed: the content store has no backup", "restore", "--config", file)
-	checked(t, 3, "there is no backup 00000007-20260101t000000z", "restore", "--from", "00000007-20260101t000000z", "--config", file)
+	checked(t, 3, "there is no backup 00000007-20260101t000000z",
+		"restore", "--from", "00000007-20260101t000000z", "--config", file)
 	if after := files(t, dir); after != before {
 		t.Errorf("files were changed:\n%s\n%s", before, after)
 	}
@@ -233,20 +247,26 @@ func TestARestoreWithoutABackupChangesNothing(t *testing.T) {
 }
 
 func TestOneThingIsNamedInTheSingular(t *testing.T) {
-	one := fsck.Summary{Faults: 1, Repaired: 1, LostFiles: 1, LostBytes: 9, Inodes: 1, Names: 1, Extents: 1, Segments: 1, Objects: 1, Kinds: map[string]int64{"a": 1}}
+	one := fsck.Summary{
+		Faults: 1, Repaired: 1, LostFiles: 1, LostBytes: 9, Inodes: 1, Names: 1, Extents: 1, Segments: 1, Objects: 1,
+		Kinds: map[string]int64{"a": 1},
+	}
 	texts := []string{
-		summaryText(&one, nil, 0, false), summaryText(&one, nil, 0, true), gcText(report.GC{Deleted: 1, Compacted: 1, Expected: 1}),
+		summaryText(&one, nil, 0, false), summaryText(&one, nil, 0, true),
+		gcText(report.GC{Deleted: 1, Compacted: 1, Expected: 1}),
 		orphansText(report.Orphans{Orphans: 1, Kept: 1}), orphansText(report.Orphans{Orphans: 1, Deleted: true}),
 		restoredText(&report.Restored{Backup: report.Backup{Keys: 1}, Missing: 1}),
 		statusText(&report.Status{Clients: report.Totals{Addresses: 1, Connections: 1}, Data: report.Data{
 			DirtyFiles: 1, Segments: 1, DeadSegments: 1, ExpectedSegments: 1, Upload: report.Upload{Segments: 1}}}),
 	}
 	for _, text := range texts {
-		if m := regexp.MustCompile(`\b1 (?:more )?(?:[a-z]+s|are|were|lose|wait)\b`).FindString(strings.ReplaceAll(text, "1 is", "")); m != "" && !slices.Contains([]string{"1 loses", "1 waits", "1 more is", "1 more was"}, m) {
+		if m := regexp.MustCompile(`\b1 (?:more )?(?:[a-z]+s|are|were|lose|wait)\b`).FindString(strings.ReplaceAll(text,
+			"1 is", "")); m != "" && !slices.Contains([]string{"1 loses", "1 waits", "1 more is", "1 more was"}, m) {
 			t.Errorf("%q in\n%s", m, text)
 		}
 	}
-	if want := "1 file loses 9 B: reading those bytes is an error until the file is removed"; !strings.Contains(texts[0], want) {
+	if want := "1 file loses 9 B: reading those bytes is an error until the file is removed"; !strings.Contains(texts[0],
+		want) {
 		t.Errorf("no %q in\n%s", want, texts[0])
 	}
 }

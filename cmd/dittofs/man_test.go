@@ -33,17 +33,21 @@ func TestEveryCommandHasAManualPage(t *testing.T) {
 				t.Errorf("%s has no %s", manName(cmd), section)
 			}
 		}
-		if cmd.Example != "" && !strings.Contains(page, "\n.SH EXAMPLES\n") || strings.Contains(cmd.Long, "Exit codes:") && !strings.Contains(page, "\n.SH EXIT STATUS\n") {
+		if cmd.Example != "" && !strings.Contains(page, "\n.SH EXAMPLES\n") || strings.Contains(cmd.Long, "Exit codes:") &&
+			!strings.Contains(page, "\n.SH EXIT STATUS\n") {
 			t.Errorf("%s has not all of the help:\n%s", manName(cmd), page)
 		}
 		for line := range strings.Lines(page) { // a word at the start of a line must not become a request
-			if strings.HasPrefix(line, "'") || strings.HasPrefix(line, ".") && !strings.HasPrefix(line, ".SH ") && !strings.HasPrefix(line, ".TH ") &&
-				line != ".TP\n" && line != ".PP\n" && line != ".nf\n" && line != ".fi\n" && !strings.HasPrefix(line, ".B ") && !strings.HasPrefix(line, ".BR ") {
+			if strings.HasPrefix(line, "'") || strings.HasPrefix(line, ".") && !strings.HasPrefix(line, ".SH ") &&
+				!strings.HasPrefix(line, ".TH ") &&
+				line != ".TP\n" && line != ".PP\n" && line != ".nf\n" && line != ".fi\n" && !strings.HasPrefix(line, ".B ") &&
+				!strings.HasPrefix(line, ".BR ") {
 				t.Errorf("%s: %q", manName(cmd), line)
 			}
 		}
 		if groff, err := exec.LookPath("groff"); err == nil {
-			if out, err := exec.Command(groff, "-man", "-ww", "-z", filepath.Join(dir, manName(cmd)+".1")).CombinedOutput(); err != nil || len(out) > 0 {
+			if out, err := exec.Command(groff, "-man", "-ww",
+				"-z", filepath.Join(dir, manName(cmd)+".1")).CombinedOutput(); err != nil || len(out) > 0 {
 				t.Errorf("%s: %v %s", manName(cmd), err, out)
 			}
 		}

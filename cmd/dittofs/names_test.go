@@ -22,7 +22,8 @@ import (
 // forgeries are names by which a user of a share would write lines, move the
 // cursor, or pass for another name in what the administrator reads.
 var forgeries = []string{
-	"x\nfault: a: forged [forged]", "x\r\x1b[2Kno faults", "x\x1b[1A", "x\u009b1A", "x\u202etxt", "x\u2066y\u2069", "x\xff", "x\xfe", "x\ufffd",
+	"x\nfault: a: forged [forged]", "x\r\x1b[2Kno faults", "x\x1b[1A", "x\u009b1A", "x\u202etxt", "x\u2066y\u2069",
+	"x\xff", "x\xfe", "x\ufffd",
 	"x: no byte is lost [ok]", `x\xff`, `"x\xff"`, "x\x7f\t",
 }
 
@@ -75,7 +76,10 @@ func TestNamesForgeNothingInTheReportsOfFsckAndScrub(t *testing.T) {
 		for _, command := range []string{"fsck", "scrub"} {
 			text := checked(t, 1, "x: no byte is lost", command, "--config", file).stdout
 			shows(t, where+" "+command, text)
-			for _, line := range []string{`fault: a:"/x: no byte is lost [ok]/x: no byte is lost [ok]": 4000 bytes`, `fault: a:"/x\r\x1b[2Kno faults/x\r\x1b[2Kno faults": 4000 bytes`, `fault: a:"/x\xff": 4000 bytes`} {
+			for _, line := range []string{
+				`fault: a:"/x: no byte is lost [ok]/x: no byte is lost [ok]": 4000 bytes`,
+				`fault: a:"/x\r\x1b[2Kno faults/x\r\x1b[2Kno faults": 4000 bytes`, `fault: a:"/x\xff": 4000 bytes`,
+			} {
 				if !strings.Contains(text, line) {
 					t.Errorf("%s %s: no line with %s in\n%s", where, command, line, text)
 				}
@@ -178,7 +182,10 @@ func TestALogShowsDifferentNamesDifferently(t *testing.T) {
 }
 
 func TestWhatAnotherServerSaysForgesNothing(t *testing.T) {
-	for _, text := range []string{statusText(&report.Status{Version: "1\x1b[2J", NFS: "x\nupload  nothing"}), backupTable([]report.Backup{{Name: "0", Error: "a\nb\x1b[1m"}}).String()} {
+	for _, text := range []string{
+		statusText(&report.Status{Version: "1\x1b[2J", NFS: "x\nupload  nothing"}),
+		backupTable([]report.Backup{{Name: "0", Error: "a\nb\x1b[1m"}}).String(),
+	} {
 		shows(t, "text", strings.ReplaceAll(text, "\n\n", "\n"))
 		if strings.Contains(text, "\nupload  nothing") || strings.Contains(text, "\nb") {
 			t.Errorf("a line is forged:\n%s", text)

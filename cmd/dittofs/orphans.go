@@ -49,7 +49,9 @@ With --output json there is a line {"orphan":...} for each, and at the end
 	return cmd
 }
 
-func runOrphans(ctx context.Context, server *target, environ []string, want report.OrphansRequest, output format, stdout io.Writer) error {
+func runOrphans(
+	ctx context.Context, server *target, environ []string, want report.OrphansRequest, output format, stdout io.Writer,
+) error {
 	return server.call(ctx, environ, "orphans", want, func(line json.RawMessage) error {
 		if output == asJSON {
 			return printLine(stdout, line)

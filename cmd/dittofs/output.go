@@ -43,7 +43,8 @@ func (f *format) Set(text string) error {
 func outputFlag(cmd *cobra.Command, f *format) {
 	*f = asText
 	cmd.Flags().VarP(f, "output", "o", "`FORMAT` of the output: text for people, json for programs")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	// the flag exists
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // printJSON writes a value for programs, and for people who look.

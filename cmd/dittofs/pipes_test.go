@@ -29,7 +29,8 @@ func TestAConfigurationThatIsNoFileIsRefused(t *testing.T) {
 	for path, says := range unfit(t) {
 		for _, command := range [][]string{{"config", "validate"}, {"serve"}, {"status"}, {"fsck"}} {
 			got := dittofs(t, t.TempDir(), nil, append(command, "--config", path)...)
-			if want := fmt.Sprintf("configuration file %s: %s, and must be a regular file\n", path, says); got.code != exitConfig || got.stdout != "" || !strings.HasPrefix(got.stderr, want) {
+			if want := fmt.Sprintf("configuration file %s: %s, and must be a regular file\n",
+				path, says); got.code != exitConfig || got.stdout != "" || !strings.HasPrefix(got.stderr, want) {
 				t.Errorf("%v: got %+v, want %q", command, got, want)
 			}
 		}

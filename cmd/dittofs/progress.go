@@ -42,7 +42,10 @@ func (p *progressLine) clear() {
 
 // follow runs an operation of the server and returns the last line of its
 // answer. For programs it prints all lines, on a terminal what text says of each.
-func follow[T any](ctx context.Context, server *target, environ []string, operation string, args any, output format, stdout, stderr io.Writer, text func(T) string) (last T, err error) {
+func follow[T any](
+	ctx context.Context, server *target, environ []string, operation string, args any, output format, stdout,
+	stderr io.Writer, text func(T) string,
+) (last T, err error) {
 	progress := newProgressLine(stderr, output)
 	defer progress.clear()
 	err = server.call(ctx, environ, operation, args, func(line json.RawMessage) error {

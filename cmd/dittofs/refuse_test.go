@@ -32,7 +32,8 @@ func refused(t *testing.T, file, variable, value, key string, words ...string) {
 	lines := strings.Split(strings.TrimSuffix(got.stderr, "\n"), "\n")
 	if got.code != 2 || len(lines) != 2 || !strings.Contains(lines[0], " level=INFO msg=starting ") ||
 		!strings.HasPrefix(lines[1], key+": ") || !containsAll(lines[1], words) {
-		t.Errorf("%s=%s: exit code %d, want 2 and one line about %s with %q; got:\n%s", variable, value, got.code, key, words, got.stderr)
+		t.Errorf("%s=%s: exit code %d, want 2 and one line about %s with %q; got:\n%s",
+			variable, value, got.code, key, words, got.stderr)
 	}
 }
 
@@ -91,7 +92,8 @@ func TestAStartWithTooFewDescriptorsIsRefusedWithTheLeastNumber(t *testing.T) {
 	serve := command(dir, nil, "serve", "--config", file)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	limited := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -n 20; exec "$@"`, "sh", serve.Path}, serve.Args[1:]...)...)
+	limited := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -n 20; exec "$@"`, "sh", serve.Path},
+		serve.Args[1:]...)...)
 	limited.Dir, limited.Env = serve.Dir, serve.Env
 	out, _ := limited.CombinedOutput()
 	if code := limited.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), "\nRLIMIT_NOFILE: the process may have 20 descriptors and needs 40 at least: raise the limit") {

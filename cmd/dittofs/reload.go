@@ -32,7 +32,9 @@ type reloader struct {
 // newReloader makes a reloader of a file that was read already; seen is its
 // checksum from before that.
 func newReloader(file string, environ []string, log *logging.Log, seen []byte) *reloader {
-	return &reloader{file: file, environ: environ, log: log, next: make(chan *config.Config), refused: make(chan string), seen: seen}
+	return &reloader{
+		file: file, environ: environ, log: log, next: make(chan *config.Config), refused: make(chan string), seen: seen,
+	}
 }
 
 // run reloads on SIGHUP and on changes of the file until ctx ends.

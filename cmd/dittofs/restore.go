@@ -57,17 +57,21 @@ or the configuration is wrong; 3 refused, and nothing was changed.`,
 			if from == "latest" {
 				from = ""
 			}
-			return runRestore(ctx, cfg, server.RestoreOptions{From: from, AllowMissing: allowMissing}, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runRestore(ctx, cfg, server.RestoreOptions{From: from, AllowMissing: allowMissing}, output, cmd.OutOrStdout(),
+				cmd.ErrOrStderr())
 		},
 	}
 	configFlag(cmd, &file)
 	cmd.Flags().StringVar(&from, "from", "latest", "`NAME` of the backup, or latest")
-	cmd.Flags().BoolVar(&allowMissing, "allow-missing", false, "restore although segments of data are missing in the content store; reads of their bytes fail")
+	cmd.Flags().BoolVar(&allowMissing, "allow-missing", false,
+		"restore although segments of data are missing in the content store; reads of their bytes fail")
 	outputFlag(cmd, &output)
 	return cmd
 }
 
-func runRestore(ctx context.Context, cfg *config.Config, o server.RestoreOptions, output format, stdout, stderr io.Writer) error {
+func runRestore(
+	ctx context.Context, cfg *config.Config, o server.RestoreOptions, output format, stdout, stderr io.Writer,
+) error {
 	o.Logger = quietLogger(stderr)
 	progress := newProgressLine(stderr, output)
 	o.Progress = func(done, total int64) { progress.show(fmt.Sprintf("%d of %s", done, printable.Count(total, "key"))) }
@@ -84,7 +88,8 @@ func runRestore(ctx context.Context, cfg *config.Config, o server.RestoreOptions
 }
 
 func restoredText(r *report.Restored) string {
-	text := fmt.Sprintf("restored %s from backup %s; recovery point %s\n", printable.Count(r.Keys, "key"), printable.Line(r.Name), pointText(r.RecoveryPoint))
+	text := fmt.Sprintf("restored %s from backup %s; recovery point %s\n",
+		printable.Count(r.Keys, "key"), printable.Line(r.Name), pointText(r.RecoveryPoint))
 	if r.Missing > 0 {
 		text += fmt.Sprintf("%s missing: reads of their bytes fail; \"dittofs fsck\" says which files have them\n",
 			printable.Number(r.Missing, "1 segment is", fmt.Sprint(r.Missing, " segments are")))
@@ -104,7 +109,9 @@ func restoreFailure(err error) error {
 	case errors.As(err, &refusal):
 		return &failure{code: exitRefused, err: fmt.Errorf("dittofs: not restored, and nothing was changed: %w", err)}
 	case errors.Is(err, context.Canceled):
-		return &failure{code: exitRuntime, err: errors.New("dittofs: interrupted: run the restore again before the server is started")}
+		return &failure{
+			code: exitRuntime, err: errors.New("dittofs: interrupted: run the restore again before the server is started"),
+		}
 	}
 	return &failure{code: exitRuntime, err: fmt.Errorf("dittofs: the restore is not complete, run it again: %w", err)}
 }

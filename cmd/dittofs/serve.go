@@ -55,7 +55,8 @@ configuration is wrong, and nothing was touched.`,
 		},
 	}
 	configFlag(cmd, &file)
-	cmd.Flags().BoolVar(&wait, "wait-for-stores", true, "wait for a store that refuses this server (no such bucket, a wrong password); false ends at once with exit code 2")
+	cmd.Flags().BoolVar(&wait, "wait-for-stores", true,
+		"wait for a store that refuses this server (no such bucket, a wrong password); false ends at once with exit code 2")
 	return cmd
 }
 

@@ -246,7 +246,8 @@ func TestConfigMapSwapIsAppliedWhileServing(t *testing.T) {
 	wantShares(t, addr, map[string]bool{"/a": true, "/fromconfigmap": true})
 }
 
-// TestSIGHUPAppliesAChangeThatNobodyNoticed writes the file by another name of it: the directory that is watched tells nothing.
+// TestSIGHUPAppliesAChangeThatNobodyNoticed writes the file by another name of it: the directory that is watched tells
+// nothing.
 func TestSIGHUPAppliesAChangeThatNobodyNoticed(t *testing.T) {
 	file, text := memoryConfig(t, "")
 	other := filepath.Join(t.TempDir(), "other-name")
@@ -271,7 +272,8 @@ func TestPortInUseIsAFaultOfTheConfiguration(t *testing.T) {
 	defer ln.Close()
 	file, _ := memoryConfig(t, "")
 	got := dittofs(t, t.TempDir(), []string{"DITTOFS_NFS_LISTEN=" + ln.Addr().String()}, "serve", "--config", file)
-	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(got.stderr), "\n"), func(line string) bool { return strings.HasPrefix(line, "time=") })
+	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(got.stderr), "\n"),
+		func(line string) bool { return strings.HasPrefix(line, "time=") })
 	if got.code != 2 || len(lines) != 1 || !strings.HasPrefix(lines[0], "nfs.listen: ") {
 		t.Errorf("%+v", got)
 	}

@@ -50,7 +50,8 @@ that are made later. What no flag names stays as it is.` + controlHelp,
 				if output == asJSON {
 					return printJSON(cmd.OutOrStdout(), change)
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "the top directory of %s was %s and is %s\n", change.Share, rootText(change.Before), rootText(change.After))
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "the top directory of %s was %s and is %s\n",
+					change.Share, rootText(change.Before), rootText(change.After))
 				return outputFailure(err)
 			})
 		},

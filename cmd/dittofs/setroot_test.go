@@ -29,7 +29,10 @@ func TestAChangedRootOfAShareThatExistsIsAWarningWithItsRemedy(t *testing.T) {
 	s := startServe(t, rootShare(t, dir, "{mode: '0755'}"))
 	s.waitLog("msg=serving")
 	file := rootShare(t, dir, "{mode: '1777', uid: 7}")
-	remedy := []string{"level=WARN", "share=a", `has="0:0 0755"`, `configured="7:0 1777"`, "dittofs shares set-root a --uid 7 --gid 0 --mode 1777"}
+	remedy := []string{
+		"level=WARN", "share=a", `has="0:0 0755"`, `configured="7:0 1777"`,
+		"dittofs shares set-root a --uid 7 --gid 0 --mode 1777",
+	}
 	s.waitLog(remedy...)
 	s.cmd.Process.Kill()
 	s.exitCode()
@@ -64,8 +67,11 @@ func TestSetRootChangesWhatClientsSee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	change := decode[report.RootChange](t, c.run(t, "shares", "set-root", "other", "--mode", "02775", "--gid", "9", "--output", "json"))
-	if change != (report.RootChange{Share: "other", Before: report.Root{Mode: "0755"}, After: report.Root{GID: 9, Mode: "2775"}}) {
+	change := decode[report.RootChange](t, c.run(t, "shares", "set-root", "other", "--mode", "02775", "--gid", "9",
+		"--output", "json"))
+	if change != (report.RootChange{
+		Share: "other", Before: report.Root{Mode: "0755"}, After: report.Root{GID: 9, Mode: "2775"},
+	}) {
 		t.Errorf("%+v", change)
 	}
 	if a, err := n.GetAttr(root); err != nil || a.Mode&0o7777 != 0o2775 || a.GID != 9 || a.UID != 0 {
@@ -80,7 +86,8 @@ func TestSetRootChangesWhatClientsSee(t *testing.T) {
 		"other --uid 4294967295": {1, "", "dittofs: uid: 4294967295 stands for no user or group\n"},
 		"nosuch --uid 1":         {1, "", "dittofs: the server has no share \"nosuch\"\n"},
 	} {
-		if got := dittofs(t, t.TempDir(), nil, append(strings.Fields("shares set-root "+args), "--config", c.file)...); got != want {
+		if got := dittofs(t, t.TempDir(), nil, append(strings.Fields("shares set-root "+args),
+			"--config", c.file)...); got != want {
 			t.Errorf("%s: got %+v, want %+v", args, got, want)
 		}
 	}

@@ -74,7 +74,10 @@ func named(list []report.Share, names []string) ([]report.Share, error) {
 			for _, s := range list {
 				known = append(known, s.Name)
 			}
-			return nil, &failure{code: exitRuntime, err: fmt.Errorf("dittofs: the server has no share %q; it has %s", name, strings.Join(known, ", "))}
+			return nil, &failure{
+				code: exitRuntime, err: fmt.Errorf("dittofs: the server has no share %q; it has %s",
+					name, strings.Join(known, ", ")),
+			}
 		}
 		out = append(out, list[i])
 	}
@@ -104,7 +107,8 @@ func sharesTable(list []report.Share) *table {
 		return text
 	}
 	for _, s := range list {
-		t.row(s.Name, s.Path, accessText(s), fmt.Sprint(s.Mounted), bytesText(s.Bytes.Used), quota(s.Bytes.Quota, bytesText(s.Bytes.Quota)),
+		t.row(s.Name, s.Path, accessText(s), fmt.Sprint(s.Mounted), bytesText(s.Bytes.Used),
+			quota(s.Bytes.Quota, bytesText(s.Bytes.Quota)),
 			fmt.Sprint(s.Inodes.Used), quota(s.Inodes.Quota, fmt.Sprint(s.Inodes.Quota)))
 	}
 	return t
@@ -123,7 +127,8 @@ func accessText(s report.Share) string {
 		}
 		words = append(words, c.CIDR+" "+access)
 	}
-	if len(words) == 2 && strings.HasPrefix(words[0], "0.0.0.0/0 ") && words[1] == "::/0"+strings.TrimPrefix(words[0], "0.0.0.0/0") {
+	if len(words) == 2 && strings.HasPrefix(words[0], "0.0.0.0/0 ") &&
+		words[1] == "::/0"+strings.TrimPrefix(words[0], "0.0.0.0/0") {
 		return "all" + strings.TrimPrefix(words[0], "0.0.0.0/0")
 	}
 	if len(words) > 2 {

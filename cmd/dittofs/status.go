@@ -74,7 +74,8 @@ that is one line for each time; without --watch it is one object.` + controlHelp
 	targetFlags(cmd, &server)
 	outputFlag(cmd, &output)
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again and again")
-	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "time between two, over which rates are measured; 100ms to 1h")
+	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second,
+		"time between two, over which rates are measured; 100ms to 1h")
 	return cmd
 }
 
@@ -119,7 +120,8 @@ func statusText(st *report.Status) string {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&out, "%-11s %s\n", printable.Line(name), printable.Line(fmt.Sprintf(format, args...)))
 	}
-	line("server", "dittofs %s, %s for %s, NFS at %s, pid %d", st.Version, st.Health.Phase, ageText(st.Uptime), st.NFS, st.PID)
+	line("server", "dittofs %s, %s for %s, NFS at %s, pid %d",
+		st.Version, st.Health.Phase, ageText(st.Uptime), st.NFS, st.PID)
 	for _, c := range st.Health.Checks {
 		kind := st.Metadata
 		if c.Name == "content" {
@@ -136,14 +138,16 @@ func statusText(st *report.Status) string {
 	}
 	line("clients", "%d, with %s", st.Clients.Addresses, printable.Count(st.Clients.Connections, "connection"))
 	o := &st.Operations
-	line("operations", "%s/s, in %s/s, out %s/s; %d since the start", rateText(o.PerSecond), bytesText(o.InRate), bytesText(o.OutRate), o.Total)
+	line("operations", "%s/s, in %s/s, out %s/s; %d since the start",
+		rateText(o.PerSecond), bytesText(o.InRate), bytesText(o.OutRate), o.Total)
 	d := &st.Data
 	line("dirty", "%s in %s, written and not committed", bytesText(d.DirtyBytes), printable.Count(d.DirtyFiles, "file"))
 	if d.Upload.Segments == 0 {
 		line("upload", "nothing waits for the content store")
 	} else {
 		line("upload", "%s in %s %s for the content store, the oldest for %s", bytesText(d.Upload.Bytes),
-			printable.Count(d.Upload.Segments, "segment"), printable.Number(d.Upload.Segments, "waits", "wait"), ageText(d.Upload.Lag))
+			printable.Count(d.Upload.Segments, "segment"), printable.Number(d.Upload.Segments, "waits", "wait"),
+			ageText(d.Upload.Lag))
 	}
 	line("cache", "%s of %s: journal %s, pages %s; %s", bytesText(d.Cache.Journal+d.Cache.Pages), bytesText(d.Cache.Limit),
 		bytesText(d.Cache.Journal), bytesText(d.Cache.Pages), hitsText(d.Cache))

@@ -121,7 +121,8 @@ func loadConfig(file string, environ []string) (*config.Config, config.Warnings,
 	case err == nil:
 		return cfg, warnings, nil
 	case errors.Is(err, fs.ErrNotExist):
-		err = fmt.Errorf("there is no configuration file %s: name yours with --config FILE, or write one with: dittofs config default > FILE", shown(file))
+		err = fmt.Errorf("there is no configuration file %s: name yours with --config FILE, or write one with: "+
+			"dittofs config default > FILE", shown(file))
 	}
 	return nil, nil, configFailure(err)
 }

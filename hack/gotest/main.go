@@ -1,5 +1,6 @@
-// Command gotest runs `go test` and reports it briefly: a line for each package, the full output of what failed, how many
-// were skipped and why, and the counts. With -counts FILE the counts are appended there, for the sum over several runs.
+// Command gotest runs `go test` and reports it briefly: a line for each package, the full output of what failed, how
+// many were skipped and why, and the counts. With -counts FILE the counts are appended there, for the sum over several
+// runs.
 //
 //	gotest [-counts FILE] [go test arguments]
 package main

@@ -23,7 +23,10 @@ func TestReportCountsTestsAndShowsWhatFailed(t *testing.T) {
 	if r.passed != 1 || r.failed != 1 || r.skipped != 1 {
 		t.Errorf("%d passed, %d failed, %d skipped; want 1 of each", r.passed, r.failed, r.skipped)
 	}
-	for _, want := range []string{"FAIL p TestB\n", "not what was wanted", "SKIP 1 of p: no server here\n1 passed, 1 failed, 1 skipped\n", "ok   q 0.5s"} {
+	for _, want := range []string{
+		"FAIL p TestB\n", "not what was wanted", "SKIP 1 of p: no server here\n1 passed, 1 failed, 1 skipped\n",
+		"ok   q 0.5s",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}

@@ -42,7 +42,8 @@ func (p program) image(arch, version string) (built, error) {
 		return built{}, err
 	}
 	if info.Size() > maxSize {
-		return built{}, fmt.Errorf("%s for %s: %s is more than the %s that an image may have", p.name, arch, megabytes(info.Size()), megabytes(maxSize))
+		return built{}, fmt.Errorf("%s for %s: %s is more than the %s that an image may have",
+			p.name, arch, megabytes(info.Size()), megabytes(maxSize))
 	}
 	image, err := fromBinary(binary, arch, version)
 	if err != nil {
@@ -55,7 +56,8 @@ func (p program) image(arch, version string) (built, error) {
 // compile writes a static binary that does not depend on the machine, the folder or the time of its build.
 func (p program) compile(out, arch, version string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags(version), "-o", out, p.pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=",
+		"GOEXPERIMENT=")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s for %s: %w\n%s", p.pkg, arch, err, output)
 	}
@@ -70,7 +72,8 @@ func ldflags(version string) string {
 
 var notInTag = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
 
-// versionOr returns the version if one is given, else that of the checkout: its tag or commit, with -dirty for changed files.
+// versionOr returns the version if one is given, else that of the checkout: its tag or commit, with -dirty for changed
+// files.
 func versionOr(given string) (string, error) {
 	if given == "" {
 		out, err := exec.Command("git", "describe", "--tags", "--always", "--dirty", "--abbrev=12").Output()
@@ -80,7 +83,8 @@ func versionOr(given string) (string, error) {
 		given = strings.TrimSpace(string(out))
 	}
 	if given == "latest" {
-		return "", fmt.Errorf("version %q: a kubelet pulls the tag latest even when the image is there: choose another", given)
+		return "", fmt.Errorf("version %q: a kubelet pulls the tag latest even when the image is there: choose another",
+			given)
 	}
 	return notInTag.ReplaceAllString(given, "-"), nil
 }

@@ -112,7 +112,8 @@ func layerTar(entry string, binary []byte) ([]byte, error) {
 	return buffer.Bytes(), err
 }
 
-// writeArchive writes a docker-archive, which containerd, Docker, Podman and kind load. The file appears whole or not at all.
+// writeArchive writes a docker-archive, which containerd, Docker, Podman and kind load. The file appears whole or not
+// at all.
 func writeArchive(file, tag string, image v1.Image) error {
 	ref, err := name.NewTag(tag, name.StrictValidation)
 	if err != nil {

@@ -78,7 +78,8 @@ func TestArchiveHoldsANonRootImageWithoutAShell(t *testing.T) {
 func TestPushedIndexIsPulledForEachArchitecture(t *testing.T) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
-	ref, digest, err := hello.push(strings.TrimPrefix(server.URL, "http://")+"/some/where", "v1", []string{"amd64", "arm64"})
+	ref, digest, err := hello.push(strings.TrimPrefix(server.URL, "http://")+"/some/where",
+		"v1", []string{"amd64", "arm64"})
 	if err != nil {
 		t.Fatal(err)
 	}

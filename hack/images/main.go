@@ -5,8 +5,8 @@
 //	images pack -name HOST/NAME:TAG -out FILE BINARY            packs any static binary
 //	images pack -name HOST/NAME:TAG -out FILE -tree DIR ENTRY   packs a folder, of which ENTRY (/path in it) is run
 //
-// An image is one layer: the static binary, /etc/passwd, /tmp. It runs as 65532:65532 and contains no shell. Nothing in it
-// depends on the time or the place of the build, so two builds of one commit give one digest.
+// An image is one layer: the static binary, /etc/passwd, /tmp. It runs as 65532:65532 and contains no shell. Nothing in
+// it depends on the time or the place of the build, so two builds of one commit give one digest.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// host is the registry part of the names in the archives. Nothing is pulled from it: the name needs a host, or a container
-// runtime would look for it at Docker Hub.
+// host is the registry part of the names in the archives. Nothing is pulled from it: the name needs a host, or a
+// container runtime would look for it at Docker Hub.
 const host = "dittofs.local"
 
 // maxSize bounds the unpacked size of an image of the project, in bytes.

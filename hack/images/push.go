@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// push compiles the program for all architectures and puts an index of them at registry/name:version. Credentials are those
-// of `docker login`. A registry on this machine is spoken to without TLS.
+// push compiles the program for all architectures and puts an index of them at registry/name:version. Credentials are
+// those of `docker login`. A registry on this machine is spoken to without TLS.
 func (p program) push(registry, version string, archs []string) (name.Tag, v1.Hash, error) {
 	ref, err := name.NewTag(registry + "/" + p.name + ":" + version)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// treeTar is a layer of everything in a folder: its directories, files and symbolic links, owned by root. Other programs than
-// ours are packed by it, for tests.
+// treeTar is a layer of everything in a folder: its directories, files and symbolic links, owned by root. Other
+// programs than ours are packed by it, for tests.
 func treeTar(dir string) ([]byte, error) {
 	var buffer bytes.Buffer
 	w := tar.NewWriter(&buffer)

@@ -137,7 +137,9 @@ func TestOldBackupsGoWithWhatOnlyTheyReferTo(t *testing.T) {
 	if names := w.objects.names(t, "backups/chunks/"); len(names) != len(referred) {
 		t.Errorf("%d chunks, %d are referred to", len(names), len(referred))
 	}
-	w.eventually("the deletion of the old segment", func() bool { return len(w.objects.names(t, first.Segments[0].ID.Object())) == 0 })
+	w.eventually("the deletion of the old segment", func() bool {
+		return len(w.objects.names(t, first.Segments[0].ID.Object())) == 0
+	})
 }
 
 func TestABackupThatFailsLeavesNoneAndTheNextTidiesUp(t *testing.T) {
@@ -146,10 +148,12 @@ func TestABackupThatFailsLeavesNoneAndTheNextTidiesUp(t *testing.T) {
 	before := w.backup()
 	w.write("file", body(2))
 	w.objects.fail(errors.New("no space left in the bucket"))
-	if _, err := w.maker.Run(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no space left in the bucket") {
+	if _, err := w.maker.Run(t.Context(), nil); err == nil ||
+		!strings.Contains(err.Error(), "no space left in the bucket") {
 		t.Errorf("a backup to a full store: %v", err)
 	}
-	if s := w.maker.Status(); s.Failed != 1 || !s.RecoveryPoint.Equal(before.Moment) || s.LastErr == nil || !strings.Contains(s.LastErr.Error(), "no space left in the bucket") {
+	if s := w.maker.Status(); s.Failed != 1 || !s.RecoveryPoint.Equal(before.Moment) || s.LastErr == nil ||
+		!strings.Contains(s.LastErr.Error(), "no space left in the bucket") {
 		t.Errorf("after a failure: %+v", s)
 	}
 	w.objects.heal()
@@ -216,5 +220,6 @@ func TestABackupThatCannotBeReadKeepsEverythingUntilItGoes(t *testing.T) {
 		w.write("other", body(3+i))
 		w.backup()
 	}
-	w.eventually("the deletion of the first segment", func() bool { return len(w.objects.names(t, first.Segments[0].ID.Object())) == 0 })
+	w.eventually("the deletion of the first segment",
+		func() bool { return len(w.objects.names(t, first.Segments[0].ID.Object())) == 0 })
 }

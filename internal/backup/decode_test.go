@@ -25,8 +25,12 @@ func sample() *Manifest {
 	m := &Manifest{
 		Number: 42, Instance: strings.Repeat("0f", 16), Epoch: 7, Generation: 1,
 		Moment: time.Unix(1764010000, 123456789).UTC(), Written: 1000,
-		Chunks:   []Chunk{{Sum: [32]byte{1}, Size: 100, Raw: 300, Pairs: 3}, {Sum: [32]byte{2}, Size: 900, Raw: 90000, Pairs: 1000}},
-		Segments: []data.StoredSegment{{ID: 1<<32 | 1, Size: 4096, Payload: 4000, FooterCRC: 5}, {ID: 3<<32 | 9, Size: 64 << 20, Payload: 7, FooterCRC: 1 << 31}},
+		Chunks: []Chunk{
+			{Sum: [32]byte{1}, Size: 100, Raw: 300, Pairs: 3}, {Sum: [32]byte{2}, Size: 900, Raw: 90000, Pairs: 1000},
+		},
+		Segments: []data.StoredSegment{
+			{ID: 1<<32 | 1, Size: 4096, Payload: 4000, FooterCRC: 5}, {ID: 3<<32 | 9, Size: 64 << 20, Payload: 7, FooterCRC: 1 << 31},
+		},
 	}
 	return m
 }
@@ -54,7 +58,8 @@ func TestAManifestIsReadAsItWasWritten(t *testing.T) {
 	}
 	newer := bytes.Clone(b)
 	newer[len(manifestTitle)+3] = 2
-	if _, err := decodeManifest(newer); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "format 2, this version of dittofs knows 1") {
+	if _, err := decodeManifest(newer); !errors.Is(err, ErrFormat) ||
+		!strings.Contains(err.Error(), "format 2, this version of dittofs knows 1") {
 		t.Errorf("a newer format: %v", err)
 	}
 }
@@ -212,15 +217,16 @@ func TestMemoryDoesNotGrowWithTheMetadata(t *testing.T) {
 	runtime.ReadMemStats(&base)
 	pages := 0
 	made := &Manifest{}
-	w := &writer{store: nowhere{}, made: made, encoder: newEncoder(), refs: map[format.SegmentID]struct{}{}, progress: func(Progress) {
-		if pages++; pages%50 == 0 {
-			runtime.GC()
-			var now runtime.MemStats
-			if runtime.ReadMemStats(&now); now.HeapAlloc > peak.HeapAlloc {
-				peak = now
+	w := &writer{store: nowhere{}, made: made, encoder: newEncoder(), refs: map[format.SegmentID]struct{}{},
+		progress: func(Progress) {
+			if pages++; pages%50 == 0 {
+				runtime.GC()
+				var now runtime.MemStats
+				if runtime.ReadMemStats(&now); now.HeapAlloc > peak.HeapAlloc {
+					peak = now
+				}
 			}
-		}
-	}}
+		}}
 	if err := w.all(t.Context(), counting{1_000_000}); err != nil {
 		t.Fatal(err)
 	}

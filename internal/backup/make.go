@@ -94,7 +94,8 @@ func (m *Maker) Start(ctx context.Context, store *data.Store) {
 			store.Reconsider()
 			return
 		}
-		m.opts.Logger.Warn("the backups in the content store cannot be listed; nothing is deleted there until they are", "error", err)
+		m.opts.Logger.Warn("the backups in the content store cannot be listed; nothing is deleted there until they are",
+			"error", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -113,7 +114,8 @@ func (m *Maker) load(ctx context.Context) ([]Entry, error) {
 	var point time.Time
 	for _, e := range entries {
 		if e.Err != nil {
-			m.opts.Logger.Error("a backup cannot be read; while it is kept nothing is deleted from the content store", "backup", e.Name, "error", e.Err)
+			m.opts.Logger.Error("a backup cannot be read; while it is kept nothing is deleted from the content store",
+				"backup", e.Name, "error", e.Err)
 		} else {
 			point = e.Moment
 		}
@@ -206,7 +208,10 @@ func (m *Maker) make(ctx context.Context, progress func(Progress)) (*Manifest, e
 		return nil, err
 	}
 	defer release()
-	made := &Manifest{Number: 1, Instance: m.opts.Instance, Epoch: m.opts.Log.Epoch(), Generation: m.opts.Generation, Moment: time.Now().UTC()}
+	made := &Manifest{
+		Number: 1, Instance: m.opts.Instance, Epoch: m.opts.Log.Epoch(), Generation: m.opts.Generation,
+		Moment: time.Now().UTC(),
+	}
 	if n := len(entries); n > 0 {
 		made.Number = entries[n-1].Number + 1
 	}
@@ -247,7 +252,10 @@ func (m *Maker) write(ctx context.Context, made *Manifest, known map[[32]byte]Ch
 	if err != nil {
 		return fmt.Errorf("metadata store: %w", err)
 	}
-	w := &writer{store: m.opts.Content, made: made, known: known, progress: progress, refs: map[format.SegmentID]struct{}{}, encoder: newEncoder()}
+	w := &writer{
+		store: m.opts.Content, made: made, known: known, progress: progress, refs: map[format.SegmentID]struct{}{},
+		encoder: newEncoder(),
+	}
 	defer w.encoder.Close()
 	err = errors.Join(w.all(ctx, snap), snap.Close())
 	if err != nil {

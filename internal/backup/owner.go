@@ -31,7 +31,8 @@ const (
 )
 
 // ErrSuperseded means that the metadata was restored from a backup elsewhere.
-var ErrSuperseded = errors.New("the metadata of this server was restored from a backup into another metadata store, which owns the content store now")
+var ErrSuperseded = errors.New("the metadata of this server was restored from a backup into another metadata store, " +
+	"which owns the content store now")
 
 // AskOwner asks whether a server uses the content store, and returns ErrAlive
 // with its name if it answers within the time.
@@ -124,7 +125,8 @@ func (o *Owner) answer(ctx context.Context, answered string) (nonce string, err 
 func (o *Owner) checkRestores(ctx context.Context) error {
 	last, err := lastRestore(ctx, o.Content)
 	if err == nil && last > o.Generation {
-		err = fmt.Errorf("%w (generation %d, this is %d): stop this server and give it the other metadata store, or another content store", ErrSuperseded, last, o.Generation)
+		err = fmt.Errorf("%w (generation %d, this is %d): stop this server and give it the other metadata store, "+
+			"or another content store", ErrSuperseded, last, o.Generation)
 	}
 	return err
 }

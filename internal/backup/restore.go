@@ -130,7 +130,8 @@ func choose(ctx context.Context, store content.Store, from string) (*Manifest, e
 		return nil, err
 	}
 	if owner != m.Instance {
-		return nil, fmt.Errorf("backup %s is of instance %s, and the content store belongs to %q: %w", m.Name, m.Instance, owner, ErrDamaged)
+		return nil, fmt.Errorf("backup %s is of instance %s, and the content store belongs to %q: %w",
+			m.Name, m.Instance, owner, ErrDamaged)
 	}
 	return m, nil
 }

@@ -62,7 +62,9 @@ func TestARestoreCanDoWithoutMissingSegmentsIfItIsTold(t *testing.T) {
 	made := w.backup()
 	w.fatal(w.objects.Delete(t.Context(), made.Segments[0].ID.Object()))
 	store := newKept()
-	done, err := backup.Restore(t.Context(), backup.RestoreOptions{Content: w.objects, Open: store.open, AllowMissing: true})
+	done, err := backup.Restore(t.Context(), backup.RestoreOptions{
+		Content: w.objects, Open: store.open, AllowMissing: true,
+	})
 	if err != nil || done.Missing != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
@@ -87,7 +89,9 @@ func TestAStoreWithNothingButANameIsEmpty(t *testing.T) {
 	w.backup()
 	store := newKept()
 	w.fatal(store.Apply(t.Context(), batchOf("name", "of a server that was refused")))
-	_, err := backup.Restore(t.Context(), backup.RestoreOptions{Content: w.objects, Open: store.open, Ignore: []byte("name")})
+	_, err := backup.Restore(t.Context(), backup.RestoreOptions{
+		Content: w.objects, Open: store.open, Ignore: []byte("name"),
+	})
 	values, _ := store.Get(t.Context(), []byte("name"))
 	if err != nil || values[0] != nil {
 		t.Errorf("%v; the name is %q", err, values[0])

@@ -111,10 +111,13 @@ func (w *world) open(metadata meta.Store, keep int) {
 	w.log = commit.New(context.Background(), metadata)
 	generation, err := backup.Inspect(w.Context(), w.log)
 	w.fatal(err)
-	w.maker = backup.New(backup.Options{Log: w.log, Content: w.objects, Instance: instance, Generation: generation, Keep: keep, Logger: logger})
+	w.maker = backup.New(backup.Options{
+		Log: w.log, Content: w.objects, Instance: instance, Generation: generation, Keep: keep, Logger: logger,
+	})
 	store := data.Options{
 		Dir: w.TempDir(), Content: w.objects, Log: w.log, Instance: instance, Logger: logger,
-		DeleteAfter: time.Nanosecond, SealAfter: time.Hour, FullTimeout: time.Second, RetryEvery: 20 * time.Millisecond, Pinned: w.maker.Pinned,
+		DeleteAfter: time.Nanosecond, SealAfter: time.Hour, FullTimeout: time.Second, RetryEvery: 20 * time.Millisecond,
+		Pinned: w.maker.Pinned,
 	}
 	w.fs, err = vfs.Open(w.Context(), vfs.Options{Log: w.log, Data: store.Opener(w.Context()), Logger: logger})
 	w.fatal(err)
@@ -193,7 +196,9 @@ func (w *world) restore(from string) *kept {
 	_, err := backup.Restore(w.Context(), backup.RestoreOptions{Content: w.objects, From: from, Open: store.open})
 	w.fatal(err)
 	w.fatal(tree.Check(w.Context(), store, func(f tree.Fault) { w.Errorf("vfs.Check: %v", f) }))
-	_, err = segments.Examine(w.Context(), segments.Examination{Index: store, Report: func(f segments.Fault) { w.Errorf("data.Examine: %v", f) }})
+	_, err = segments.Examine(w.Context(), segments.Examination{
+		Index: store, Report: func(f segments.Fault) { w.Errorf("data.Examine: %v", f) },
+	})
 	w.fatal(err)
 	return store
 }

@@ -39,7 +39,8 @@ func Unix(path string) *Client {
 // with its token.
 func HTTP(address, token string) (*Client, error) {
 	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.User != nil {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || (u.Path != "" && u.Path != "/") ||
+		u.RawQuery != "" || u.User != nil {
 		return nil, fmt.Errorf("%q is not the address of an admin listener (example: http://127.0.0.1:8080)", address)
 	}
 	return newClient(address, u.Scheme+"://"+u.Host, token, nil), nil
@@ -47,7 +48,9 @@ func HTTP(address, token string) (*Client, error) {
 
 func newClient(where, base, token string, dial func(context.Context, *net.Dialer) (net.Conn, error)) *Client {
 	dialer := &net.Dialer{Timeout: dialTimeout}
-	t := &http.Transport{DialContext: dialer.DialContext, ResponseHeaderTimeout: headerTimeout, MaxIdleConns: 1, IdleConnTimeout: time.Minute}
+	t := &http.Transport{
+		DialContext: dialer.DialContext, ResponseHeaderTimeout: headerTimeout, MaxIdleConns: 1, IdleConnTimeout: time.Minute,
+	}
 	if dial != nil {
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dialer) }
 	}

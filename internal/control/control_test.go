@@ -83,9 +83,10 @@ func call(t *testing.T, c *control.Client, name string, args any) (lines []strin
 }
 
 func TestAnOperationGetsItsArgumentsAndItsLinesArrive(t *testing.T) {
-	_, c := serve(t, map[string]control.Operation{"count": count, "null": func(_ context.Context, args json.RawMessage, emit func(any) error) error {
-		return emit(map[string]string{"args": string(args)})
-	}})
+	_, c := serve(t, map[string]control.Operation{"count": count,
+		"null": func(_ context.Context, args json.RawMessage, emit func(any) error) error {
+			return emit(map[string]string{"args": string(args)})
+		}})
 	if lines, err := call(t, c, "count", 3); err != nil || fmt.Sprint(lines) != `[{"n":1} {"n":2} {"n":3}]` {
 		t.Errorf("%v %v", lines, err)
 	}
@@ -96,17 +97,18 @@ func TestAnOperationGetsItsArgumentsAndItsLinesArrive(t *testing.T) {
 
 func TestLinesArriveWhileTheOperationRuns(t *testing.T) {
 	seen := make(chan struct{})
-	_, c := serve(t, map[string]control.Operation{"slow": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
-		if err := emit(line{N: 1}); err != nil {
-			return err
-		}
-		select {
-		case <-seen:
-			return emit(line{N: 2})
-		case <-time.After(limit):
-			return errors.New("the client has not seen the first line")
-		}
-	}})
+	_, c := serve(t,
+		map[string]control.Operation{"slow": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
+			if err := emit(line{N: 1}); err != nil {
+				return err
+			}
+			select {
+			case <-seen:
+				return emit(line{N: 2})
+			case <-time.After(limit):
+				return errors.New("the client has not seen the first line")
+			}
+		}})
 	n := 0
 	err := c.Call(context.Background(), "slow", nil, func(json.RawMessage) error {
 		if n++; n == 1 {
@@ -132,7 +134,8 @@ func TestFailuresReachTheClient(t *testing.T) {
 	})
 	for name, want := range map[string]string{
 		"fails": "no more", "panics": "a fault in the server: oops; its log has more",
-		"reserved": "control: a value of only done or only error is a last line", "long": "control: a line is longer than 8 MiB",
+		"reserved": "control: a value of only done or only error is a last line",
+		"long":     "control: a line is longer than 8 MiB",
 	} {
 		lines, err := call(t, c, name, nil)
 		var failed *control.Failed
@@ -156,7 +159,8 @@ func TestWhatCannotBeStartedIsRefusedWithItsReason(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Status != http.StatusNotFound || refused.Reason != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
-	if _, err := call(t, c, "count", strings.Repeat("x", control.MaxArguments)); !errors.As(err, &refused) || refused.Status != http.StatusRequestEntityTooLarge {
+	if _, err := call(t, c, "count", strings.Repeat("x", control.MaxArguments)); !errors.As(err, &refused) ||
+		refused.Status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%v", err)
 	}
 	answer := httptest.NewRecorder()
@@ -189,16 +193,18 @@ func TestAServerThatIsNotReadyRefusesOperations(t *testing.T) {
 
 func TestAClientThatGoesAwayEndsItsOperation(t *testing.T) {
 	ended := make(chan error, 1)
-	_, c := serve(t, map[string]control.Operation{"wait": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
-		if err := emit(line{N: 1}); err != nil {
-			return err
-		}
-		<-ctx.Done()
-		ended <- emit(line{N: 2})
-		return ctx.Err()
-	}})
+	_, c := serve(t,
+		map[string]control.Operation{"wait": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
+			if err := emit(line{N: 1}); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			ended <- emit(line{N: 2})
+			return ctx.Err()
+		}})
 	stop := errors.New("enough")
-	if err := c.Call(context.Background(), "wait", nil, func(json.RawMessage) error { return stop }); !errors.Is(err, stop) {
+	if err := c.Call(context.Background(), "wait", nil, func(json.RawMessage) error { return stop }); !errors.Is(err,
+		stop) {
 		t.Errorf("%v", err)
 	}
 	select {
@@ -213,11 +219,12 @@ func TestAClientThatGoesAwayEndsItsOperation(t *testing.T) {
 
 func TestShutdownEndsOperationsAndSaysSo(t *testing.T) {
 	started := make(chan struct{})
-	s, c := serve(t, map[string]control.Operation{"wait": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
-		close(started)
-		<-ctx.Done()
-		return ctx.Err()
-	}})
+	s, c := serve(t,
+		map[string]control.Operation{"wait": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
+			close(started)
+			<-ctx.Done()
+			return ctx.Err()
+		}})
 	done := make(chan error, 1)
 	go func() { done <- c.Call(context.Background(), "wait", nil, nil) }()
 	<-started
@@ -265,13 +272,14 @@ func TestTheTimeoutOfARequestDoesNotEndALongOperation(t *testing.T) {
 
 func TestOperationsAreBounded(t *testing.T) {
 	release := make(chan struct{})
-	_, c := serve(t, map[string]control.Operation{"wait": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
-		if err := emit(line{N: 1}); err != nil {
-			return err
-		}
-		<-release
-		return nil
-	}})
+	_, c := serve(t,
+		map[string]control.Operation{"wait": func(ctx context.Context, _ json.RawMessage, emit func(any) error) error {
+			if err := emit(line{N: 1}); err != nil {
+				return err
+			}
+			<-release
+			return nil
+		}})
 	const most = 32
 	started, done := make(chan struct{}), make(chan error, most)
 	for range most {
@@ -324,7 +332,8 @@ func TestADeadServersSocketIsReplacedAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	if _, err := control.ListenUnix(path); err == nil || !strings.Contains(err.Error(), "another server answers at "+path) {
+	if _, err := control.ListenUnix(path); err == nil ||
+		!strings.Contains(err.Error(), "another server answers at "+path) {
 		t.Errorf("%v", err)
 	}
 	file := filepath.Join(dir, "file")
@@ -337,7 +346,8 @@ func TestADeadServersSocketIsReplacedAndNothingElse(t *testing.T) {
 	if text, err := os.ReadFile(file); err != nil || string(text) != "text" {
 		t.Errorf("%q %v", text, err)
 	}
-	if _, err := control.ListenUnix("/" + strings.Repeat("x", control.MaxSocketPath)); err == nil || !strings.Contains(err.Error(), "108 bytes") {
+	if _, err := control.ListenUnix("/" + strings.Repeat("x", control.MaxSocketPath)); err == nil ||
+		!strings.Contains(err.Error(), "108 bytes") {
 		t.Errorf("%v", err)
 	}
 }
@@ -384,7 +394,9 @@ func TestAnAnswerThatIsCutOffIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })}
+		h := &http.Server{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }),
+		}
 		go func() { _ = h.Serve(ln) }()
 		c, err := control.HTTP("http://"+ln.Addr().String(), "")
 		if err != nil {
@@ -398,7 +410,9 @@ func TestAnAnswerThatIsCutOffIsAnError(t *testing.T) {
 }
 
 func TestAnAddressMustBeThatOfAListener(t *testing.T) {
-	for _, address := range []string{"", "127.0.0.1:8080", "ftp://h", "http://", "http://h/v1", "http://u:p@h", "http://h?x"} {
+	for _, address := range []string{
+		"", "127.0.0.1:8080", "ftp://h", "http://", "http://h/v1", "http://u:p@h", "http://h?x",
+	} {
 		if _, err := control.HTTP(address, ""); err == nil {
 			t.Errorf("%q is taken", address)
 		}

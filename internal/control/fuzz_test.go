@@ -12,8 +12,10 @@ import (
 // line, and lines before it are JSON.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
-		"", "{\"n\":1}\n{\"done\":true}\n", `{"error":"x"}`, `{"done":false}`, `{"error":""}`, "[1]\n\n{\"done\":true,\"error\":\"x\"}\n",
-		`{"done":true,"done":false}`, "{\"error\":7}\n{\"done\":true}", strings.Repeat("[", 10000), "{\"do", "\xff\n", "null\r\n{\"done\":true}\r\n",
+		"", "{\"n\":1}\n{\"done\":true}\n", `{"error":"x"}`, `{"done":false}`, `{"error":""}`,
+		"[1]\n\n{\"done\":true,\"error\":\"x\"}\n",
+		`{"done":true,"done":false}`, "{\"error\":7}\n{\"done\":true}", strings.Repeat("[", 10000), "{\"do", "\xff\n",
+		"null\r\n{\"done\":true}\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -29,7 +31,8 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 		var failed *Failed
-		if err == nil && !bytes.Contains(text, []byte("done")) || errors.As(err, &failed) && !bytes.Contains(text, []byte("error")) {
+		if err == nil && !bytes.Contains(text, []byte("done")) || errors.As(err, &failed) &&
+			!bytes.Contains(text, []byte("error")) {
 			t.Errorf("%q ends with %v", text, err)
 		}
 	})

@@ -60,7 +60,9 @@ func NewServer(opt Options) *Server {
 	if opt.MaxConnections == 0 {
 		opt.MaxConnections = defaultConnections
 	}
-	s := &Server{log: opt.Logger, version: opt.Version, slots: make(chan struct{}, maxRunning), operations: map[string]Operation{}}
+	s := &Server{
+		log: opt.Logger, version: opt.Version, slots: make(chan struct{}, maxRunning), operations: map[string]Operation{},
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           s,
@@ -196,7 +198,8 @@ func (s *Server) serveOperation(w http.ResponseWriter, r *http.Request, name str
 			return
 		}
 	default:
-		refuse(w, http.StatusTooManyRequests, fmt.Sprintf("%d operations are running, which is the most; try again later", maxRunning))
+		refuse(w, http.StatusTooManyRequests,
+			fmt.Sprintf("%d operations are running, which is the most; try again later", maxRunning))
 		return
 	}
 	s.stream(w, r, name, op, args)
@@ -245,7 +248,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, op 
 }
 
 // run turns a panic into an error: a fault in a report must not end the server.
-func (s *Server) run(ctx context.Context, name string, op Operation, args json.RawMessage, emit func(v any) error) (err error) {
+func (s *Server) run(
+	ctx context.Context, name string, op Operation, args json.RawMessage, emit func(v any) error,
+) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.Error("control operation panicked", "operation", name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))

@@ -30,7 +30,8 @@ func ReadToken(file string) (string, error) {
 	token := string(bytes.TrimSpace(text))
 	switch {
 	case len(token) < MinToken:
-		return "", fmt.Errorf("the token in %s has %d characters; at least %d are needed (example: openssl rand -hex 32 > %s)", file, len(token), MinToken, file)
+		return "", fmt.Errorf("the token in %s has %d characters; at least %d are needed (example: "+
+			"openssl rand -hex 32 > %s)", file, len(token), MinToken, file)
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return "", fmt.Errorf("the token in %s is not one word of ASCII", file)
 	}

@@ -168,7 +168,8 @@ func (p *player) find() {
 		p.err = fmt.Errorf("look up %q: %w", name, err)
 	case there != (err == nil):
 		p.err = fmt.Errorf("look up %q: %v, although it is there: %v", name, err, there)
-	case there && (a.ID != p.h.get(n).ID || a.Mode != want.Mode || want.Type != vfs.TypeDirectory && a.Nlink != want.Nlink):
+	case there && (a.ID != p.h.get(n).ID || a.Mode != want.Mode || want.Type != vfs.TypeDirectory &&
+		a.Nlink != want.Nlink):
 		p.err = fmt.Errorf("look up %q: %+v, not %+v of file %d, %+v", name, a, want, n, p.h.get(n).ID)
 	}
 }

@@ -240,7 +240,9 @@ func consistent(i *instance) error {
 	var faults []string
 	err := tree.Check(background, i.log, func(f tree.Fault) { faults = append(faults, f.String()) })
 	_, examined := segments.Examine(background, segments.Examination{
-		Index: i.log, Current: i.log, Source: i.source, Report: func(f segments.Fault) { faults = append(faults, f.String()) },
+		Index: i.log, Current: i.log, Source: i.source, Report: func(f segments.Fault) {
+			faults = append(faults, f.String())
+		},
 	})
 	err = errors.Join(err, examined, i.pairs.agreeOnAll(i.log))
 	if len(faults) > 0 {

@@ -238,7 +238,9 @@ func TestASegmentOrTableCutShortIsAnErrorOrHarmless(t *testing.T) {
 
 // damageEach damages one file of each kind at a time, or of those with the
 // extensions, in several ways each.
-func (e *exhibit) damageEach(t *testing.T, extensions string, damage func(p []byte, rnd *rand.Rand) (what string, after []byte)) {
+func (e *exhibit) damageEach(
+	t *testing.T, extensions string, damage func(p []byte, rnd *rand.Rand) (what string, after []byte),
+) {
 	if f, err := e.examine(e.at.Kill()); f != right || err != nil {
 		t.Fatalf("without damage: %v, %v", f, err)
 	}
@@ -285,7 +287,8 @@ func (e *exhibit) damageEach(t *testing.T, extensions string, damage func(p []by
 			})
 		}
 		all.Wait()
-		t.Logf("%-32s %3d times: %d refused at the start, %d with EIO, %d harmless", sort, *flagDamage, found[refused], found[partly], found[right])
+		t.Logf("%-32s %3d times: %d refused at the start, %d with EIO, %d harmless",
+			sort, *flagDamage, found[refused], found[partly], found[right])
 		for i, text := range slices.Sorted(maps.Keys(said)) {
 			if i < 3 {
 				t.Logf("    %.200s", text)

@@ -43,7 +43,9 @@ func FuzzDamagedMetadata(f *testing.F) {
 			}
 		}
 		err = tree.Check(background, i.log, func(f tree.Fault) { report(f.Kind, f.What, f.String()) })
-		_, examined := segments.Examine(background, segments.Examination{Index: i.log, Report: func(f segments.Fault) { report(f.Kind, f.What, f.String()) }})
+		_, examined := segments.Examine(background, segments.Examination{
+			Index: i.log, Report: func(f segments.Fault) { report(f.Kind, f.What, f.String()) },
+		})
 		if err := errors.Join(err, examined); err != nil {
 			t.Errorf("check: %v", err)
 		}

@@ -289,7 +289,8 @@ func (h *history) differs(want nameTree, found map[string]seen) string {
 			return fmt.Sprintf("%q is missing", name)
 		case s.attr.ID != id:
 			return fmt.Sprintf("%q is %+v, not %+v", name, s.attr.ID, id)
-		case s.attr.Type != a.Type, s.attr.Mode != a.Mode, s.target != a.Target, a.Type != vfs.TypeDirectory && s.attr.Nlink != a.Nlink:
+		case s.attr.Type != a.Type, s.attr.Mode != a.Mode, s.target != a.Target, a.Type != vfs.TypeDirectory &&
+			s.attr.Nlink != a.Nlink:
 			return fmt.Sprintf("%q has %+v and leads to %q, not %+v", name, s.attr, s.target, a)
 		}
 	}
@@ -371,7 +372,8 @@ func describe(versions []version, got []byte, size, pos int) string {
 func readAll(i *instance, id vfs.ID, off, size uint64) ([]byte, error) {
 	var content []byte
 	for uint64(len(content)) < size {
-		buf, _, _, err := i.fs.Read(asRoot, id, off+uint64(len(content)), uint32(min(size-uint64(len(content)), 1<<20)), false)
+		buf, _, _, err := i.fs.Read(asRoot, id, off+uint64(len(content)),
+			uint32(min(size-uint64(len(content)), 1<<20)), false)
 		if err != nil {
 			return nil, fmt.Errorf("read at %d: %w", len(content), err)
 		}

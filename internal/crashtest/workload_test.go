@@ -32,7 +32,10 @@ var (
 func run(k kind, opts crashdisk.Options, seed uint64, steps int) (*crashdisk.Disk, *history, error) {
 	d := crashdisk.New(opts)
 	h := &history{Kind: k, TopAck: never}
-	p := &player{d: d, h: h, own: "", trail: &trail{}, now: nameTree{Names: map[string]int{}, Attrs: map[int]attr{}}, dirs: map[string]vfs.ID{}}
+	p := &player{
+		d: d, h: h, own: "", trail: &trail{}, now: nameTree{Names: map[string]int{}, Attrs: map[int]attr{}},
+		dirs: map[string]vfs.ID{},
+	}
 	h.Trails = []*trail{p.trail}
 	players := []*player{}
 	for life := range 2 {

@@ -41,7 +41,8 @@ func testCollectDeletesWhatIsDeadAndSaysSo(t *testing.T) {
 	reports, err := collectAll(w)
 	w.must(err)
 	first, last := reports[0], reports[len(reports)-1]
-	if first.Dead != 2 || first.Deleted != 0 || last.Dead != 0 || last.Deleted != 2 || last.Freed < 20_000 || last.Freed > 30_000 || last.Err != nil {
+	if first.Dead != 2 || first.Deleted != 0 || last.Dead != 0 || last.Deleted != 2 || last.Freed < 20_000 ||
+		last.Freed > 30_000 || last.Err != nil {
 		t.Errorf("%+v", reports)
 	}
 	if names := w.objects.names(); len(names) != 1 || w.store.Dead() != 0 {
@@ -72,7 +73,8 @@ func testCollectRewritesWhatIsMostlyDeadAndDeletesIt(t *testing.T) {
 	}))
 	w.eventually("the rewritten bytes are stored", func() bool { return w.stored() < before })
 	last := reports[len(reports)-1]
-	if last.Compacted == 0 || last.Rewritten == 0 || last.Deleted == 0 || last.Freed == 0 || last.Dead != 0 || last.Err != nil || len(reports) < 3 {
+	if last.Compacted == 0 || last.Rewritten == 0 || last.Deleted == 0 || last.Freed == 0 || last.Dead != 0 ||
+		last.Err != nil || len(reports) < 3 {
 		t.Errorf("%+v", last)
 	}
 	w.expect(1, 0, want)
@@ -147,7 +149,8 @@ func TestLagIsWhatTheContentStoreDoesNotHave(t *testing.T) {
 	w.store.journal.RetireAll()
 	w.eventually("a sealed segment", func() bool { return w.store.Stats().Unsent == 1 })
 	w.must(w.write(1, 10_000, random(newRand(1), 10_000)))
-	if l := w.store.Lag(); l.Segments != 2 || l.Bytes < 20_000 || l.Bytes > 22_000 || l.Oldest.Before(before) || l.Oldest.After(after) {
+	if l := w.store.Lag(); l.Segments != 2 || l.Bytes < 20_000 || l.Bytes > 22_000 || l.Oldest.Before(before) ||
+		l.Oldest.After(after) {
 		t.Errorf("with a sealed one before it: %+v", l)
 	}
 	w.must(w.flush(t.Context(), 1))

@@ -155,7 +155,8 @@ func testCompactionGetsByWithLessThanASegmentOfADisk(t *testing.T) {
 	before, names := w.stored(), fmt.Sprint(w.objects.names())
 
 	size.Store(int64(before) + journal.SegmentRoom(opts.SegmentSize/8) - 1)
-	if _, err := w.store.compactor.Compact(t.Context(), 0.1, nil); !errors.Is(err, journal.ErrCrowded) || fmt.Sprint(w.objects.names()) != names {
+	if _, err := w.store.compactor.Compact(t.Context(), 0.1, nil); !errors.Is(err, journal.ErrCrowded) ||
+		fmt.Sprint(w.objects.names()) != names {
 		t.Fatalf("without room: %v, objects %v", err, w.objects.names())
 	}
 
@@ -324,7 +325,8 @@ func testASegmentThatDoesNotGetEmptierIsSpared(t *testing.T) {
 	if calls == 0 || calls > 20 {
 		t.Fatalf("%d calls", calls)
 	}
-	w.eventually("end of what was copied for nothing", func() bool { return w.store.Stats().Segments <= len(w.objects.names())+1 })
+	w.eventually("end of what was copied for nothing",
+		func() bool { return w.store.Stats().Segments <= len(w.objects.names())+1 })
 	w.checkIndex()
 }
 

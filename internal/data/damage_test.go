@@ -188,7 +188,9 @@ func TestASegmentThatNobodyKnowsIsCorruption(t *testing.T) {
 
 func testASegmentThatNobodyKnowsIsCorruption(t *testing.T) {
 	w := newWorld(t, testOptions())
-	unknown := format.Extent{Off: 0, Len: 10, Seg: format.NewSegmentID(1, 12345), Pos: format.HeaderLen + format.RecordHeaderLen}
+	unknown := format.Extent{
+		Off: 0, Len: 10, Seg: format.NewSegmentID(1, 12345), Pos: format.HeaderLen + format.RecordHeaderLen,
+	}
 	hole := format.Extent{Off: 10, Len: 10}
 	for _, extents := range [][]format.Extent{{unknown}, {unknown, hole}} {
 		if b, err := w.store.Read(t.Context(), extents, false); !errors.Is(err, format.ErrCorrupt) {

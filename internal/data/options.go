@@ -181,7 +181,8 @@ func (o *Options) complete() error {
 	case o.Log.Epoch() == 0 || o.Log.Epoch() > math.MaxUint32:
 		return fmt.Errorf("data store: epoch %d of the metadata is out of range", o.Log.Epoch())
 	case o.SegmentSize < format.BlockSize:
-		return fmt.Errorf("data store: a cache of %d bytes is too small, give it at least %d", o.CacheSize, 8*format.BlockSize)
+		return fmt.Errorf("data store: a cache of %d bytes is too small, give it at least %d",
+			o.CacheSize, 8*format.BlockSize)
 	}
 	return nil
 }

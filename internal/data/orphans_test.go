@@ -47,7 +47,8 @@ func testOnlySegmentsOfEarlierEpochsThatNobodyKnowsAreOrphans(t *testing.T) {
 	w := strayed(t, opts,
 		"segments/0000000000000001/00000200", "segments/0000000000000001/00000201", // the second is in a backup
 		"segments/0000000000000002/00000300", // of this epoch: perhaps under way
-		"segments/0000000000000001/200", "segments/other", "segments/0000000000000000/00000001", "backups/x", "restores/done/1", "more")
+		"segments/0000000000000001/200", "segments/other", "segments/0000000000000000/00000001", "backups/x",
+		"restores/done/1", "more")
 	before := w.objects.names()
 	want := Orphans{Found: 1, Bytes: 5, Kept: 1}
 	for range 2 { // a list changes nothing

@@ -107,7 +107,9 @@ func TestWhatWasAcknowledgedOutlivesTheJournalWhileItIsOverwritten(t *testing.T)
 	for name, early := range map[string]func(*world){
 		"waiting for its time":       func(*world) {},
 		"when its segment is sealed": func(w *world) { w.retire() },
-		"when it is checkpointed":    func(w *world) { w.store.writeback.checkpoint(context.Background(), time.Now().Add(2*time.Hour)) },
+		"when it is checkpointed": func(w *world) {
+			w.store.writeback.checkpoint(context.Background(), time.Now().Add(2*time.Hour))
+		},
 		"when a client waits for it": func(w *world) {
 			if err := w.flush(t.Context(), 1); !errors.Is(err, ErrNotStored) {
 				t.Error(err)

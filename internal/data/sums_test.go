@@ -51,7 +51,9 @@ func openWorld(t *testing.T, opts Options) (w *world, content map[uint64][]byte)
 		copy(file[off:], p)
 		content[ino] = file
 	}
-	for ino, n := range []int{1, 41, 300, partSize - 1, partSize, partSize + 1, 2 * partSize, 3*partSize + 77, format.BlockSize, 50_000} {
+	for ino, n := range []int{
+		1, 41, 300, partSize - 1, partSize, partSize + 1, 2 * partSize, 3*partSize + 77, format.BlockSize, 50_000,
+	} {
 		put(uint64(ino+1), 0, n)
 	}
 	put(10, 100, 10) // leaves two pieces of a large record

@@ -81,7 +81,8 @@ func TestAServerThatLostItsJournalDirectoryChangesNothingThere(t *testing.T) {
 			w.must(err)
 			defer lock.Close()
 			id := format.NewSegmentID(w.log.Epoch(), 2) // the next that the old one would make
-			w.must(os.WriteFile(filepath.Join(w.dir, format.JournalDir, filepath.Base(w.store.dir.Path(id))), []byte("another's"), 0o600))
+			w.must(os.WriteFile(filepath.Join(w.dir, format.JournalDir, filepath.Base(w.store.dir.Path(id))),
+				[]byte("another's"), 0o600))
 			before := tree(t, w.dir)
 
 			if err := w.write(1, 0, random(newRand(2), 200_000)); !errors.Is(err, disk.ErrReplaced) {

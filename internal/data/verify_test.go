@@ -143,13 +143,16 @@ func testBytesThatTheDiskDoesNotGiveAreDamagedAndAStoreThatIsAwayIsAnError(t *te
 	}}
 	source := &segments.Source{Dir: w.dir, Content: d, Instance: testInstance}
 	faults, _ := w.examine(segments.Examination{Source: source, Deep: true})
-	if len(faults) != 40 || faults[0].Kind != segments.FaultPage || !strings.Contains(faults[0].What, "bytes 16384 to 32768") {
+	if len(faults) != 40 || faults[0].Kind != segments.FaultPage ||
+		!strings.Contains(faults[0].What, "bytes 16384 to 32768") {
 		t.Errorf("%d faults, %v", len(faults), kindsOf(faults))
 	}
 	d.broken = func(int64, int) error {
 		return &fault.Error{Store: "content", Reason: fault.Unreachable, Message: "away"}
 	}
-	_, err := segments.Examine(t.Context(), segments.Examination{Index: w.meta, Source: source, Report: func(f segments.Fault) { t.Errorf("%v", f) }})
+	_, err := segments.Examine(t.Context(), segments.Examination{
+		Index: w.meta, Source: source, Report: func(f segments.Fault) { t.Errorf("%v", f) },
+	})
 	if fault.Of(err) == nil {
 		t.Errorf("a store that is away: %v", err)
 	}
@@ -169,12 +172,14 @@ func testBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
 		t.Errorf("unsealed and whole: %v", faults)
 	}
 	zero(t, w.journal()[0], format.HeaderLen+format.RecordHeaderLen+1000, 1)
-	if faults, _ := w.examine(segments.Examination{}); len(faults) != 1 || faults[0].Kind != segments.FaultRecord || faults[0].Inode != 1 {
+	if faults, _ := w.examine(segments.Examination{}); len(faults) != 1 || faults[0].Kind != segments.FaultRecord ||
+		faults[0].Inode != 1 {
 		t.Errorf("unsealed: %v", faults)
 	}
 	w.sealAll()
 	for _, deep := range []bool{false, true} {
-		if faults, _ := w.examine(segments.Examination{Deep: deep}); len(faults) != 1 || faults[0].Kind != segments.FaultSealed || faults[0].Inode != 1 || faults[0].Len != 5000 {
+		if faults, _ := w.examine(segments.Examination{Deep: deep}); len(faults) != 1 ||
+			faults[0].Kind != segments.FaultSealed || faults[0].Inode != 1 || faults[0].Len != 5000 {
 			t.Errorf("sealed: %+v", faults)
 		}
 	}
@@ -189,7 +194,9 @@ func testADamagedHeaderDoesNotHideTheRecordsBehindIt(t *testing.T) {
 	name := w.objects.names()[0]
 	at := int(format.HeaderLen + 5*(format.RecordHeaderLen+10_000)) // the sixth record's
 	w.objects.flip(name, at+3)
-	faults, _ := w.examine(segments.Examination{Source: &segments.Source{Dir: w.dir, Content: local{w.objects}, Instance: testInstance}})
+	faults, _ := w.examine(segments.Examination{
+		Source: &segments.Source{Dir: w.dir, Content: local{w.objects}, Instance: testInstance},
+	})
 	if got := kindsOf(faults); !slices.Equal(got, []string{segments.FaultPage + " 0", segments.FaultPage + " 1"}) {
 		t.Errorf("%v", faults)
 	}
@@ -250,7 +257,8 @@ func testDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 		return faults
 	}
 	for what, current := range map[string]meta.Reader{"stopped": nil, "running": w.log} {
-		if faults := examine(segments.Examination{Current: current}); len(faults) != 1 || faults[0].Kind != segments.FaultPage || !faults[0].Unused || faults[0].Inode != 0 {
+		if faults := examine(segments.Examination{Current: current}); len(faults) != 1 ||
+			faults[0].Kind != segments.FaultPage || !faults[0].Unused || faults[0].Inode != 0 {
 			t.Errorf("%s: %+v", what, faults)
 		}
 	}
@@ -261,7 +269,9 @@ func testDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 	for what, old := range map[string]*fencedMeta{"was used in the snapshot": before, "was not": after} {
 		var faults []segments.Fault
 		x := segments.Examination{
-			Index: old, Current: w.log, Deep: true, Source: &segments.Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
+			Index: old, Current: w.log, Deep: true, Source: &segments.Source{
+				Dir: w.dir, Content: w.objects, Instance: testInstance,
+			},
 			Report: func(f segments.Fault) { faults = append(faults, f) },
 		}
 		if _, err := segments.Examine(t.Context(), x); err != nil || len(faults) > 0 {

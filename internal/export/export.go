@@ -113,7 +113,9 @@ func resolve(c *config.Share, ids map[string]uint32) (*Share, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.clients = append(s.clients, client{prefix: p.Masked(), readOnly: cl.Access == config.AccessReadOnly, secure: cl.Secure})
+		s.clients = append(s.clients, client{
+			prefix: p.Masked(), readOnly: cl.Access == config.AccessReadOnly, secure: cl.Secure,
+		})
 	}
 	return s, nil
 }

@@ -62,7 +62,9 @@ func Repair(ctx context.Context, o Options, store meta.Store, emit func(Line) er
 	return o.run(ctx, r, o.metadata, o.bytes(false))
 }
 
-func (o *Options) run(ctx context.Context, r *reporter, passes ...func(context.Context, *reporter) error) (Summary, error) {
+func (o *Options) run(
+	ctx context.Context, r *reporter, passes ...func(context.Context, *reporter) error,
+) (Summary, error) {
 	for _, pass := range passes {
 		if err := pass(ctx, r); err != nil {
 			return r.sum, interrupted(ctx, err)
@@ -81,7 +83,8 @@ func (o *Options) run(ctx context.Context, r *reporter, passes ...func(context.C
 }
 
 func (o *Options) metadata(ctx context.Context, r *reporter) error {
-	seen, err := tree.Survey(ctx, o.Meta, func(f tree.Fault) { r.add(ofTree(f)) }, func(stage string, done int64) { r.progress(stage, done, 0) })
+	seen, err := tree.Survey(ctx, o.Meta, func(f tree.Fault) { r.add(ofTree(f)) },
+		func(stage string, done int64) { r.progress(stage, done, 0) })
 	if err != nil {
 		return fmt.Errorf("metadata store: %w", err)
 	}
@@ -91,7 +94,8 @@ func (o *Options) metadata(ctx context.Context, r *reporter) error {
 		used, quota := seen.Shares[name], o.Quotas[name]
 		if quota.Bytes > 0 && used.Bytes > quota.Bytes || quota.Inodes > 0 && used.Inodes > quota.Inodes {
 			r.add(located{Finding: Finding{Kind: kindQuota, Share: name, Path: "/", What: fmt.Sprintf(
-				"uses %d bytes and %d inodes, more than its quota of %d and %d", used.Bytes, used.Inodes, quota.Bytes, quota.Inodes)}})
+				"uses %d bytes and %d inodes, more than its quota of %d and %d",
+				used.Bytes, used.Inodes, quota.Bytes, quota.Inodes)}})
 		}
 	}
 	return nil

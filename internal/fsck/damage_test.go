@@ -397,7 +397,8 @@ func TestAShareAboveItsQuotaIsNamed(t *testing.T) {
 	m := newImage(t)
 	m.quota = map[string]tree.ShareUsage{"main": {Bytes: 1}}
 	r := m.check()
-	if !r.Clean || len(r.notes) != 1 || !strings.HasPrefix(r.notes[0].String(), "main:/: uses ") || r.notes[0].Kind != "quota-exceeded" {
+	if !r.Clean || len(r.notes) != 1 || !strings.HasPrefix(r.notes[0].String(), "main:/: uses ") ||
+		r.notes[0].Kind != "quota-exceeded" {
 		t.Errorf("%v", r)
 	}
 }

@@ -161,7 +161,11 @@ func newImage(t *testing.T) *image {
 }
 
 func (m *image) options() fsck.Options {
-	return fsck.Options{Meta: m.meta, Quotas: m.quota, Source: &segments.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
+	return fsck.Options{
+		Meta: m.meta, Quotas: m.quota, Source: &segments.Source{
+			Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance,
+		},
+	}
 }
 
 // report is what a check found.

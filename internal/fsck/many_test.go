@@ -37,11 +37,16 @@ func TestManyFilesAreChecked(t *testing.T) {
 	began := time.Now()
 	m.makeMany(*many)
 	t.Logf("%d files made in %v", *many, time.Since(began).Round(time.Millisecond))
-	store, err := pebble.OpenReadOnly(filepath.Join(m.dir, "metadata"), pebble.Options{Logger: slog.New(slog.DiscardHandler)})
+	store, err := pebble.OpenReadOnly(filepath.Join(m.dir, "metadata"),
+		pebble.Options{Logger: slog.New(slog.DiscardHandler)})
 	m.must(err)
 	defer store.Close()
-	o := fsck.Options{Meta: store, Source: &segments.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance}}
-	for what, run := range map[string]func(context.Context, fsck.Options, func(fsck.Line) error) (fsck.Summary, error){"fsck": fsck.Check, "scrub": fsck.Scrub} {
+	o := fsck.Options{
+		Meta: store, Source: &segments.Source{Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Instance: instance},
+	}
+	for what, run := range map[string]func(context.Context, fsck.Options, func(fsck.Line) error) (fsck.Summary, error){
+		"fsck": fsck.Check, "scrub": fsck.Scrub,
+	} {
 		var peak uint64
 		r := &report{}
 		_, err := run(t.Context(), o, func(l fsck.Line) error {

@@ -25,7 +25,9 @@ import (
 type far struct{ content.Store }
 
 func TestACheckOfARunningServerTakesNothingInFlightForAFault(t *testing.T) {
-	for name, c := range map[string]struct{ far, remote bool }{"near": {}, "far": {far: true}, "far and remote": {true, true}} {
+	for name, c := range map[string]struct{ far, remote bool }{
+		"near": {}, "far": {far: true}, "far and remote": {true, true},
+	} {
 		t.Run(name, func(t *testing.T) { checkUnderLoad(t, c.far, c.remote) })
 	}
 }
@@ -67,14 +69,16 @@ func checkUnderLoad(t *testing.T, isFar, remote bool) {
 	}
 	source := &segments.Source{Dir: filepath.Join(m.dir, "cache"), Content: objects, Instance: instance, CachePages: isFar}
 	checks, extents, began := 0, uint64(0), time.Now()
-	// What a check could take for a fault has to happen while it runs: each thing at least ten times, and for three seconds.
+	// What a check could take for a fault has to happen while it runs: each thing at least ten times, and for three
+	// seconds.
 	for missing := "all"; missing != ""; {
 		extents += m.checkOnline(source, checks%2 == 1)
 		checks++
 		s := m.data.Stats()
 		missing = done.missing()
 		for what, n := range map[string]uint64{
-			"sealed segments": s.Sealed, "stored segments": s.Stored, "deleted segments": s.Deleted, "compacted segments": s.Compacted,
+			"sealed segments": s.Sealed, "stored segments": s.Stored, "deleted segments": s.Deleted,
+			"compacted segments":        s.Compacted,
 			"extents that were checked": extents, "checks": uint64(checks) * 2,
 		} {
 			if n < 10 {

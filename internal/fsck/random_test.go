@@ -28,7 +28,8 @@ func TestRandomDamageIsRepairedOnceAndNothingIsLostByIt(t *testing.T) {
 			t.Errorf("seed %d\nfirst: %v\nsecond: %v", seed, first, second)
 		}
 		if m.count('x') != extents || m.count('i') < inodes {
-			t.Errorf("seed %d: %d extents and %d inodes before, %d and %d after: %v", seed, extents, inodes, m.count('x'), m.count('i'), first)
+			t.Errorf("seed %d: %d extents and %d inodes before, %d and %d after: %v",
+				seed, extents, inodes, m.count('x'), m.count('i'), first)
 		}
 		if first.Clean != second.Clean {
 			t.Errorf("seed %d: %v, then %v", seed, first, second)

@@ -130,7 +130,8 @@ func (r *reporter) progress(stage string, done, total int64) {
 
 // isNote says whether a kind costs space, and nobody a byte.
 func isNote(kind string) bool {
-	return kind == segments.FaultUnusedPage || kind == segments.FaultUnreferenced || kind == segments.FaultJournalFile || kind == kindQuota
+	return kind == segments.FaultUnusedPage || kind == segments.FaultUnreferenced || kind == segments.FaultJournalFile ||
+		kind == kindQuota
 }
 
 const kindQuota = "quota-exceeded"
@@ -174,7 +175,11 @@ func ofTree(f tree.Fault) located {
 }
 
 func ofSegments(f segments.Fault) located {
-	l := located{Finding: Finding{Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, Unused: f.Unused, What: printable.Line(f.What)}}
+	l := located{
+		Finding: Finding{
+			Kind: f.Kind, Inode: f.Inode, Offset: f.Off, Length: f.Len, Unused: f.Unused, What: printable.Line(f.What),
+		},
+	}
 	if f.Segment != 0 {
 		l.Segment = f.Segment.String()
 	}

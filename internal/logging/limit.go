@@ -201,7 +201,9 @@ func (c *class) takeLeftOut() []summary {
 	for _, s := range sums {
 		list = append(list, *s)
 	}
-	slices.SortFunc(list, func(a, b summary) int { return cmp.Or(cmp.Compare(b.lines, a.lines), cmp.Compare(a.kind, b.kind)) })
+	slices.SortFunc(list, func(a, b summary) int {
+		return cmp.Or(cmp.Compare(b.lines, a.lines), cmp.Compare(a.kind, b.kind))
+	})
 	return list[:min(len(list), maxSummaries)]
 }
 

@@ -70,7 +70,9 @@ func TestLogChangesLevelAndFormatWhileInUse(t *testing.T) {
 	if len(lines) != 2 {
 		t.Fatalf("got %q", lines)
 	}
-	for i, want := range []string{`level=WARN msg=first share=a client.uid=7`, `"level":"DEBUG","msg":"second","share":"a","client":{"uid":8}}`} {
+	for i, want := range []string{
+		`level=WARN msg=first share=a client.uid=7`, `"level":"DEBUG","msg":"second","share":"a","client":{"uid":8}}`,
+	} {
 		if !strings.HasSuffix(lines[i], want) {
 			t.Errorf("got %s, want %s", lines[i], want)
 		}
@@ -95,7 +97,8 @@ func TestRepeatedLinesOfAClientAreCountedInsteadOfWritten(t *testing.T) {
 		if len(with(lines, "mount refused", "client=192.0.2.2")) != 1 || len(with(lines, "msg=mounted")) != 1 {
 			t.Errorf("another client and another kind are not told:\n%s", strings.Join(lines, "\n"))
 		}
-		if len(with(lines, "repeated lines were left out", `kind="mount refused" lines=19980 clients=1 most_of=192.0.2.1`)) != 1 {
+		if len(with(lines, "repeated lines were left out",
+			`kind="mount refused" lines=19980 clients=1 most_of=192.0.2.1`)) != 1 {
 			t.Errorf("no count of what was left out:\n%s", strings.Join(lines, "\n"))
 		}
 		if got := log.Counts(); got != (Counts{LeftOut: 19_980}) {

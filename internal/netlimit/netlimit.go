@@ -111,7 +111,8 @@ func (t *Table) greediest(newcomer netip.Prefix) netip.Prefix {
 		most = 0 // it has none that could go
 	}
 	for client, entries := range t.clients {
-		if n := len(entries); n > most || n == most && greediest != newcomer && idlest(entries).before(idlest(t.clients[greediest])) {
+		if n := len(entries); n > most || n == most && greediest != newcomer &&
+			idlest(entries).before(idlest(t.clients[greediest])) {
 			greediest, most = client, n
 		}
 	}

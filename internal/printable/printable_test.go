@@ -12,7 +12,8 @@ import (
 // hostile are names as an attacker makes them.
 var hostile = []string{
 	"a\nfault: export:/b: gone [name]", "a\rno faults", "a\x1b[2K\x1b[1A", "a\u009b2J", "a\x00", "a\x7f", "a\t", "a\vb\f",
-	"a\xff", "a\xfe", "\xed\xa0\x80", "a\u202egnp.exe", "a\u2066b\u2069", "a\u200eb", "a\u200b", "a\ufeff", "a\u00a0b", "a\u2028b\u2029", "a\U000e0041",
+	"a\xff", "a\xfe", "\xed\xa0\x80", "a\u202egnp.exe", "a\u2066b\u2069", "a\u200eb", "a\u200b", "a\ufeff", "a\u00a0b",
+	"a\u2028b\u2029", "a\U000e0041",
 }
 
 // harmless are names that a person reads as they are.

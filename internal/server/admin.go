@@ -26,7 +26,9 @@ type admin struct {
 // newAdmin listens at addr, for as many connections as limits say: of probes,
 // of whoever reads the metrics, and of commands. An empty addr turns the listener
 // off (nil). commands is nil unless they may use it.
-func newAdmin(addr string, limits netlimit.Limits, st *state, m *metrics, commands http.Handler, logger *slog.Logger) (*admin, error) {
+func newAdmin(
+	addr string, limits netlimit.Limits, st *state, m *metrics, commands http.Handler, logger *slog.Logger,
+) (*admin, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -37,7 +39,9 @@ func newAdmin(addr string, limits netlimit.Limits, st *state, m *metrics, comman
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", st.serveHealth)
 	mux.HandleFunc("GET /readyz", st.serveReady)
-	mux.Handle("GET /metrics", &shared{handler: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}), period: gatherPeriod})
+	mux.Handle("GET /metrics", &shared{
+		handler: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}), period: gatherPeriod,
+	})
 	if commands != nil {
 		mux.Handle(control.Prefix, commands)
 	}
@@ -51,9 +55,11 @@ func newAdmin(addr string, limits netlimit.Limits, st *state, m *metrics, comman
 		ErrorLog:          logging.Std(logger, slog.LevelWarn, "admin listener"),
 	}}
 	open := netlimit.NewTable(limits, func(e netlimit.Eviction) {
-		logger.Warn("a connection to the admin listener was closed to make room for another", "client", e.Client.Addr(), "held", e.Held, "idle", e.Idle)
+		logger.Warn("a connection to the admin listener was closed to make room for another",
+			"client", e.Client.Addr(), "held", e.Held, "idle", e.Idle)
 	})
-	m.counter("dittofs_admin_connections_evicted_total", "Connections to the admin listener that were closed to make room for others.",
+	m.counter("dittofs_admin_connections_evicted_total",
+		"Connections to the admin listener that were closed to make room for others.",
 		func() float64 { return float64(open.Evicted()) })
 	go func() {
 		if err := a.http.Serve(netlimit.Listen(ln, open)); !errors.Is(err, http.ErrServerClosed) {

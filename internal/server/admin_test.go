@@ -23,7 +23,8 @@ const perClient = 64
 func listenAdmin(t *testing.T) (addr string, m *metrics) {
 	t.Helper()
 	m = newMetrics("test")
-	a, err := newAdmin("127.0.0.1:0", netlimit.Limits{Total: 4 * perClient, PerClient: perClient}, newState("test"), m, nil, slog.New(slog.DiscardHandler))
+	a, err := newAdmin("127.0.0.1:0", netlimit.Limits{Total: 4 * perClient, PerClient: perClient}, newState("test"), m,
+		nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,8 @@ func TestProbesAreAnsweredWhileOneHostHoldsThousandsOfConnections(t *testing.T) 
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		if f.GetName() == "dittofs_admin_connections_evicted_total" && f.GetMetric()[0].GetCounter().GetValue() >= 1000-perClient {
+		if f.GetName() == "dittofs_admin_connections_evicted_total" &&
+			f.GetMetric()[0].GetCounter().GetValue() >= 1000-perClient {
 			return
 		}
 	}

@@ -30,7 +30,9 @@ func settingsOf(cfg *config.Config) backend.Settings {
 
 // openMetadata opens the metadata store with at least minEpoch. With existing it
 // makes nothing in a store that is expected to be there.
-func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, existing bool, logger *slog.Logger) (meta.Store, error) {
+func openMetadata(
+	ctx context.Context, cfg *config.Config, minEpoch uint64, existing bool, logger *slog.Logger,
+) (meta.Store, error) {
 	b := backendOf(cfg)
 	if b.Open == nil {
 		return nil, atField("metadata.type", fmt.Errorf("this program has no metadata store %q", b.Name))
@@ -60,7 +62,8 @@ func openMetadata(ctx context.Context, cfg *config.Config, minEpoch uint64, exis
 func openMetadataReadOnly(ctx context.Context, cfg *config.Config, logger *slog.Logger) (backend.ReadOnly, error) {
 	b := backendOf(cfg)
 	if b.OpenReadOnly == nil {
-		return nil, atField("metadata.type", errors.New("a store in memory lives in its server alone; while that runs it can be asked"))
+		return nil,
+			atField("metadata.type", errors.New("a store in memory lives in its server alone; while that runs it can be asked"))
 	}
 	return b.OpenReadOnly(ctx, settingsOf(cfg), logger)
 }

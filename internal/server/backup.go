@@ -29,7 +29,9 @@ func newMaker(cfg *config.Config, s *stores, instance string, logger *slog.Logge
 	if cfg.Content.Type == config.ContentFilesystem && sameDisk(cfg.Metadata.Path, cfg.Content.Path) {
 		store = reserving{store, s.reserve}
 	}
-	return backup.New(backup.Options{Log: s.log, Content: store, Instance: instance, Generation: s.generation, Keep: int(cfg.Backup.Keep), Logger: logger})
+	return backup.New(backup.Options{
+		Log: s.log, Content: store, Instance: instance, Generation: s.generation, Keep: int(cfg.Backup.Keep), Logger: logger,
+	})
 }
 
 // startBackups begins what backups need in the background, until ctx ends:
@@ -67,7 +69,8 @@ func (s *server) runSchedule(ctx context.Context, every time.Duration) {
 		wait = every
 		if _, err := s.stores.backup.RunIfChanged(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, backup.ErrBusy) {
 			wait = every / 10
-			s.log.Error("a backup of the metadata failed", "error", err, "recovery_point", s.stores.backup.Status().RecoveryPoint, "again_in", wait)
+			s.log.Error("a backup of the metadata failed", "error", err,
+				"recovery_point", s.stores.backup.Status().RecoveryPoint, "again_in", wait)
 		}
 	}
 }
@@ -104,7 +107,8 @@ func judgeBackup(st backup.Status, every time.Duration, now time.Time) *health.B
 	case b.RecoveryPoint == nil:
 		return not(health.BackupNone, "no backup is known yet")
 	case now.Sub(st.RecoveryPoint) > overdue*every:
-		return not(health.BackupOverdue, fmt.Sprintf("what came after %s is in no backup; backup.every is %s", b.RecoveryPoint.Format(time.RFC3339), every))
+		return not(health.BackupOverdue, fmt.Sprintf("what came after %s is in no backup; backup.every is %s",
+			b.RecoveryPoint.Format(time.RFC3339), every))
 	}
 	return b
 }
@@ -117,16 +121,22 @@ func (s *stores) registerBackup(m *metrics) {
 	read := func(f func(backup.Status) float64) func() float64 {
 		return func() float64 { return f(s.backup.Status()) }
 	}
-	m.gauge("dittofs_backup_recovery_point_seconds", "Time (Unix) up to which every acknowledged change is in a backup; 0 if there is none.", read(func(s backup.Status) float64 {
+	m.gauge("dittofs_backup_recovery_point_seconds", "Time (Unix) up to which every acknowledged change is in a backup; "+
+		"0 if there is none.", read(func(s backup.Status) float64 {
 		if s.RecoveryPoint.IsZero() {
 			return 0
 		}
 		return float64(s.RecoveryPoint.UnixNano()) / 1e9
 	}))
-	m.gauge("dittofs_backup_duration_seconds", "How long the last backup took.", read(func(s backup.Status) float64 { return s.LastTook.Seconds() }))
-	m.gauge("dittofs_backup_last_written_bytes", "Bytes that the last backup added to the content store.", read(func(s backup.Status) float64 { return float64(s.LastWritten) }))
-	m.gauge("dittofs_backups_kept", "Backups in the content store.", read(func(s backup.Status) float64 { return float64(s.Kept) }))
-	m.counter("dittofs_backup_written_bytes_total", "Bytes that backups added to the content store.", read(func(s backup.Status) float64 { return float64(s.Written) }))
+	m.gauge("dittofs_backup_duration_seconds", "How long the last backup took.",
+		read(func(s backup.Status) float64 { return s.LastTook.Seconds() }))
+	m.gauge("dittofs_backup_last_written_bytes", "Bytes that the last backup added to the content store.",
+		read(func(s backup.Status) float64 { return float64(s.LastWritten) }))
+	m.gauge("dittofs_backups_kept", "Backups in the content store.",
+		read(func(s backup.Status) float64 { return float64(s.Kept) }))
+	m.counter("dittofs_backup_written_bytes_total", "Bytes that backups added to the content store.",
+		read(func(s backup.Status) float64 { return float64(s.Written) }))
 	m.counter("dittofs_backups_total", "Backups made.", read(func(s backup.Status) float64 { return float64(s.Made) }))
-	m.counter("dittofs_backup_failures_total", "Backups that failed.", read(func(s backup.Status) float64 { return float64(s.Failed) }))
+	m.counter("dittofs_backup_failures_total", "Backups that failed.",
+		read(func(s backup.Status) float64 { return float64(s.Failed) }))
 }

@@ -59,7 +59,8 @@ func (s *server) startControl() error {
 	case err != nil && s.cfg.Admin.Socket != "":
 		return atField("admin.socket", err)
 	case err != nil:
-		s.log.Warn("commands such as \"dittofs status\" cannot reach this server; name another path in admin.socket", "socket", path, "error", err)
+		s.log.Warn("commands such as \"dittofs status\" cannot reach this server; name another path in admin.socket",
+			"socket", path, "error", err)
 		s.control.Ready() // over TCP, with the token
 		return nil
 	}

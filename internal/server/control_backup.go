@@ -20,7 +20,8 @@ func (s *server) controlBackup(ctx context.Context, args json.RawMessage, emit f
 		return err
 	}
 	if s.stores.backup == nil {
-		return errors.New("a store of this server is memory, which ends with it: there is nothing to make a backup of, or nowhere to put it")
+		return errors.New("a store of this server is memory, which ends with it: there is nothing to make a backup of, " +
+			"or nowhere to put it")
 	}
 	var last time.Time
 	made, err := s.stores.backup.Run(ctx, func(p backup.Progress) {
@@ -33,7 +34,8 @@ func (s *server) controlBackup(ctx context.Context, args json.RawMessage, emit f
 		return err
 	}
 	info := describeBackup(backup.Entry{Manifest: made})
-	s.log.Info("made a backup of the metadata", "backup", made.Name, "keys", info.Keys, "bytes", info.Bytes, "written", info.Written)
+	s.log.Info("made a backup of the metadata", "backup", made.Name, "keys", info.Keys, "bytes", info.Bytes,
+		"written", info.Written)
 	return emit(report.BackupLine{Backup: &info})
 }
 
@@ -42,6 +44,7 @@ func describeBackup(e backup.Entry) report.Backup {
 		return report.Backup{Name: e.Name, Error: printable.Line(e.Err.Error())}
 	}
 	return report.Backup{
-		Name: e.Name, RecoveryPoint: e.Moment, Keys: e.Pairs(), Segments: len(e.Segments), Bytes: e.Bytes(), Written: e.Written,
+		Name: e.Name, RecoveryPoint: e.Moment, Keys: e.Pairs(), Segments: len(e.Segments), Bytes: e.Bytes(),
+		Written: e.Written,
 	}
 }

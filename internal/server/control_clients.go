@@ -59,7 +59,8 @@ func (s *server) shareReports(ctx context.Context) []report.Share {
 			r.Root = root
 		}
 		u := s.stores.fs.Usage(share.ID)
-		r.Bytes, r.Inodes = report.Usage{Used: u.Bytes, Quota: u.QuotaBytes}, report.Usage{Used: u.Inodes, Quota: u.QuotaInodes}
+		r.Bytes, r.Inodes = report.Usage{Used: u.Bytes, Quota: u.QuotaBytes},
+			report.Usage{Used: u.Inodes, Quota: u.QuotaInodes}
 		list = append(list, r)
 	}
 	return list

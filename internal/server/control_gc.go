@@ -19,7 +19,10 @@ func (s *server) controlGC(ctx context.Context, args json.RawMessage, emit func(
 		return fmt.Errorf("the arguments: garbage_percent %d is not between 1 and 100", want.GarbagePercent)
 	}
 	return s.stores.data.Collect(ctx, float64(want.GarbagePercent)/100, func(p data.Progress) error {
-		r := report.GC{Compacted: p.Compacted, Rewritten: p.Rewritten, Dead: p.Dead, Expected: p.Expected, Deleted: p.Deleted, Freed: p.Freed}
+		r := report.GC{
+			Compacted: p.Compacted, Rewritten: p.Rewritten, Dead: p.Dead, Expected: p.Expected,
+			Deleted: p.Deleted, Freed: p.Freed,
+		}
 		if p.Err != nil {
 			r.Error = p.Err.Error()
 		}

@@ -20,5 +20,7 @@ func (s *server) controlOrphans(ctx context.Context, args json.RawMessage, emit 
 	if err != nil {
 		return err
 	}
-	return emit(report.OrphansLine{Summary: &report.Orphans{Orphans: sum.Found, Bytes: sum.Bytes, Kept: sum.Kept, Deleted: want.Delete}})
+	return emit(report.OrphansLine{
+		Summary: &report.Orphans{Orphans: sum.Found, Bytes: sum.Bytes, Kept: sum.Kept, Deleted: want.Delete},
+	})
 }

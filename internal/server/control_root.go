@@ -38,7 +38,8 @@ func (s *server) controlSetRoot(ctx context.Context, args json.RawMessage, emit 
 		return fmt.Errorf("the top directory of %s: %w", share.Name, err)
 	}
 	change := report.RootChange{Share: share.Name, Before: rootReport(wcc.Before), After: rootReport(wcc.After)}
-	s.log.Info("the top directory of a share was changed", "share", share.Name, "before", rootText(change.Before), "after", rootText(change.After))
+	s.log.Info("the top directory of a share was changed",
+		"share", share.Name, "before", rootText(change.Before), "after", rootText(change.After))
 	return emit(change)
 }
 
@@ -112,9 +113,11 @@ func (s *server) warnOfRoots(ctx context.Context, before, now []config.Share, id
 		if err != nil || has == want {
 			continue
 		}
-		s.log.Warn("the top directory of a share is not as shares[].root says, which is for new shares only", "share", share.Name,
+		s.log.Warn("the top directory of a share is not as shares[].root says, which is for new shares only",
+			"share", share.Name,
 			"has", rootText(has), "configured", rootText(want),
-			"to_change", fmt.Sprintf("dittofs shares set-root %s --uid %d --gid %d --mode %s", share.Name, want.UID, want.GID, want.Mode))
+			"to_change", fmt.Sprintf("dittofs shares set-root %s --uid %d --gid %d --mode %s",
+				share.Name, want.UID, want.GID, want.Mode))
 	}
 }
 

@@ -29,7 +29,8 @@ func (s *server) controlStatus(ctx context.Context, args json.RawMessage, emit f
 	}
 	interval := want.Interval.Duration()
 	if want.Count < 0 || interval < minInterval || interval > maxInterval {
-		return fmt.Errorf("the arguments: count %d, interval %v: a count is 0 or more, an interval %v to %v", want.Count, interval, minInterval, maxInterval)
+		return fmt.Errorf("the arguments: count %d, interval %v: a count is 0 or more, an interval %v to %v",
+			want.Count, interval, minInterval, maxInterval)
 	}
 	before, err := s.metrics.callCounts()
 	if err != nil {
@@ -57,8 +58,9 @@ func (s *server) controlStatus(ctx context.Context, args json.RawMessage, emit f
 // status is the server now, with rates between two counts.
 func (s *server) status(ctx context.Context, before, now callCounts) report.Status {
 	r := report.Status{
-		Time: now.at.UTC(), Version: s.opt.Version, PID: os.Getpid(), Started: s.started.UTC(), Uptime: report.Of(now.at.Sub(s.started)),
-		NFS: s.nfs.String(), Health: s.state.report(nil), Durability: string(s.cfg.Durability),
+		Time: now.at.UTC(), Version: s.opt.Version, PID: os.Getpid(), Started: s.started.UTC(),
+		Uptime: report.Of(now.at.Sub(s.started)),
+		NFS:    s.nfs.String(), Health: s.state.report(nil), Durability: string(s.cfg.Durability),
 		Metadata: string(s.cfg.Metadata.Type), Content: string(s.cfg.Content.Type),
 		Shares: s.shareReports(ctx), Operations: operationsReport(before, now), Data: s.dataReport(now.at),
 	}
@@ -80,7 +82,8 @@ func (s *server) dataReport(now time.Time) report.Data {
 			Path: s.cfg.Cache.Path, Limit: int64(s.cfg.Cache.Size), Journal: st.JournalBytes, Pages: st.PageBytes,
 			Hits: st.PageHits, Misses: st.PageMisses,
 		},
-		Segments: st.Segments, DeadSegments: s.stores.data.Dead(), ExpectedSegments: s.stores.data.Expected(), ContentErrors: st.StoreErrors,
+		Segments: st.Segments, DeadSegments: s.stores.data.Dead(), ExpectedSegments: s.stores.data.Expected(),
+		ContentErrors: st.StoreErrors,
 	}
 }
 
@@ -142,10 +145,13 @@ func operationsReport(before, now callCounts) report.Operations {
 		perSecond := rate(before.calls[p], n)
 		o.Total += uint64(n)
 		o.PerSecond += perSecond
-		o.Procedures = append(o.Procedures, report.Procedure{Program: p.program, Name: p.name, Total: uint64(n), PerSecond: perSecond})
+		o.Procedures = append(o.Procedures, report.Procedure{
+			Program: p.program, Name: p.name, Total: uint64(n), PerSecond: perSecond,
+		})
 	}
 	slices.SortFunc(o.Procedures, func(a, b report.Procedure) int {
-		return cmp.Or(cmp.Compare(b.PerSecond, a.PerSecond), cmp.Compare(b.Total, a.Total), cmp.Compare(a.Program, b.Program), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.PerSecond, a.PerSecond), cmp.Compare(b.Total, a.Total), cmp.Compare(a.Program, b.Program),
+			cmp.Compare(a.Name, b.Name))
 	})
 	return o
 }

@@ -75,20 +75,25 @@ func checkOwner(field, dir, owner, instance string, err error) error {
 	case owner == "" || owner == instance:
 		return nil
 	case instance == "":
-		return atField(field, fmt.Errorf("%s belongs to another instance (%s), and the metadata is new; use the metadata that was used with it, or an empty directory, or make lost metadata again with \"dittofs restore\"", dir, owner))
+		return atField(field, fmt.Errorf("%s belongs to another instance (%s), and the metadata is new; "+
+			"use the metadata that was used with it, or an empty directory, or make lost metadata again with "+
+			"\"dittofs restore\"", dir, owner))
 	}
-	return atField(field, fmt.Errorf("%s belongs to another instance (%s, this is %s); use the metadata that was used with it, or an empty directory", dir, owner, instance))
+	return atField(field, fmt.Errorf("%s belongs to another instance (%s, this is %s); "+
+		"use the metadata that was used with it, or an empty directory", dir, owner, instance))
 }
 
 // checkDir makes the directory if it is missing and proves that this process
 // can write in it, so that the fault is found before anything is served.
 func checkDir(field, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return atField(field, fmt.Errorf("cannot make %s: %w; create it, or give its parent to uid %d", dir, cause(err), os.Getuid()))
+		return atField(field, fmt.Errorf("cannot make %s: %w; create it, or give its parent to uid %d",
+			dir, cause(err), os.Getuid()))
 	}
 	probe, err := os.CreateTemp(dir, ".write-probe-*")
 	if err != nil {
-		return atField(field, fmt.Errorf("cannot write in %s: %w; give it to uid %d or choose another directory", dir, cause(err), os.Getuid()))
+		return atField(field, fmt.Errorf("cannot write in %s: %w; give it to uid %d or choose another directory",
+			dir, cause(err), os.Getuid()))
 	}
 	return atField(field, errors.Join(probe.Close(), os.Remove(probe.Name())))
 }

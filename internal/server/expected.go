@@ -15,7 +15,9 @@ import (
 
 // notExpected is the refusal of a store. What says what was found there.
 func notExpected(cfg *config.Config, field, what string) error {
-	return atField(field, fmt.Errorf("%s, and %s says that the filesystem is %s: bring back the volume, bucket or database that was used with it, or make lost metadata again with \"dittofs restore\"; only to begin with an empty filesystem, remove the key",
+	return atField(field, fmt.Errorf("%s, and %s says that the filesystem is %s: bring back the volume, "+
+		"bucket or database that was used with it, or make lost metadata again with \"dittofs restore\"; "+
+		"only to begin with an empty filesystem, remove the key",
 		what, config.ExpectedInstanceKey, cfg.Metadata.ExpectedInstance))
 }
 

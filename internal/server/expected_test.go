@@ -47,7 +47,8 @@ func wantRefused(t *testing.T, cfg *config.Config, field, contains string) {
 	defer cancel()
 	err := Run(ctx, cfg, Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), WaitForStores: true})
 	var at *FieldError
-	if !errors.As(err, &at) || at.Field != field || !strings.Contains(err.Error(), contains) || !strings.Contains(err.Error(), config.ExpectedInstanceKey) {
+	if !errors.As(err, &at) || at.Field != field || !strings.Contains(err.Error(), contains) ||
+		!strings.Contains(err.Error(), config.ExpectedInstanceKey) {
 		t.Errorf("want a refusal at %s with %q, got %v", field, contains, err)
 	}
 }
@@ -61,7 +62,9 @@ func TestAServerStartsOverTheFilesystemThatIsExpected(t *testing.T) {
 }
 
 func TestEmptiedDirectoriesAreRefusedAndNothingIsMade(t *testing.T) {
-	for name, field := range map[string]string{"metadata": "metadata.path", "content": "content.path", "cache": "cache.path", "": "metadata.path"} {
+	for name, field := range map[string]string{
+		"metadata": "metadata.path", "content": "content.path", "cache": "cache.path", "": "metadata.path",
+	} {
 		t.Run("without "+name, func(t *testing.T) {
 			dir := t.TempDir()
 			cfg := configuration(t, dir)
@@ -147,7 +150,8 @@ func TestAMissingSecretIsNoOtherFilesystem(t *testing.T) {
 	for _, expected := range []string{"", "0123456789abcdef0123456789abcdef"} {
 		cfg.Metadata.ExpectedInstance = expected
 		_, err := openMetadata(t.Context(), cfg, 0, true, slog.New(slog.DiscardHandler))
-		if at := fault.Of(err); at == nil || at.Reason != fault.InvalidConfiguration || strings.Contains(err.Error(), config.ExpectedInstanceKey) {
+		if at := fault.Of(err); at == nil || at.Reason != fault.InvalidConfiguration ||
+			strings.Contains(err.Error(), config.ExpectedInstanceKey) {
 			t.Errorf("with %q expected: a server that can wait for the file is told %v", expected, err)
 		}
 	}
@@ -169,7 +173,8 @@ func TestTheReportNamesTheConfigurationThatIsInEffectAsAWhole(t *testing.T) {
 		var last health.Report
 		eventually(t, "the report of "+hash, func() bool {
 			last = r.report(t)
-			return last.ConfigHash == hash && strings.Contains(last.ConfigFault, fault) && (fault != "") == (last.ConfigFault != "")
+			return last.ConfigHash == hash && strings.Contains(last.ConfigFault, fault) &&
+				(fault != "") == (last.ConfigFault != "")
 		})
 	}
 	want("first", "")

@@ -195,7 +195,8 @@ func TestWritersStallAndGoOnWhenTheContentStoreIsAway(t *testing.T) {
 			t.Fatalf("%d bytes in a cache of %d", n, f.Cache.Size)
 		}
 	}
-	t.Logf("after %v without the store: %d MiB acknowledged, %d calls told to come again", *outage, written.Load()>>20, stalls.Load())
+	t.Logf("after %v without the store: %d MiB acknowledged, %d calls told to come again",
+		*outage, written.Load()>>20, stalls.Load())
 	if err := f.s3.Resume(); err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +370,8 @@ func TestAStoreThatRefusesTheServerEndsTheStartAndIsNamed(t *testing.T) {
 
 func wrongCredentials(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "credentials")
-	if err := os.WriteFile(path, []byte("[default]\naws_access_key_id = nobody\naws_secret_access_key = nothing\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("[default]\naws_access_key_id = nobody\naws_secret_access_key = nothing\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

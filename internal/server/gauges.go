@@ -32,7 +32,8 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.JournalBytes) })
 	gauge("journal_limit_bytes", "The most that dittofs_journal_bytes may be: cache.size.",
 		func(st *data.Stats) float64 { return float64(st.JournalLimit) })
-	gauge("cache_bytes", "Bytes that the journal and the pages of stored segments take under cache.path; at most cache.size.",
+	gauge("cache_bytes", "Bytes that the journal and the pages of stored segments take under cache.path; "+
+		"at most cache.size.",
 		func(st *data.Stats) float64 { return float64(st.JournalBytes + st.PageBytes) })
 	gauge("cache_pages_bytes", "Bytes of copies of stored segments under cache.path.",
 		func(st *data.Stats) float64 { return float64(st.PageBytes) })
@@ -52,13 +53,15 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.Segments) })
 	gauge("segments_unsent", "Sealed segments that wait for the content store.",
 		func(st *data.Stats) float64 { return float64(st.Unsent) })
-	m.gauge("dittofs_upload_lag_seconds", "Age of the oldest bytes that are not in the content store; 0 if there are none.",
+	m.gauge("dittofs_upload_lag_seconds",
+		"Age of the oldest bytes that are not in the content store; 0 if there are none.",
 		func() float64 { return lagAge(s.data.Lag(), time.Now()).Seconds() })
 	m.gauge("dittofs_upload_waiting_bytes", "Bytes of segments that are not in the content store.",
 		func() float64 { return float64(s.data.Lag().Bytes) })
 	m.gauge("dittofs_segments_dead", "Segments that nothing refers to and that are not deleted yet.",
 		func() float64 { return float64(s.data.Dead()) })
-	m.gauge("dittofs_segments_expected", "Segments of which a server before this one may still be sending the object; nothing refers to them.",
+	m.gauge("dittofs_segments_expected", "Segments of which a server before this one may still be sending the object; "+
+		"nothing refers to them.",
 		func() float64 { return float64(s.data.Expected()) })
 	counter("journal_written_bytes_total", "Bytes of files written to the journal.",
 		func(st *data.Stats) float64 { return float64(st.AppendedBytes) })
@@ -70,7 +73,8 @@ func (s *stores) register(m *metrics) {
 		func(st *data.Stats) float64 { return float64(st.Compacted) })
 	counter("compaction_rewritten_bytes_total", "Bytes of files that lived in those segments.",
 		func(st *data.Stats) float64 { return float64(st.RewrittenBytes) })
-	counter("layout_rewritten_bytes_total", "Bytes of files that were written at random, and copied in order because they are read in order.",
+	counter("layout_rewritten_bytes_total",
+		"Bytes of files that were written at random, and copied in order because they are read in order.",
 		func(st *data.Stats) float64 { return float64(st.LaidOutBytes) })
 	gauge("layout_waiting_files", "Files that wait to be copied in order.",
 		func(st *data.Stats) float64 { return float64(st.LayOuts) })
@@ -100,9 +104,12 @@ func (s *stores) register(m *metrics) {
 		_, _, pending := s.log.Stats()
 		return float64(pending)
 	})
-	m.counter("dittofs_metadata_cache_hits_total", "Inodes and names found in the cache of metadata.cache.", func() float64 { return float64(s.log.CacheStats().Hits) })
-	m.counter("dittofs_metadata_cache_misses_total", "Inodes and names that were not found there.", func() float64 { return float64(s.log.CacheStats().Misses) })
-	m.gauge("dittofs_metadata_cache_bytes", "Bytes that the pairs in that cache take.", func() float64 { return float64(s.log.CacheStats().Used) })
+	m.counter("dittofs_metadata_cache_hits_total", "Inodes and names found in the cache of metadata.cache.",
+		func() float64 { return float64(s.log.CacheStats().Hits) })
+	m.counter("dittofs_metadata_cache_misses_total", "Inodes and names that were not found there.",
+		func() float64 { return float64(s.log.CacheStats().Misses) })
+	m.gauge("dittofs_metadata_cache_bytes", "Bytes that the pairs in that cache take.",
+		func() float64 { return float64(s.log.CacheStats().Used) })
 	m.gauge("dittofs_inodes_cached", "Inodes in memory.", func() float64 { return float64(s.fs.CachedInodes()) })
 }
 

@@ -114,8 +114,10 @@ func (s *state) notApplied(why string) {
 func (s *state) report(exclude []string) health.Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := health.Report{Phase: s.phase, Version: s.version, Checks: slices.Clone(s.checks), Ready: s.phase == health.Serving,
-		Instance: s.instance, ConfigHash: s.configHash, ConfigFault: s.configFault}
+	r := health.Report{
+		Phase: s.phase, Version: s.version, Checks: slices.Clone(s.checks), Ready: s.phase == health.Serving,
+		Instance: s.instance, ConfigHash: s.configHash, ConfigFault: s.configFault,
+	}
 	if s.backup != nil {
 		r.Backup = s.backup()
 	}

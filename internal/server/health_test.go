@@ -48,7 +48,8 @@ func TestReadinessNamesTheStoreAtFault(t *testing.T) {
 	}
 	code, body := ready(t, s, "?format=json&exclude=content&exclude=metadata")
 	var report health.Report
-	if err := json.Unmarshal([]byte(body), &report); err != nil || code != 200 || !report.Ready || report.Phase != health.Serving {
+	if err := json.Unmarshal([]byte(body), &report); err != nil || code != 200 || !report.Ready ||
+		report.Phase != health.Serving {
 		t.Errorf("%v: %d %s", err, code, body)
 	}
 	if c := report.Find(health.Content); c == nil || c.OK || c.Reason != "BucketNotFound" || c.Message != "no bucket" {
@@ -128,7 +129,8 @@ func TestADiskThatHangsIsToldOfAndAskedOnlyOnce(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go s.watch(ctx, health.Cache, disk, slog.New(slog.DiscardHandler), func(error) {})
 		time.Sleep(5 * time.Second)
-		if r := s.report(nil); r.Ready || r.Find(health.Cache) == nil || r.Find(health.Cache).Message != "no answer within 2s" {
+		if r := s.report(nil); r.Ready || r.Find(health.Cache) == nil ||
+			r.Find(health.Cache).Message != "no answer within 2s" {
 			t.Errorf("after 5 s: %+v", r)
 		}
 		time.Sleep(time.Minute)
@@ -148,7 +150,9 @@ func TestADiskThatHangsIsToldOfAndAskedOnlyOnce(t *testing.T) {
 func TestAStartFailsAtOnceWhenAStoreRefusesTheServer(t *testing.T) {
 	o := &opener{state: newState("v1"), logger: slog.New(slog.DiscardHandler)}
 	err := o.open(t.Context(), "a store", func() error {
-		return &fault.Error{Store: "content", Reason: fault.InvalidCredentials, Message: "content.credentials_file: wrong", Lasting: true}
+		return &fault.Error{
+			Store: "content", Reason: fault.InvalidCredentials, Message: "content.credentials_file: wrong", Lasting: true,
+		}
 	})
 	var field interface{ ConfigField() string }
 	if !errors.As(err, &field) || field.ConfigField() != "content" || err.Error() != "content.credentials_file: wrong" {
@@ -157,7 +161,9 @@ func TestAStartFailsAtOnceWhenAStoreRefusesTheServer(t *testing.T) {
 }
 
 func TestAStartWaitsForAPredecessorUntilItsDeadline(t *testing.T) {
-	o := &opener{state: newState("v1"), logger: slog.New(slog.DiscardHandler), deadline: time.Now().Add(250 * time.Millisecond)}
+	o := &opener{
+		state: newState("v1"), logger: slog.New(slog.DiscardHandler), deadline: time.Now().Add(250 * time.Millisecond),
+	}
 	tries := 0
 	err := o.open(t.Context(), "a store", func() error { tries++; return meta.ErrLocked })
 	if !errors.Is(err, meta.ErrLocked) || tries < 2 {
@@ -199,7 +205,10 @@ func TestAStartThatWaitsSaysForWhatAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		o := &opener{state: newState("v1"), logger: slog.New(slog.NewTextHandler(&out, nil))}
-		if err := o.open(t.Context(), "content: s3 bucket b", func() error { time.Sleep(25 * time.Second); return nil }); err != nil {
+		if err := o.open(t.Context(), "content: s3 bucket b", func() error {
+			time.Sleep(25 * time.Second)
+			return nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

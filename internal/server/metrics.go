@@ -81,7 +81,8 @@ func (m *metrics) counter(name, help string, read func() float64) {
 func (m *metrics) log(counts func() logging.Counts) {
 	m.counter("dittofs_log_left_out_lines_total", "Lines of the log that were left out because they were repeated.",
 		func() float64 { return float64(counts().LeftOut) })
-	m.counter("dittofs_log_dropped_lines_total", "Lines of the log that were dropped because it was not read, or could not be written.",
+	m.counter("dittofs_log_dropped_lines_total",
+		"Lines of the log that were dropped because it was not read, or could not be written.",
 		func() float64 { return float64(counts().Dropped) })
 }
 

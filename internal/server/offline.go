@@ -49,7 +49,8 @@ func OpenOffline(ctx context.Context, cfg *config.Config, logger *slog.Logger, c
 		}
 	}()
 	if backendOf(cfg).Volatile || cfg.Content.Type == config.ContentMemory {
-		return o, atField("metadata.type", errors.New("a store in memory lives in its server alone; while that runs it can be asked"))
+		return o,
+			atField("metadata.type", errors.New("a store in memory lives in its server alone; while that runs it can be asked"))
 	}
 	if err := o.openMetadata(ctx, logger, change); err != nil {
 		return o, err
@@ -135,7 +136,8 @@ func (o *Offline) openContent(ctx context.Context, logger *slog.Logger) error {
 		return err
 	}
 	if owner != o.Instance {
-		return atField(field, fmt.Errorf("the content store belongs to instance %.40q, the metadata is of %s; name the store that was used with it", owner, o.Instance))
+		return atField(field, fmt.Errorf("the content store belongs to instance %.40q, the metadata is of %s; "+
+			"name the store that was used with it", owner, o.Instance))
 	}
 	return nil
 }
@@ -148,7 +150,9 @@ func (o *Offline) Check() fsck.Options {
 }
 
 func sourceOf(cfg *config.Config, store content.Store, instance string) *segments.Source {
-	return &segments.Source{Dir: cfg.Cache.Path, Content: store, Instance: instance, CachePages: cfg.Content.Type == config.ContentS3}
+	return &segments.Source{
+		Dir: cfg.Cache.Path, Content: store, Instance: instance, CachePages: cfg.Content.Type == config.ContentS3,
+	}
 }
 
 func quotasOf(shares []config.Share) map[string]tree.ShareUsage {

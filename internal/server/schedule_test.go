@@ -71,7 +71,8 @@ func TestBackupsThatDoNotKeepToTheirScheduleAreReported(t *testing.T) {
 			if b.OK != (test.reason == "") || b.Reason != test.reason || b.Message != test.message {
 				t.Errorf("%+v", b)
 			}
-			if point := test.status.RecoveryPoint; (b.RecoveryPoint == nil) != point.IsZero() || b.RecoveryPoint != nil && !b.RecoveryPoint.Equal(point) {
+			if point := test.status.RecoveryPoint; (b.RecoveryPoint == nil) != point.IsZero() || b.RecoveryPoint != nil &&
+				!b.RecoveryPoint.Equal(point) {
 				t.Errorf("the recovery point is %v", b.RecoveryPoint)
 			}
 		})
@@ -115,7 +116,9 @@ func TestBackupsAreMadeBySchedule(t *testing.T) {
 	// One that fails is tried again, and the recovery point says how old the last is.
 	backups := filepath.Join(dir, "content", "backups")
 	away := filepath.Join(t.TempDir(), "backups")
-	eventually(t, "no backup is under way", func() bool { return os.Rename(backups, away) == nil && os.WriteFile(backups, nil, 0o600) == nil })
+	eventually(t, "no backup is under way", func() bool {
+		return os.Rename(backups, away) == nil && os.WriteFile(backups, nil, 0o600) == nil
+	})
 	put(t, c, top, "c", []byte("hello"), nfsclient.FileSync)
 	eventually(t, "failures are counted", func() bool { return r.metric(t, "dittofs_backup_failures_total") >= 2 })
 	eventually(t, "the report says that it failed", func() bool {

@@ -68,7 +68,8 @@ func newServer(cfg *config.Config, opt Options) *server {
 
 func (s *server) run(ctx context.Context) (err error) {
 	cfg := s.cfg
-	s.log.Info("starting", "version", s.opt.Version, "metadata", metadataPlace(cfg), "content", contentPlace(cfg), "cache", cfg.Cache.Path)
+	s.log.Info("starting", "version", s.opt.Version, "metadata", metadataPlace(cfg), "content", contentPlace(cfg),
+		"cache", cfg.Cache.Path)
 	if err := checkDescriptors(fileLimit()); err != nil {
 		return err
 	}
@@ -159,7 +160,9 @@ func (s *server) assemble(ctx context.Context) error {
 		v3.New(v3.Config{FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log}),
 	}}
 	mount := sunrpc.Program{Number: mount3.Program, Name: "mount", Versions: []sunrpc.Version{
-		mount3.New(mount3.Config{FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log, Mounts: &s.mounts}),
+		mount3.New(mount3.Config{
+			FS: s.stores.fs, Handles: s.stores.fs.Handles(), Exports: s.exports, Logger: s.log, Mounts: &s.mounts,
+		}),
 	}}
 	for _, p := range []sunrpc.Program{nfs, mount} {
 		for _, v := range p.Versions {
@@ -191,7 +194,8 @@ func (s *server) serve(ctx context.Context, ln net.Listener) error {
 	s.state.applied(s.cfg.File)
 	s.state.enter(health.Serving)
 	s.log.Info("serving", "nfs", ln.Addr().String(), "admin", s.cfg.Admin.Listen,
-		"shares", len(s.cfg.Shares), "metadata", string(s.cfg.Metadata.Type), "content", string(s.cfg.Content.Type), "version", s.opt.Version)
+		"shares", len(s.cfg.Shares), "metadata", string(s.cfg.Metadata.Type), "content", string(s.cfg.Content.Type),
+		"version", s.opt.Version)
 	if s.opt.Listening != nil {
 		s.opt.Listening(ln.Addr())
 	}

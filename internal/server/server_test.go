@@ -136,7 +136,9 @@ func mount(t *testing.T, c *nfsclient.Client, path string) nfsclient.Handle {
 	return h
 }
 
-func put(t *testing.T, c *nfsclient.Client, dir nfsclient.Handle, name string, data []byte, stable uint32) nfsclient.Handle {
+func put(
+	t *testing.T, c *nfsclient.Client, dir nfsclient.Handle, name string, data []byte, stable uint32,
+) nfsclient.Handle {
 	t.Helper()
 	n, err := c.Create(dir, name, nfsclient.Unchecked, nfsclient.SetAttr{Mode: nfsclient.Ptr(uint32(0o644))}, nil)
 	if err != nil {
@@ -221,7 +223,10 @@ func TestAServerThatIsToStopServesOnWhileItIsNotReady(t *testing.T) {
 	c := r.dial(t)
 	root := mount(t, c, "/export")
 	cancel()
-	eventually(t, "it is not ready", func() bool { code, _ := r.get(t, "/readyz"); return code == http.StatusServiceUnavailable })
+	eventually(t, "it is not ready", func() bool {
+		code, _ := r.get(t, "/readyz")
+		return code == http.StatusServiceUnavailable
+	})
 	if code, _ := r.get(t, "/healthz"); code != http.StatusOK {
 		t.Errorf("/healthz: %d", code)
 	}

@@ -29,7 +29,8 @@ func newReserve(cfg *config.Config, logger *slog.Logger) *space.Reserve {
 func checkMetadataDisk(cfg *config.Config) (reserve uint64, err error) {
 	total, _, err := disk.OS{}.Statfs(existing(cfg.Metadata.Path))
 	if err == nil && total < space.LeastDisk {
-		err = fmt.Errorf("the disk of %s has %d MiB: give the metadata one of at least %d MiB", cfg.Metadata.Path, total>>20, space.LeastDisk>>20)
+		err = fmt.Errorf("the disk of %s has %d MiB: give the metadata one of at least %d MiB",
+			cfg.Metadata.Path, total>>20, space.LeastDisk>>20)
 	}
 	return space.Bytes(total), atField(metadataField(cfg), err)
 }

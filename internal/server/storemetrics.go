@@ -25,8 +25,9 @@ func newS3Collector(store *s3.Store) *s3Collector {
 		return prometheus.NewDesc("dittofs_content_"+name, help, labels, nil)
 	}
 	return &s3Collector{
-		store:    store,
-		requests: desc("requests_total", "Requests sent to S3, by the name of the operation in its API; every try counts.", "operation"),
+		store: store,
+		requests: desc("requests_total", "Requests sent to S3, by the name of the operation in its API; every try counts.",
+			"operation"),
 		errors:   desc("request_errors_total", "Requests to S3 that failed, whatever came of the next try."),
 		retries:  desc("request_retries_total", "Requests to S3 that repeat a failed one."),
 		sent:     desc("sent_bytes_total", "Bytes of bodies sent to S3."),

@@ -46,7 +46,9 @@ type stores struct {
 // openStores opens what the configuration names, from the bottom up, and waits
 // for what is not there yet. What was opened is closed again if a later step
 // fails.
-func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o *opener, fail func(error)) (s *stores, err error) {
+func openStores(
+	ctx context.Context, cfg *config.Config, logger *slog.Logger, o *opener, fail func(error),
+) (s *stores, err error) {
 	if err := checkDirs(cfg); err != nil {
 		return nil, err
 	}
@@ -56,7 +58,10 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err = o.open(ctx, "metadata: "+metadataPlace(cfg), func() (err error) { s.meta, err = openMetadata(ctx, cfg, 0, true, logger); return err }); err != nil {
+	if err = o.open(ctx, "metadata: "+metadataPlace(cfg), func() (err error) {
+		s.meta, err = openMetadata(ctx, cfg, 0, true, logger)
+		return err
+	}); err != nil {
 		return s, err
 	}
 	var cache *paircache.Cache
@@ -84,7 +89,10 @@ func openStores(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	}
 	o.state.set(health.Metadata, nil)
 	s.reserve = newReserve(cfg, logger)
-	if err = o.open(ctx, "content: "+contentPlace(cfg), func() (err error) { s.content, err = openContent(cfg, logger); return err }); err != nil {
+	if err = o.open(ctx, "content: "+contentPlace(cfg), func() (err error) {
+		s.content, err = openContent(cfg, logger)
+		return err
+	}); err != nil {
 		return s, err
 	}
 	s.backup = newMaker(cfg, s, instance, logger)
@@ -120,7 +128,8 @@ func openContent(cfg *config.Config, logger *slog.Logger) (content.Store, error)
 	case config.ContentS3:
 		return openS3(cfg.Content, logger)
 	}
-	store, err := filesystem.OpenWith(cfg.Content.Path, filesystem.Options{OpenFiles: descriptorsOf(cfg, fileLimit()).objects})
+	store, err := filesystem.OpenWith(cfg.Content.Path,
+		filesystem.Options{OpenFiles: descriptorsOf(cfg, fileLimit()).objects})
 	if err != nil {
 		return nil, atField("content.path", err)
 	}
@@ -193,7 +202,8 @@ func dataFault(cfg *config.Config, err error) error {
 	case fault.Of(err) != nil:
 		return err // of the content store, not of the cache
 	case errors.Is(err, content.ErrForeign), errors.Is(err, data.ErrOtherContent):
-		return atField(contentField(cfg.Content.Type), fmt.Errorf("%w; name the store that was used with this metadata, or a new one with new metadata, or make lost metadata again with \"dittofs restore\"", err))
+		return atField(contentField(cfg.Content.Type), fmt.Errorf("%w; name the store that was used with this metadata, "+
+			"or a new one with new metadata, or make lost metadata again with \"dittofs restore\"", err))
 	}
 	return atField("cache.path", err)
 }

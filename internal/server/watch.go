@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// checkEvery is how often a store that is not in memory is asked whether it can be used, and checkTimeout how long it has to answer.
+	// checkEvery is how often a store that is not in memory is asked whether it can be used, and checkTimeout how long it
+	// has to answer.
 	checkEvery   = 2 * time.Second
 	checkTimeout = 2 * time.Second
 	// answerGrace is for a store to say itself that it took too long.

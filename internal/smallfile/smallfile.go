@@ -68,7 +68,9 @@ func Check(path string, limit int64) error {
 func Unfit(err error) bool { return errors.Is(err, ErrNotRegular) || errors.Is(err, ErrTooLarge) }
 
 func tooLarge(path string, limit int64) error {
-	return &fs.PathError{Op: "read", Path: path, Err: &fault{fmt.Sprintf("it is larger than %d bytes", limit), ErrTooLarge}}
+	return &fs.PathError{
+		Op: "read", Path: path, Err: &fault{fmt.Sprintf("it is larger than %d bytes", limit), ErrTooLarge},
+	}
 }
 
 // open looks before it opens, which for a device can have effects, and afterwards,
@@ -114,5 +116,7 @@ func regular(path string, info fs.FileInfo) error {
 	case mode&fs.ModeDevice != 0:
 		kind = "a device"
 	}
-	return &fs.PathError{Op: "read", Path: path, Err: &fault{fmt.Sprintf("it is %s, and must be a regular file", kind), ErrNotRegular}}
+	return &fs.PathError{
+		Op: "read", Path: path, Err: &fault{fmt.Sprintf("it is %s, and must be a regular file", kind), ErrNotRegular},
+	}
 }

@@ -16,7 +16,8 @@ func TestOnlyARegularFileOfABoundedSizeIsRead(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	if err := errors.Join(syscall.Mkfifo(at("pipe"), 0o600), os.Mkdir(at("directory"), 0o700),
 		os.WriteFile(at("file"), []byte("12345678"), 0o600), os.WriteFile(at("empty"), nil, 0o600),
-		os.Symlink("file", at("link")), os.Symlink("pipe", at("link to a pipe")), os.Symlink("nowhere", at("link to nothing"))); err != nil {
+		os.Symlink("file", at("link")), os.Symlink("pipe", at("link to a pipe")),
+		os.Symlink("nowhere", at("link to nothing"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

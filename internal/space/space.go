@@ -138,7 +138,8 @@ func (r *Reserve) note(free, keep uint64) {
 	case noNames:
 		r.logger.Warn("the disk of the metadata is full: files can be removed, nothing can be added", args...)
 	case noData:
-		r.logger.Warn("the disk of the metadata is almost full: soon or already nothing can be written; remove files or make the disk larger", args...)
+		r.logger.Warn("the disk of the metadata is almost full: soon or already nothing can be written; "+
+			"remove files or make the disk larger", args...)
 	case ample:
 		r.logger.Info("the disk of the metadata has room again", args...)
 	}

@@ -43,7 +43,9 @@ func TestDataIsRefusedBeforeNamesAndNamesBeforeRemovals(t *testing.T) {
 		for what, got := range map[string]struct {
 			err error
 			ok  bool
-		}{"data": {r.Data(10), c.data}, "rewrite": {r.Rewrite(10), c.rewrite}, "names": {r.Names(), c.names}, "changes": {r.Changes(), c.changes}} {
+		}{
+			"data": {r.Data(10), c.data}, "rewrite": {r.Rewrite(10), c.rewrite}, "names": {r.Names(), c.names}, "changes": {r.Changes(), c.changes},
+		} {
 			if (got.err == nil) != got.ok || got.err != nil && !errors.Is(got.err, ErrLow) {
 				t.Errorf("%d bytes free: %s: %v", c.free, what, got.err)
 			}
@@ -63,7 +65,8 @@ func TestASmallDiskKeepsMoreThanItsPart(t *testing.T) {
 
 func TestADiskThatCannotBeAskedIsNotFull(t *testing.T) {
 	r := New((&fakeDisk{err: errors.New("away")}).statfs, slog.New(slog.DiscardHandler))
-	if err := errors.Join(r.Data(1), r.Rewrite(1), r.Names(), (*Reserve)(nil).Data(1), (*Reserve)(nil).Names()); err != nil {
+	if err := errors.Join(r.Data(1), r.Rewrite(1), r.Names(), (*Reserve)(nil).Data(1),
+		(*Reserve)(nil).Names()); err != nil {
 		t.Error(err)
 	}
 }

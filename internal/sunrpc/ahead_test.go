@@ -41,9 +41,10 @@ type together struct {
 func (s *seer) see(t *testing.T, groups ...together) []string {
 	t.Helper()
 	proc := sunrpc.Proc{Name: "ONE", Handler: s.serve}
-	srv, err := sunrpc.NewServer(sunrpc.Options{Programs: []sunrpc.Program{{Number: testProgram, Name: "seer", Versions: []sunrpc.Version{
-		{Number: 2, Procs: []sunrpc.Proc{proc, proc}, Ahead: s.ahead}, {Number: 3, Procs: []sunrpc.Proc{proc, proc}},
-	}}}})
+	srv, err := sunrpc.NewServer(
+		sunrpc.Options{Programs: []sunrpc.Program{{Number: testProgram, Name: "seer", Versions: []sunrpc.Version{
+			{Number: 2, Procs: []sunrpc.Proc{proc, proc}, Ahead: s.ahead}, {Number: 3, Procs: []sunrpc.Proc{proc, proc}},
+		}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,8 @@ import (
 const (
 	// aloneAfter is how many calls must have come one by one until the next one is expected to.
 	aloneAfter = 8
-	// watchPeriod is how often the calls that readers serve are looked after: one that takes longer is left to its goroutine.
+	// watchPeriod is how often the calls that readers serve are looked after: one that takes longer is left to its
+	// goroutine.
 	watchPeriod = 2 * time.Millisecond
 	// watchQuiet is how many periods without such a call end the watch.
 	watchQuiet = 32
@@ -20,10 +21,10 @@ const (
 // errTakenOver: another goroutine reads the connection.
 var errTakenOver = errors.New("connection taken over")
 
-// Most clients send the next call when they have the reply to the last. Nothing is gained when such a call is given to another
-// goroutine, but a thread has to be woken, which takes longer than many a call. So the goroutine that reads the connection
-// serves it. Since the client may have more to say, which must not wait for a call that takes long, the goroutine is watched, and
-// another one takes the reading over.
+// Most clients send the next call when they have the reply to the last. Nothing is gained when such a call is given to
+// another goroutine, but a thread has to be woken, which takes longer than many a call. So the goroutine that reads the
+// connection serves it. Since the client may have more to say, which must not wait for a call that takes long, the
+// goroutine is watched, and another one takes the reading over.
 
 // count notes whether the call at hand came alone: no other is being served, and none has arrived behind it.
 func (c *conn) count() {

@@ -141,7 +141,9 @@ func TestPausesBetweenCalls(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	nc := f.raw(t)
 	settle(t, nc, 1)
-	for i, pause := range []time.Duration{0, time.Millisecond, 60 * time.Millisecond, 66 * time.Millisecond, 72 * time.Millisecond} {
+	for i, pause := range []time.Duration{
+		0, time.Millisecond, 60 * time.Millisecond, 66 * time.Millisecond, 72 * time.Millisecond,
+	} {
 		time.Sleep(pause)
 		xid := uint32(1000 * (i + 1))
 		if _, err := nc.Write(marked(callRecord(xid, procWait, opaque(nil)))); err != nil {

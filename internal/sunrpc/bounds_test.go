@@ -136,7 +136,8 @@ func TestAnnouncedRecordsTakeNoMemoryBeforeTheyArrive(t *testing.T) {
 	before := heap()
 	for range conns {
 		nc := f.raw(t)
-		if _, err := nc.Write(append(marked(callRecord(1, procNull, nil)), append(words(1<<31|1<<20), 1, 2, 3)...)); err != nil {
+		if _, err := nc.Write(append(marked(callRecord(1, procNull, nil)),
+			append(words(1<<31|1<<20), 1, 2, 3)...)); err != nil {
 			t.Fatal(err)
 		}
 		readReply(t, nc) // by then the announcement has been read

@@ -62,7 +62,10 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.account = s.budget.Open(c.host, func() { c.evict(EvictedForBytes) })
 	c.sock = newSocket(s, nc)
 	c.out = newWriter(nc, c.sock, c.account, s.opts.WriteTimeout, &c.seen.out)
-	c.reader = recordReader{nc: nc, sock: c.sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush, touch: func() { c.place.Touch() }}
+	c.reader = recordReader{
+		nc: nc, sock: c.sock, srv: s, account: c.account, seen: &c.seen, closing: &c.closing, flush: c.flush,
+		touch: func() { c.place.Touch() },
+	}
 	c.reader.unread.reader = &c.reader
 	return c
 }

@@ -157,7 +157,8 @@ func (c *conn) run(call *Call, b *batch) (AcceptStat, int) {
 	putAcceptedHeader(&b.enc, call.XID, Success)
 	stat := c.invoke(call)
 	if stat == WouldBlock && call.MayBlock {
-		c.srv.log.Error("handler would block where it may", "program", call.proc.program, "version", call.version, "procedure", call.proc.Name)
+		c.srv.log.Error("handler would block where it may", "program", call.proc.program, "version", call.version,
+			"procedure", call.proc.Name)
 		stat = SystemErr
 	}
 	switch stat {
@@ -176,7 +177,8 @@ func (c *conn) run(call *Call, b *batch) (AcceptStat, int) {
 func (c *conn) invoke(call *Call) (stat AcceptStat) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.srv.log.Error("handler panicked", "program", call.proc.program, "version", call.version, "procedure", call.proc.Name,
+			c.srv.log.Error("handler panicked", "program", call.proc.program, "version", call.version,
+				"procedure", call.proc.Name,
 				"client", c.remote, "panic", p, "stack", string(debug.Stack()))
 			stat = SystemErr
 		}

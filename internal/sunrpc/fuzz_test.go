@@ -14,8 +14,8 @@ import (
 
 const fuzzMaxRecord = 1<<20 + 64<<10
 
-// FuzzRecord sends a record of any bytes and a good call behind it. A call gets the one reply that RFC 5531 wants, and the one
-// behind it gets its own; what is no call ends the connection without a word. Others are served as before.
+// FuzzRecord sends a record of any bytes and a good call behind it. A call gets the one reply that RFC 5531 wants, and
+// the one behind it gets its own; what is no call ends the connection without a word. Others are served as before.
 func FuzzRecord(f *testing.F) {
 	fix := serve(f, sunrpc.Options{MaxRecord: fuzzMaxRecord})
 	other := fix.dial(f, nfsclient.Options{Timeout: time.Minute})
@@ -70,8 +70,8 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// replyTo is the reply to a record, nil if it is no call. WHERE is taken to be served by a goroutine of its own, as it is for the
-// first calls of a connection.
+// replyTo is the reply to a record, nil if it is no call. WHERE is taken to be served by a goroutine of its own, as it
+// is for the first calls of a connection.
 func replyTo(rec []byte) []byte {
 	d := xdr.NewDecoder(rec)
 	xid, kind, version := d.Uint32(), d.Uint32(), d.Uint32()

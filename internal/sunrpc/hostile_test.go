@@ -107,7 +107,9 @@ func TestWhatHostileClientsHoldComesBack(t *testing.T) {
 
 func TestUnfinishedRecordsHoldUpNobodyForLong(t *testing.T) {
 	const limit = 32 << 20
-	for name, sent := range map[string]int{"little": 3, "below a buffer": 20 << 10, "a part": 70 << 10, "most": 900 << 10} {
+	for name, sent := range map[string]int{
+		"little": 3, "below a buffer": 20 << 10, "a part": 70 << 10, "most": 900 << 10,
+	} {
 		t.Run(name, func(t *testing.T) {
 			f := serve(t, sunrpc.Options{MaxBytes: limit})
 			part := append(words(1<<31|1<<20), make([]byte, sent)...)
@@ -146,7 +148,8 @@ func TestCallsThatWaitForBytesHoldNoneOfWhatArrivedBeforeThem(t *testing.T) {
 	const conns, part = 15, 20 << 10
 	f := serve(t, sunrpc.Options{MaxRecord: 64 << 10, MaxBytes: 1 << 20})
 	var all []net.Conn
-	stream := append(marked(callRecord(1, procEcho, opaque(pattern(30<<10)))), marked(callRecord(2, procLargeApart, words(64<<10)))...)
+	stream := append(marked(callRecord(1, procEcho, opaque(pattern(30<<10)))),
+		marked(callRecord(2, procLargeApart, words(64<<10)))...)
 	for range conns {
 		nc := f.raw(t)
 		if _, err := nc.Write(stream[:part]); err != nil {
@@ -201,7 +204,8 @@ func TestCallsInFlightOfAClientAreBounded(t *testing.T) {
 		}
 	}
 	eventually(t, "as many begun as may", func() bool { return f.waits.Load() == most })
-	if err := f.dial(t, nfsclient.Options{Local: "127.0.0.2"}).Send(1, testProgram, 2, procWait, opaque(words(1))); err != nil {
+	if err := f.dial(t, nfsclient.Options{Local: "127.0.0.2"}).Send(1, testProgram, 2, procWait,
+		opaque(words(1))); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "another client's begun", func() bool { return f.waits.Load() == most+1 })

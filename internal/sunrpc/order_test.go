@@ -24,10 +24,11 @@ func call(proc uint32, args []byte) []byte {
 func TestCallsThatWaitForBytesHoldNoPlaces(t *testing.T) {
 	const record, large, places = 64 << 10, 8, 2
 	nothing := func(*Call) AcceptStat { return Success }
-	s, err := NewServer(Options{MaxRecord: record, MaxBytes: 16 * record, Programs: []Program{{Number: 1, Name: "test", Versions: []Version{{Number: 1, Procs: []Proc{
-		{Name: "LARGE", Handler: nothing, Class: Blocking},
-		{Name: "WEIGHT", Handler: nothing, Class: Blocking, Weight: func([]byte) int { return record }},
-	}}}}}})
+	s, err := NewServer(Options{MaxRecord: record, MaxBytes: 16 * record,
+		Programs: []Program{{Number: 1, Name: "test", Versions: []Version{{Number: 1, Procs: []Proc{
+			{Name: "LARGE", Handler: nothing, Class: Blocking},
+			{Name: "WEIGHT", Handler: nothing, Class: Blocking, Weight: func([]byte) int { return record }},
+		}}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,15 +67,16 @@ func (p *program) procs() []sunrpc.Proc {
 		return sunrpc.Success
 	}
 	procs[procEcho] = sunrpc.Proc{Name: "ECHO", Handler: echo}
-	procs[procWait] = sunrpc.Proc{Name: "WAIT", Class: sunrpc.Blocking, Cached: true, Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
-		p.waits.Add(1)
-		select {
-		case <-p.release:
-		case <-c.Context.Done():
-			return sunrpc.SystemErr
-		}
-		return echo(c)
-	}}
+	procs[procWait] = sunrpc.Proc{Name: "WAIT", Class: sunrpc.Blocking, Cached: true,
+		Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
+			p.waits.Add(1)
+			select {
+			case <-p.release:
+			case <-c.Context.Done():
+				return sunrpc.SystemErr
+			}
+			return echo(c)
+		}}
 	procs[procPanic] = sunrpc.Proc{Name: "PANIC", Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
 		c.Reply.Uint32(1)
 		c.AppendOpaque(ownedBuffer{make([]byte, 1<<16), p})
@@ -115,11 +116,12 @@ func (p *program) procs() []sunrpc.Proc {
 		c.Reply.Bool(bytes.Contains(debug.Stack(), []byte("(*conn).readCalls")))
 		return sunrpc.Success
 	}}
-	procs[procList] = sunrpc.Proc{Name: "LIST", Class: sunrpc.Blocking, Listing: true, Handler: func(*sunrpc.Call) sunrpc.AcceptStat {
-		p.waits.Add(1)
-		<-p.release
-		return sunrpc.Success
-	}}
+	procs[procList] = sunrpc.Proc{Name: "LIST", Class: sunrpc.Blocking, Listing: true,
+		Handler: func(*sunrpc.Call) sunrpc.AcceptStat {
+			p.waits.Add(1)
+			<-p.release
+			return sunrpc.Success
+		}}
 	procs[procListLarge] = procs[procLargeApart]
 	procs[procListLarge].Listing = true
 	procs[procWho] = sunrpc.Proc{Name: "WHO", Handler: func(c *sunrpc.Call) sunrpc.AcceptStat {
@@ -392,7 +394,8 @@ func TestLargeRepliesArriveWholeAmongSmallOnes(t *testing.T) {
 func TestOneCallThatWaitsDoesNotHoldUpTheOthers(t *testing.T) {
 	f := serve(t, sunrpc.Options{})
 	nc := f.raw(t)
-	calls := append(marked(callRecord(1, procWait, opaque([]byte("slow")))), marked(callRecord(2, procEcho, opaque([]byte("fast"))))...)
+	calls := append(marked(callRecord(1, procWait, opaque([]byte("slow")))),
+		marked(callRecord(2, procEcho, opaque([]byte("fast"))))...)
 	if _, err := nc.Write(calls); err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +413,8 @@ func TestRepliesAreSentBeforeTheRestOfARecordIsWaitedFor(t *testing.T) {
 	for name, n := range map[string]int{"small": 100, "large": 200 << 10} {
 		t.Run(name, func(t *testing.T) {
 			nc := f.raw(t)
-			first, second := marked(callRecord(1, procEcho, opaque([]byte("a")))), marked(callRecord(2, procEcho, opaque(make([]byte, n))))
+			first, second := marked(callRecord(1, procEcho, opaque([]byte("a")))),
+				marked(callRecord(2, procEcho, opaque(make([]byte, n))))
 			half := len(second) / 2
 			if _, err := nc.Write(append(first, second[:half]...)); err != nil {
 				t.Fatal(err)

@@ -25,8 +25,8 @@ const (
 	maxVector = 1024
 )
 
-// source gives the memory into which a socket reads. It is asked only when there may be something to read, and told when there was
-// nothing, so that a connection that waits holds no memory for what may come.
+// source gives the memory into which a socket reads. It is asked only when there may be something to read, and told
+// when there was nothing, so that a connection that waits holds no memory for what may come.
 type source interface {
 	room() []byte
 	nothing()
@@ -34,13 +34,13 @@ type source interface {
 
 // socket reads and writes a connection as the kernel has or takes something.
 //
-// Where the next bytes will come soon it waits for them in poll(2): the thread that the kernel wakes then goes on with the goroutine
-// that wants them. Go's own poller wakes another thread first, to look for more work, and that takes longer than to answer a small
-// call. If they came within spinTime last time, it tries to read until that has passed: to wake a thread of an idle processor takes
-// as long, in a virtual machine.
+// Where the next bytes will come soon it waits for them in poll(2): the thread that the kernel wakes then goes on with
+// the goroutine that wants them. Go's own poller wakes another thread first, to look for more work, and that takes
+// longer than to answer a small call. If they came within spinTime last time, it tries to read until that has passed:
+// to wake a thread of an idle processor takes as long, in a virtual machine.
 //
-// A thread in poll keeps one of Go's processors from the other goroutines for a moment, so there is one at most, and none if there
-// is only one processor.
+// A thread in poll keeps one of Go's processors from the other goroutines for a moment, so there is one at most, and
+// none if there is only one processor.
 type socket struct {
 	nc   net.Conn
 	raw  syscall.RawConn // nil: not a socket of the kernel
@@ -141,7 +141,8 @@ func (k *socket) awaitNow(fd uintptr) bool {
 	began := time.Now()
 	done := k.waited < spinTime && k.spin(fd, began)
 	if !done {
-		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, pollTime) // whatever it says, the read tells more
+		// whatever it says, the read tells more
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, pollTime)
 		done = k.readNow(fd)
 	}
 	k.waited = time.Since(began)

@@ -8,9 +8,9 @@ import (
 // maxIdle bounds the goroutines that wait for another call, of all connections together.
 const maxIdle = 256
 
-// workers are the goroutines of calls. One that has served a call stays for another: a new one would have to grow its stack
-// again, which costs more than a small call. The one that became idle last is taken first, and all end with the last
-// connection.
+// workers are the goroutines of calls. One that has served a call stays for another: a new one would have to grow its
+// stack again, which costs more than a small call. The one that became idle last is taken first, and all end with the
+// last connection.
 type workers struct {
 	mu    sync.Mutex
 	conns int

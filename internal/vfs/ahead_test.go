@@ -39,8 +39,10 @@ func TestLookingAheadBringsNoInodeToMemoryAndSaysWhetherItWasOfUse(t *testing.T)
 	if want := 2 * (n - before); useful < want || useful > want+8 { // shares and their roots are inodes too
 		t.Errorf("of use for %d of %d, with %d inodes in memory", useful, len(all), before)
 	}
-	strange := []vfs.Coming{{}, {Inode: 1 << 60}, {Inode: top.Inode, Name: []byte("absent")}, {Inode: top.Inode, Name: []byte{}},
-		{Inode: files[0].Inode, Name: []byte("x")}, {Inode: 1 << 60, Name: []byte("x")}, {Inode: top.Inode, Name: []byte(strings.Repeat("x", 300))}}
+	strange := []vfs.Coming{{}, {Inode: 1 << 60}, {Inode: top.Inode, Name: []byte("absent")},
+		{Inode: top.Inode, Name: []byte{}},
+		{Inode: files[0].Inode, Name: []byte("x")}, {Inode: 1 << 60, Name: []byte("x")},
+		{Inode: top.Inode, Name: []byte(strings.Repeat("x", 300))}}
 	fs.Ahead(strange)
 	fs.Ahead(all) // more than it takes
 	fs.Ahead(nil)

@@ -128,7 +128,8 @@ func BenchmarkCreateParallel(b *testing.B) {
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
 						n := int(next.Add(1))
-						if _, _, err := fs.Create(asRoot, ids[n%dirs], fmt.Sprint("f", n), vfs.CreateUnchecked, vfs.SetAttr{}, vfs.Verifier{}); err != nil {
+						if _, _, err := fs.Create(asRoot, ids[n%dirs], fmt.Sprint("f", n), vfs.CreateUnchecked, vfs.SetAttr{},
+							vfs.Verifier{}); err != nil {
 							b.Error(err)
 							return
 						}
@@ -198,8 +199,8 @@ func BenchmarkRead4K(b *testing.B) {
 	})
 }
 
-// BenchmarkReadDirPlus lists a directory of 10,000 files with their attributes, from memory as far as they are there; an
-// operation is an entry.
+// BenchmarkReadDirPlus lists a directory of 10,000 files with their attributes, from memory as far as they are there;
+// an operation is an entry.
 func BenchmarkReadDirPlus(b *testing.B) {
 	overStores(b, func(b *testing.B, fs vfs.FileSystem, top vfs.ID) {
 		const files = 10_000
@@ -207,7 +208,8 @@ func BenchmarkReadDirPlus(b *testing.B) {
 		for worker := range 100 {
 			wg.Go(func() {
 				for i := range files / 100 {
-					if _, _, err := fs.Create(asRoot, top, fmt.Sprint("f", worker, "-", i), vfs.CreateUnchecked, vfs.SetAttr{}, vfs.Verifier{}); err != nil {
+					if _, _, err := fs.Create(asRoot, top, fmt.Sprint("f", worker, "-", i), vfs.CreateUnchecked, vfs.SetAttr{},
+						vfs.Verifier{}); err != nil {
 						b.Error(err)
 					}
 				}

@@ -69,7 +69,9 @@ func (fs *FS) createOver(req *Request, ino uint64, how CreateMode, set *SetAttr,
 
 // Mkdir makes a directory.
 func (fs *FS) Mkdir(req *Request, dir ID, name string, set SetAttr) (Attr, WCC, error) {
-	child, wcc, _, err := fs.make(req, dir, name, record{layout.Inode{Type: TypeDirectory, NextCookie: layout.FirstCookie}}, &set)
+	child, wcc, _, err := fs.make(req, dir, name, record{
+		layout.Inode{Type: TypeDirectory, NextCookie: layout.FirstCookie},
+	}, &set)
 	return child, wcc, err
 }
 
@@ -109,7 +111,9 @@ func (fs *FS) Mknod(req *Request, dir ID, name string, typ FileType, dev Device,
 
 // make adds an inode under a new name. If the name exists it returns its
 // inode number with EEXIST.
-func (fs *FS) make(req *Request, dir ID, name string, rec record, set *SetAttr) (child Attr, wcc WCC, existing uint64, err error) {
+func (fs *FS) make(
+	req *Request, dir ID, name string, rec record, set *SetAttr,
+) (child Attr, wcc WCC, existing uint64, err error) {
 	d, err := fs.node(req.Context, dir)
 	if err != nil {
 		return Attr{}, WCC{}, 0, err

@@ -38,8 +38,10 @@ var errnoText = [...]string{
 	EACCES: "permission denied", EEXIST: "file exists", EXDEV: "cross-share link", ENOTDIR: "not a directory",
 	EISDIR: "is a directory", EINVAL: "invalid argument", EFBIG: "file too large", ENOSPC: "no space left",
 	EROFS: "read-only share", EMLINK: "too many links", ENAMETOOLONG: "name too long", ENOTEMPTY: "directory not empty",
-	EDQUOT: "quota exceeded", ESTALE: "stale file handle", EBADHANDLE: "bad file handle", ENOTSYNC: "ctime differs from guard",
-	EBADTYPE: "type not supported", EBADCOOKIE: "bad directory cookie", EJUKEBOX: "try again later", ErrWouldBlock: "would block",
+	EDQUOT: "quota exceeded", ESTALE: "stale file handle", EBADHANDLE: "bad file handle",
+	ENOTSYNC: "ctime differs from guard",
+	EBADTYPE: "type not supported", EBADCOOKIE: "bad directory cookie", EJUKEBOX: "try again later",
+	ErrWouldBlock: "would block",
 }
 
 // Error returns the failure in words.

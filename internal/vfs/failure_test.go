@@ -71,13 +71,14 @@ func TestMissingAndDamagedDataIsAnErrorNeverZeros(t *testing.T) {
 			}
 			i.Close() // hands the segment off
 			hit := 0
-			err := filepath.WalkDir(filepath.Join(h.dir, "content", "segments"), func(path string, d fs.DirEntry, err error) error {
-				if err != nil || d.IsDir() {
-					return err
-				}
-				hit++
-				return damage(path)
-			})
+			err := filepath.WalkDir(filepath.Join(h.dir, "content", "segments"),
+				func(path string, d fs.DirEntry, err error) error {
+					if err != nil || d.IsDir() {
+						return err
+					}
+					hit++
+					return damage(path)
+				})
 			if err != nil || hit == 0 {
 				t.Fatalf("%d segments damaged: %v", hit, err)
 			}
@@ -245,7 +246,9 @@ func TestCheckFindsWhatIsInconsistent(t *testing.T) {
 
 func check(t *testing.T, r meta.Reader) (faults []string) {
 	t.Helper()
-	if err := tree.Check(context.Background(), r, func(f tree.Fault) { faults = append(faults, fmt.Sprint(f)) }); err != nil {
+	if err := tree.Check(context.Background(), r, func(f tree.Fault) {
+		faults = append(faults, fmt.Sprint(f))
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return faults

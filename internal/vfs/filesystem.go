@@ -45,7 +45,8 @@ type FileSystem interface {
 
 	// Create makes a regular file, or opens an existing one as how says.
 	// For CreateExclusive set must be empty and verf is remembered.
-	Create(req *Request, dir ID, name string, how CreateMode, set SetAttr, verf Verifier) (child Attr, dirWCC WCC, err error)
+	Create(req *Request, dir ID, name string, how CreateMode, set SetAttr,
+		verf Verifier) (child Attr, dirWCC WCC, err error)
 	Mkdir(req *Request, dir ID, name string, set SetAttr) (child Attr, dirWCC WCC, err error)
 	Symlink(req *Request, dir ID, name, target string, set SetAttr) (child Attr, dirWCC WCC, err error)
 	// Mknod makes a FIFO, socket, or character or block special file.
@@ -61,7 +62,8 @@ type FileSystem interface {
 	// from one call to the next meets what stands through it exactly once. With
 	// attrs each entry carries its inode's attributes, if the credential may
 	// search the directory. It begins with "." and ".." (cookies 1 and 2).
-	ReadDir(req *Request, dir ID, from Position, attrs bool, emit func(DirEntry) bool) (listed Listed, dirAttr Attr, err error)
+	ReadDir(req *Request, dir ID, from Position, attrs bool,
+		emit func(DirEntry) bool) (listed Listed, dirAttr Attr, err error)
 
 	// Hold keeps a regular file alive until release is called, also when its last
 	// name is removed meanwhile.

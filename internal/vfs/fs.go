@@ -229,7 +229,8 @@ func (fs *FS) errno(op string, ino uint64, err error) error {
 		return ENOSPC
 	case errors.Is(err, data.ErrWouldBlock):
 		return ErrWouldBlock
-	case errors.Is(err, data.ErrBusy), errors.Is(err, data.ErrNotStored), fault.Of(err) != nil, disk.Scarce(err), // nothing is lost: it is there later
+	case errors.Is(err, data.ErrBusy), errors.Is(err, data.ErrNotStored), fault.Of(err) != nil, disk.Scarce(err),
+		// nothing is lost: it is there later
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return EJUKEBOX
 	}

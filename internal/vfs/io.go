@@ -36,7 +36,9 @@ func (fs *FS) Read(req *Request, id ID, off uint64, count uint32, noWait bool) (
 	}
 }
 
-func (fs *FS) mapRead(req *Request, n *node, off uint64, count uint32) (exts []format.Extent, eof bool, attr Attr, err error) {
+func (fs *FS) mapRead(
+	req *Request, n *node, off uint64, count uint32,
+) (exts []format.Extent, eof bool, attr Attr, err error) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.removed {

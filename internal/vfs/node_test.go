@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Inodes whose numbers are alike share a count, which their number can exceed: those in memory must be found all the same.
+// Inodes whose numbers are alike share a count, which their number can exceed: those in memory must be found all the
+// same.
 func TestANodeIsFoundAsLongAsItIsInMemory(t *testing.T) {
 	s := nodeShard{nodes: map[uint64]*node{}}
 	inodes := make([]uint64, 600) // of two kinds

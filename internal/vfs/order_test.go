@@ -250,8 +250,9 @@ func openOrdered(t *testing.T, log *events, remote bool) (*vfs.FS, vfs.ID) {
 	ctx := context.Background()
 	l := commit.New(ctx, orderedStore{metamemory.Open(), log})
 	opts := data.Options{
-		Dir: t.TempDir(), Content: orderedContent{contentmemory.Open(), log}, Log: l, Remote: remote, Instance: "00112233445566778899aabbccddeeff",
-		Disk: orderedDisk{events: log}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Dir: t.TempDir(), Content: orderedContent{contentmemory.Open(), log}, Log: l, Remote: remote,
+		Instance: "00112233445566778899aabbccddeeff",
+		Disk:     orderedDisk{events: log}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		CacheSize: 64 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour, Garbage: 1,
 	}
 	fs, err := vfs.Open(ctx, vfs.Options{Log: l, Data: opts.Opener(ctx), Remote: remote})

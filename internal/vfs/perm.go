@@ -46,7 +46,8 @@ func (r *record) accessMask(c *Cred, mask AccessMask, readOnly bool) AccessMask 
 	if r.allowed(c, permRead) {
 		got |= AccessRead
 	}
-	if r.allowed(c, permWrite) && !(readOnly && (r.Type == TypeRegular || r.Type == TypeDirectory || r.Type == TypeSymlink)) {
+	if r.allowed(c, permWrite) &&
+		!(readOnly && (r.Type == TypeRegular || r.Type == TypeDirectory || r.Type == TypeSymlink)) {
 		got |= AccessModify | AccessExtend
 		if r.Type == TypeDirectory {
 			got |= AccessDelete

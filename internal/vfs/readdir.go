@@ -75,7 +75,9 @@ func (fs *FS) checkList(req *Request, d *node, from Position) (end uint64, searc
 }
 
 // listDots emits "." and ".."; more is false when emit wants no more.
-func (fs *FS) listDots(ctx context.Context, dir *Attr, cookie uint64, attrs bool, emit func(DirEntry) bool) (more bool, err error) {
+func (fs *FS) listDots(
+	ctx context.Context, dir *Attr, cookie uint64, attrs bool, emit func(DirEntry) bool,
+) (more bool, err error) {
 	if cookie < 1 {
 		e := DirEntry{Name: ".", Cookie: 1, ID: dir.ID, Type: TypeDirectory}
 		if attrs {
@@ -108,7 +110,9 @@ func (fs *FS) listPage(ctx context.Context, d *node, cookie, end uint64) ([]DirE
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	pairs, err := fs.log.Scan(ctx, meta.Range{Start: layout.ListKey(d.ino, cookie+1), End: layout.ListKey(d.ino, end)}, readdirPage)
+	pairs, err := fs.log.Scan(ctx, meta.Range{
+		Start: layout.ListKey(d.ino, cookie+1), End: layout.ListKey(d.ino, end),
+	}, readdirPage)
 	if err != nil {
 		return nil, err
 	}

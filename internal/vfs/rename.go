@@ -9,7 +9,9 @@ import (
 
 // Rename moves a name, replacing what has the new one (RFC 1813 section
 // 3.3.14, POSIX rename).
-func (fs *FS) Rename(req *Request, fromDir ID, fromName string, toDir ID, toName string) (fromWCC, toWCC WCC, err error) {
+func (fs *FS) Rename(
+	req *Request, fromDir ID, fromName string, toDir ID, toName string,
+) (fromWCC, toWCC WCC, err error) {
 	from, err := fs.node(req.Context, fromDir)
 	if err != nil {
 		return WCC{}, WCC{}, err

@@ -99,7 +99,8 @@ func (fs *FS) makeShare(ctx context.Context, spec *ShareSpec) (*shareState, erro
 	}})
 	n.rec.Parent = n.ino
 	b.Put(layout.InodeKey(n.ino), n.encode())
-	b.Put(layout.ShareKey(spec.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(next)), n.ino))
+	b.Put(layout.ShareKey(spec.Name),
+		binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(next)), n.ino))
 	b.Add(layout.UsageKey(uint32(next), 'i'), 1)
 	if err := fs.log.Submit(b).Wait(); err != nil {
 		return nil, err
@@ -203,7 +204,8 @@ func (fs *FS) StatFS(req *Request, id ID) (StatFS, Attr, error) {
 	}
 	var st StatFS
 	st.TotalBytes, st.FreeBytes, st.AvailBytes = capacity(total, min(free, total), u.QuotaBytes, u.Bytes)
-	st.TotalInodes, st.FreeInodes, st.AvailInodes = capacity(endlessInodes, unused(endlessInodes, u.Inodes), u.QuotaInodes, u.Inodes)
+	st.TotalInodes, st.FreeInodes, st.AvailInodes = capacity(endlessInodes, unused(endlessInodes, u.Inodes),
+		u.QuotaInodes, u.Inodes)
 	return st, attr, nil
 }
 

@@ -15,7 +15,8 @@ import (
 func TestTheLastBytesOfADiskAreForRemovals(t *testing.T) {
 	var free atomic.Uint64
 	free.Store(1 << 30)
-	reserve := space.New(func() (uint64, uint64, error) { return 1 << 40, free.Load(), nil }, slog.New(slog.DiscardHandler))
+	reserve := space.New(func() (uint64, uint64, error) { return 1 << 40, free.Load(), nil },
+		slog.New(slog.DiscardHandler))
 	h := inMemory.home(t)
 	h.reserve = reserve
 	i := h.open(t)
@@ -49,7 +50,8 @@ func TestTheLastBytesOfADiskAreForRemovals(t *testing.T) {
 	// Changes are taken for longer than names.
 	free.Store(space.Bytes(1<<40)/2 - 1)
 	awaitNames(t, reserve, false)
-	if err := errors.Join(writing(), setting(vfs.SetAttr{Mode: &mode}), renaming("kept", "moved"), renaming("moved", "kept")); err != nil {
+	if err := errors.Join(writing(), setting(vfs.SetAttr{Mode: &mode}), renaming("kept", "moved"),
+		renaming("moved", "kept")); err != nil {
 		t.Errorf("with less than half of the reserve: %v", err)
 	}
 	if err := mkdir("new"); err != vfs.ENOSPC {

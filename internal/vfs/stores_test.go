@@ -208,8 +208,10 @@ func (h home) start(t testing.TB) (r running, err error) {
 		return r, err
 	}
 	opt := data.Options{
-		Dir: h.cache(), Disk: mortalDisk{line: r.line}, Content: r.line.mortal(r.content), Log: r.log, Instance: h.instance, Logger: logger, Volatile: !h.lasting(),
-		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour, Remote: h.remote, Garbage: 1,
+		Dir: h.cache(), Disk: mortalDisk{line: r.line}, Content: r.line.mortal(r.content), Log: r.log, Instance: h.instance,
+		Logger: logger, Volatile: !h.lasting(),
+		CacheSize: 512 << 20, SegmentSize: 8 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour,
+		Remote: h.remote, Garbage: 1,
 		OnFailure: func(err error) {
 			if h.failing == nil && !r.line.killed() {
 				t.Errorf("the data store failed: %v", err)
@@ -237,7 +239,8 @@ func (h home) start(t testing.TB) (r running, err error) {
 
 func (h home) openMetadata(ctx context.Context, logger *slog.Logger) (meta.Store, error) {
 	b := h.backend()
-	return b.Open(ctx, backend.Settings{Path: filepath.Join(h.dir, "metadata"), DSNFile: h.dsn}, backend.Options{Logger: logger})
+	return b.Open(ctx, backend.Settings{Path: filepath.Join(h.dir, "metadata"), DSNFile: h.dsn},
+		backend.Options{Logger: logger})
 }
 
 func (h home) openContent(logger *slog.Logger) (content.Store, error) {

@@ -35,7 +35,8 @@ func (k *checker) admin(c *Config) {
 		k.fault("admin.listen", "%s is the address of nfs.listen; take another port", quote(c.Admin.Listen))
 	}
 	if err == nil && c.Admin.TokenFile != "" && !isLoopback(host) {
-		k.warn("admin.token_file", "the token and the answers cross the network in clear text; let admin.listen be 127.0.0.1, or put TLS before it")
+		k.warn("admin.token_file", "the token and the answers cross the network in clear text; "+
+			"let admin.listen be 127.0.0.1, or put TLS before it")
 	}
 }
 
@@ -44,15 +45,19 @@ func (k *checker) socket(c *Config) {
 	path := c.ControlSocket()
 	if c.Admin.Socket == "" {
 		if c.Cache.Path != "" && len(path) > MaxSocketPath {
-			k.warn("admin.socket", "%s would be longer than %d bytes, so commands cannot reach the server; name a shorter path", quote(path), MaxSocketPath)
+			k.warn("admin.socket", "%s would be longer than %d bytes, so commands cannot reach the server; name a shorter path",
+				quote(path), MaxSocketPath)
 		}
 		return
 	}
 	k.file("admin.socket", path)
 	if len(path) > MaxSocketPath {
-		k.fault("admin.socket", "%s is longer than %d bytes, which the path of a unix socket may have", quote(path), MaxSocketPath)
+		k.fault("admin.socket", "%s is longer than %d bytes, which the path of a unix socket may have",
+			quote(path), MaxSocketPath)
 	}
-	for _, store := range []struct{ key, path string }{{"metadata.path", c.Metadata.Path}, {"content.path", c.Content.Path}} {
+	for _, store := range []struct{ key, path string }{
+		{"metadata.path", c.Metadata.Path}, {"content.path", c.Content.Path},
+	} {
 		if within(path, store.path) {
 			k.fault("admin.socket", "%s is inside %s, which belongs to a store; take another directory", quote(path), store.key)
 		}

@@ -26,8 +26,10 @@ func TestAdminWarningsNameWhatCannotBeReachedAndWhoCanListen(t *testing.T) {
 		minimal + "admin: {token_file: /t}":                                       "",
 		minimal + "admin: {listen: '[::1]:80', token_file: /t}":                   "",
 		minimal + "admin: {listen: 'localhost:80', token_file: /t}":               "",
-		minimal + "admin: {listen: '', token_file: /t}":                           "admin.token_file: is not used, because admin.listen is empty (line 3)",
-		minimal + "admin: {listen: ':80', token_file: /t}": "admin.token_file: the token and the answers cross the network in clear text; " +
+		minimal + "admin: {listen: '', token_file: /t}": "" +
+			"admin.token_file: is not used, because admin.listen is empty (line 3)",
+		minimal + "admin: {listen: ':80', token_file: /t}": "" +
+			"admin.token_file: the token and the answers cross the network in clear text; " +
 			"let admin.listen be 127.0.0.1, or put TLS before it (line 3)",
 	} {
 		_, warnings, err := config.Parse([]byte(text), nil)

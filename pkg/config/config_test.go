@@ -28,7 +28,9 @@ func lines(t *testing.T, text string, environ ...string) []string {
 // others are the warnings but the one of a top directory that nobody can write, which
 // the smallest file has.
 func others(warnings config.Warnings) string {
-	return slices.DeleteFunc(slices.Clone(warnings), func(f config.Fault) bool { return strings.Contains(f.Message, "nobody can write") }).String()
+	return slices.DeleteFunc(slices.Clone(warnings), func(f config.Fault) bool {
+		return strings.Contains(f.Message, "nobody can write")
+	}).String()
 }
 
 func parse(t *testing.T, text string, environ ...string) *config.Config {
@@ -84,11 +86,15 @@ shares:
     read_only: true
 `)
 	want := &config.Config{
-		Cache:    config.Cache{Path: "/v/cache", Size: 1 << 40, FlushInterval: 2e9, FullTimeout: 60e9, PageSize: 256 << 10},
-		Metadata: config.Metadata{Type: config.MetadataPostgres, Cache: 64 << 20, DSNFile: "/s/dsn", MaxConnections: 20, OwnerLease: 30e9},
+		Cache: config.Cache{Path: "/v/cache", Size: 1 << 40, FlushInterval: 2e9, FullTimeout: 60e9, PageSize: 256 << 10},
+		Metadata: config.Metadata{
+			Type: config.MetadataPostgres, Cache: 64 << 20, DSNFile: "/s/dsn", MaxConnections: 20, OwnerLease: 30e9,
+		},
 		Content: config.Content{
-			Type: config.ContentS3, Bucket: "my-bucket", Endpoint: "https://s3.example.org:9000", Region: "eu-west-1", Prefix: "a/b/",
-			CredentialsFile: "/s/credentials", CAFile: "/s/ca.crt", Addressing: config.AddressingVirtual, PartSize: 8 << 20, ParallelTransfers: 4,
+			Type: config.ContentS3, Bucket: "my-bucket", Endpoint: "https://s3.example.org:9000",
+			Region: "eu-west-1", Prefix: "a/b/",
+			CredentialsFile: "/s/credentials", CAFile: "/s/ca.crt", Addressing: config.AddressingVirtual, PartSize: 8 << 20,
+			ParallelTransfers: 4,
 		},
 		Durability:      config.DurabilityRemote,
 		Compaction:      config.Compaction{GarbagePercent: 40, Rate: 8 << 20},
@@ -101,7 +107,9 @@ shares:
 		ShutdownTimeout: 90e9,
 		Shares: []config.Share{{
 			Name: "a", Path: "/deep/er",
-			Clients:   []config.Client{{CIDR: "10.1.2.3/8", Access: config.AccessReadOnly}, {CIDR: "fd00::/8", Access: config.AccessReadWrite}},
+			Clients: []config.Client{
+				{CIDR: "10.1.2.3/8", Access: config.AccessReadOnly}, {CIDR: "fd00::/8", Access: config.AccessReadWrite},
+			},
 			Squash:    config.SquashAll,
 			Anonymous: config.Identity{UID: 99, GID: 4294967294},
 			Root:      config.Root{UID: 1000, GID: 1001, Mode: "01777"},

@@ -49,7 +49,8 @@ func TestTheTopDirectoryOfAShareThatExistsIsNotOfTheConfiguration(t *testing.T) 
 		t.Errorf("got %v, want %v", got, want)
 	}
 	for path, want := range map[string]config.When{
-		"shares[].root": config.AtBirth, "shares[a.b].root.uid": config.AtBirth, "shares[root.x].path": config.Live, "shares": config.Live,
+		"shares[].root": config.AtBirth, "shares[a.b].root.uid": config.AtBirth, "shares[root.x].path": config.Live,
+		"shares":        config.Live,
 		"logging.level": config.Live, "cache.size": config.Restart,
 	} {
 		if got := config.AppliesWhen(path); got != want {

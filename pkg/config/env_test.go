@@ -77,7 +77,8 @@ func TestVariablesOfOthersAreIgnored(t *testing.T) {
 	parse(t, minimal,
 		"DITTOFS_LAB=/x", "DITTOFS_LAB_NODES=2", "DITTOFS_SERVER_IMAGE=i", "DITTOFS_OPERATOR_NAMESPACE=n",
 		"DITTOFS_SERVICE_HOST=10.96.0.1", "DITTOFS_SERVICE_PORT=2049", "DITTOFS_SERVICE_PORT_NFS=2049",
-		"DITTOFS_PORT=tcp://10.96.0.1:2049", "DITTOFS_PORT_2049_TCP=tcp://10.96.0.1:2049", "DITTOFS_PORT_2049_TCP_ADDR=10.96.0.1",
+		"DITTOFS_PORT=tcp://10.96.0.1:2049", "DITTOFS_PORT_2049_TCP=tcp://10.96.0.1:2049",
+		"DITTOFS_PORT_2049_TCP_ADDR=10.96.0.1",
 		"DITTOFS_HOME_SERVICE_HOST=10.96.0.1", "DITTOFS_HOME_PORT_2049_TCP_PROTO=tcp", "DITTOFSX=1",
 		"DITTOFS_ACTIVE_HELP=0", "DITTOFS_COMPLETION_DESCRIPTIONS=false")
 }
@@ -93,7 +94,8 @@ func TestNoKeyIsHiddenByTheIgnoredVariables(t *testing.T) {
 		if config.IgnoredEnv(name) {
 			t.Errorf("%s can never be set", name)
 		}
-		if _, _, err := config.Parse([]byte(minimal), []string{name + "="}); err != nil && strings.Contains(err.Error(), "unknown variable") {
+		if _, _, err := config.Parse([]byte(minimal), []string{name + "="}); err != nil &&
+			strings.Contains(err.Error(), "unknown variable") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

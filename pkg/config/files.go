@@ -28,7 +28,9 @@ func CheckFiles(c *Config) (faults []Fault) {
 		}
 		if err := readable(f.path, f.orDirectory); err != nil {
 			what, hint := fileFault(err)
-			faults = append(faults, Fault{Path: f.key, Message: fmt.Sprintf("%s: %s %s", f.key, quote(f.path), what), Hint: hint})
+			faults = append(faults, Fault{
+				Path: f.key, Message: fmt.Sprintf("%s: %s %s", f.key, quote(f.path), what), Hint: hint,
+			})
 		}
 	}
 	return faults

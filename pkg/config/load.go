@@ -102,7 +102,9 @@ func parseYAML(data []byte) (*yaml.Node, *Fault) {
 	}
 	if err == nil {
 		if err = dec.Decode(&second); err == nil {
-			return nil, &Fault{Line: second.Line, Message: "the configuration must be one YAML document, but a second one begins"}
+			return nil, &Fault{
+				Line: second.Line, Message: "the configuration must be one YAML document, but a second one begins",
+			}
 		}
 		if errors.Is(err, io.EOF) {
 			err = nil

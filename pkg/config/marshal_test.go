@@ -16,10 +16,16 @@ import (
 // anyConfig draws valid configurations, with and without their defaults.
 func anyConfig(t *rapid.T) *config.Config {
 	c := &config.Config{
-		Cache:           config.Cache{Path: "/c/x" + name("cache").Draw(t, "cache"), Size: anySize(t, config.MinCacheSize)},
-		Metadata:        config.Metadata{Type: rapid.SampledFrom([]config.MetadataType{"", "memory", "pebble"}).Draw(t, "metadata")},
-		Content:         config.Content{Type: rapid.SampledFrom([]config.ContentType{"", "memory", "filesystem"}).Draw(t, "content")},
-		NFS:             config.NFS{Listen: rapid.SampledFrom([]string{"", ":0", "[::1]:2049", "nfs.example:1"}).Draw(t, "listen")},
+		Cache: config.Cache{Path: "/c/x" + name("cache").Draw(t, "cache"), Size: anySize(t, config.MinCacheSize)},
+		Metadata: config.Metadata{
+			Type: rapid.SampledFrom([]config.MetadataType{"", "memory", "pebble"}).Draw(t, "metadata"),
+		},
+		Content: config.Content{
+			Type: rapid.SampledFrom([]config.ContentType{"", "memory", "filesystem"}).Draw(t, "content"),
+		},
+		NFS: config.NFS{
+			Listen: rapid.SampledFrom([]string{"", ":0", "[::1]:2049", "nfs.example:1"}).Draw(t, "listen"),
+		},
 		Admin:           config.Admin{Listen: rapid.SampledFrom([]string{"", "0.0.0.0:8080"}).Draw(t, "admin")},
 		Logging:         config.Logging{Level: rapid.SampledFrom([]string{"", "debug", "error"}).Draw(t, "level")},
 		LockTimeout:     config.Duration(rapid.Int64Range(0, 600e9).Draw(t, "lock")),
@@ -40,9 +46,11 @@ func anyShare(t *rapid.T, prefix string) config.Share {
 		Name:      prefix + name("name").Draw(t, "name"),
 		Squash:    rapid.SampledFrom([]config.Squash{"", "root", "all", "none"}).Draw(t, "squash"),
 		Anonymous: config.Identity{UID: anyID.Draw(t, "uid"), GID: anyID.Draw(t, "gid")},
-		Root:      config.Root{UID: anyID.Draw(t, "root"), Mode: rapid.SampledFrom([]string{"", "0755", "777", "01777"}).Draw(t, "mode")},
-		Quota:     config.Quota{Bytes: anySize(t, 0), Inodes: rapid.Uint64Max(math.MaxInt64).Draw(t, "inodes")},
-		ReadOnly:  rapid.Bool().Draw(t, "read_only"),
+		Root: config.Root{
+			UID: anyID.Draw(t, "root"), Mode: rapid.SampledFrom([]string{"", "0755", "777", "01777"}).Draw(t, "mode"),
+		},
+		Quota:    config.Quota{Bytes: anySize(t, 0), Inodes: rapid.Uint64Max(math.MaxInt64).Draw(t, "inodes")},
+		ReadOnly: rapid.Bool().Draw(t, "read_only"),
 	}
 	if rapid.Bool().Draw(t, "own path") {
 		s.Path = "/" + prefix + text.Draw(t, "path")
@@ -125,7 +133,10 @@ func TestSizesAreReadAndWritten(t *testing.T) {
 			t.Errorf("%s is written as %s, which is %d, %v", text, got, back, err)
 		}
 	}
-	for _, text := range []string{"", "GiB", "-1", "+1", "1.5GiB", "10Gi", "1 B B", "1e3", "0x10", "18446744073709551615", "99999999999999999999", "9223372036854775808", "8192PiB", strings.Repeat("9", 10_000)} {
+	for _, text := range []string{
+		"", "GiB", "-1", "+1", "1.5GiB", "10Gi", "1 B B", "1e3", "0x10", "18446744073709551615", "99999999999999999999",
+		"9223372036854775808", "8192PiB", strings.Repeat("9", 10_000),
+	} {
 		if got, err := config.ParseSize(text); err == nil {
 			t.Errorf("%s was read as %d", text, got)
 		}
@@ -137,7 +148,10 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{minimal, string(def), "", "a: &a [*a]", "? {}\n: - [", "shares: [{quota: {bytes: 1e9}}]", "<<: {cache: {path: /c}}", "---\n...\n---", "{cache: {path: !!binary Lw==}}"} {
+	for _, seed := range []string{
+		minimal, string(def), "", "a: &a [*a]", "? {}\n: - [", "shares: [{quota: {bytes: 1e9}}]", "<<: {cache: {path: /c}}",
+		"---\n...\n---", "{cache: {path: !!binary Lw==}}",
+	} {
 		f.Add([]byte(seed), "DITTOFS_SHARES_0_PATH=/x")
 		f.Add([]byte(seed), "DITTOFS_NFS_VERSIONS_1=3")
 	}

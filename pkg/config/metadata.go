@@ -56,11 +56,12 @@ var metadataKeys = []metadataKey{
 			k.fault("metadata.max_connections", "%d is not between 2 and 100", m.MaxConnections)
 		}
 	}),
-	keyOf("owner_lease", func(m *Metadata) *Duration { return &m.OwnerLease }, Duration(15*time.Second), func(k *checker, m Metadata) {
-		if d := m.OwnerLease.Duration(); d < 2*time.Second || d > 10*time.Minute {
-			k.fault("metadata.owner_lease", "%s is not between 2s and 10m", m.OwnerLease)
-		}
-	}),
+	keyOf("owner_lease", func(m *Metadata) *Duration { return &m.OwnerLease }, Duration(15*time.Second),
+		func(k *checker, m Metadata) {
+			if d := m.OwnerLease.Duration(); d < 2*time.Second || d > 10*time.Minute {
+				k.fault("metadata.owner_lease", "%s is not between 2s and 10m", m.OwnerLease)
+			}
+		}),
 	keyOf("expected_instance", func(m *Metadata) *string { return &m.ExpectedInstance }, "", nil),
 }
 

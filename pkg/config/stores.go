@@ -46,15 +46,19 @@ func (k *checker) content(c Content) {
 	case c.Bucket == "":
 		k.faults = append(k.faults, Fault{Path: "content.bucket", Message: "content.bucket is required by content.type s3"})
 	case !bucketName.MatchString(c.Bucket):
-		k.fault("content.bucket", `%s is not a bucket name (3 to 255 letters, digits, "-", "." and "_", first and last a letter or digit)`, quote(c.Bucket))
+		k.fault("content.bucket",
+			`%s is not a bucket name (3 to 255 letters, digits, "-", "." and "_", first and last a letter or digit)`,
+			quote(c.Bucket))
 	}
 	k.endpoint("content.endpoint", c.Endpoint)
 	if !regionName.MatchString(c.Region) {
 		k.fault("content.region", "%s is not a region name (example: eu-central-1)", quote(c.Region))
 	}
-	if c.Prefix != "" && (!objectPrefix.MatchString(c.Prefix) || strings.HasPrefix(c.Prefix, "/") || strings.Contains("/"+c.Prefix+"/", "/../") ||
+	if c.Prefix != "" && (!objectPrefix.MatchString(c.Prefix) || strings.HasPrefix(c.Prefix, "/") ||
+		strings.Contains("/"+c.Prefix+"/", "/../") ||
 		strings.Contains("/"+c.Prefix+"/", "/./") || strings.Contains(c.Prefix, "//")) {
-		k.fault("content.prefix", `%s is not a prefix (at most 512 letters, digits, "-", "_", "." and "/"; example: nas/)`, quote(c.Prefix))
+		k.fault("content.prefix", `%s is not a prefix (at most 512 letters, digits, "-", "_", "." and "/"; example: nas/)`,
+			quote(c.Prefix))
 	}
 	k.file("content.credentials_file", c.CredentialsFile)
 	k.file("content.ca_file", c.CAFile)
@@ -75,7 +79,8 @@ func (k *checker) addressing(c Content) {
 		return
 	}
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
-		k.fault("content.addressing", "virtual needs an endpoint with a host name, %s is an address; use path", quote(u.Hostname()))
+		k.fault("content.addressing", "virtual needs an endpoint with a host name, %s is an address; use path",
+			quote(u.Hostname()))
 	}
 }
 
@@ -90,7 +95,8 @@ func (k *checker) endpoint(key, endpoint string) {
 	case u.User != nil:
 		k.fault(key, "must not hold credentials; put them into content.credentials_file")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		k.fault(key, "%s has more than a host; the bucket goes into content.bucket, a path into content.prefix", quote(endpoint))
+		k.fault(key, "%s has more than a host; the bucket goes into content.bucket, a path into content.prefix",
+			quote(endpoint))
 	}
 }
 
@@ -112,7 +118,8 @@ func (k *checker) backup(c *Config) {
 	case every < time.Minute || every > 720*time.Hour:
 		k.fault("backup.every", "%s is not between 1m and 720h (0s: none by schedule)", b.Every)
 	case c.Content.Type == ContentMemory || c.Metadata.Type == MetadataMemory:
-		k.fault("backup.every", "%s is of no use with a store that is memory, which ends with the server; remove the key", b.Every)
+		k.fault("backup.every", "%s is of no use with a store that is memory, which ends with the server; remove the key",
+			b.Every)
 	}
 	if b.Keep < 1 || b.Keep > 1000 {
 		k.fault("backup.keep", "%d is not between 1 and 1000", b.Keep)

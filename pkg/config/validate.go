@@ -111,7 +111,8 @@ func (k *checker) directories(c *Config) {
 			k.fault(d.key, "%s is not an absolute path (example: /var/lib/dittofs/cache)", quote(d.path))
 			continue
 		case !isText(d.path) || len(d.path) > maxPath:
-			k.fault(d.key, "%s is not a usable path (at most %d bytes of UTF-8 without control characters)", quote(d.path), maxPath)
+			k.fault(d.key, "%s is not a usable path (at most %d bytes of UTF-8 without control characters)",
+				quote(d.path), maxPath)
 			continue
 		}
 		for _, other := range all[:i] {
@@ -229,7 +230,8 @@ func (k *checker) share(at string, s Share) {
 	case s.Name == "":
 		k.faults = append(k.faults, Fault{Path: at + ".name", Message: at + ".name is required"})
 	case !shareName.MatchString(s.Name):
-		k.fault(at+".name", `%s is not a share name (1 to 63 of a-z, 0-9, "-", "." and "_", first a letter or digit)`, quote(s.Name))
+		k.fault(at+".name", `%s is not a share name (1 to 63 of a-z, 0-9, "-", "." and "_", first a letter or digit)`,
+			quote(s.Name))
 	}
 	if s.Name != "" || s.Path != "" {
 		k.sharePath(at+".path", s.Path)
@@ -243,7 +245,8 @@ func (k *checker) share(at string, s Share) {
 		key   string
 		value uint32
 	}{
-		{".anonymous.uid", s.Anonymous.UID}, {".anonymous.gid", s.Anonymous.GID}, {".root.uid", s.Root.UID}, {".root.gid", s.Root.GID},
+		{".anonymous.uid", s.Anonymous.UID}, {".anonymous.gid", s.Anonymous.GID}, {".root.uid", s.Root.UID},
+		{".root.gid", s.Root.GID},
 	} {
 		if id.value == noID {
 			k.fault(at+id.key, "%d is no user or group (0 to %d; 65534 is nobody)", id.value, noID-1)

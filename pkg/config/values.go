@@ -13,12 +13,14 @@ func (c Client) Prefix() (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(c.CIDR)
 	if err != nil {
 		if addr, err := netip.ParseAddr(c.CIDR); err == nil && addr.Zone() == "" {
-			return netip.Prefix{}, fmt.Errorf("%s is not a CIDR; for one address write %s/%d", quote(c.CIDR), addr, addr.BitLen())
+			return netip.Prefix{}, fmt.Errorf("%s is not a CIDR; for one address write %s/%d",
+				quote(c.CIDR), addr, addr.BitLen())
 		}
 		return netip.Prefix{}, fmt.Errorf("%s is not a CIDR (example: 10.0.0.0/8)", quote(c.CIDR))
 	}
 	if p.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("%s is an IPv4 address in IPv6 form; write it as IPv4 (example: 10.0.0.0/8)", quote(c.CIDR))
+		return netip.Prefix{}, fmt.Errorf("%s is an IPv4 address in IPv6 form; write it as IPv4 (example: 10.0.0.0/8)",
+			quote(c.CIDR))
 	}
 	return p.Masked(), nil
 }

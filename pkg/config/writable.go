@@ -22,7 +22,8 @@ func (k *checker) writable(at string, s Share) {
 	}
 	k.warnings = append(k.warnings, Fault{
 		Path: at,
-		Message: fmt.Sprintf("%s: the top directory belongs to %s with mode %04o and %s: nobody can write, unless it was opened since",
+		Message: fmt.Sprintf("%s: the top directory belongs to %s with mode %04o and %s: nobody can write, "+
+			"unless it was opened since",
 			at, owner, mode, squashed),
 		Hint: `set root.mode to "1777" (everybody, as in /tmp), or root.uid and root.gid to who shall write, or squash to none`,
 	})

@@ -6,7 +6,9 @@ import (
 )
 
 func TestBuildInfoGivesModuleVersionThenCommit(t *testing.T) {
-	settings := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.modified", Value: "true"}}
+	settings := []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.modified", Value: "true"},
+	}
 	for want, info := range map[string]*debug.BuildInfo{
 		"v1.2.3":             {Main: debug.Module{Version: "v1.2.3"}, Settings: settings},
 		"0123456789ab-dirty": {Main: debug.Module{Version: "(devel)"}, Settings: settings},

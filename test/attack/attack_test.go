@@ -75,7 +75,8 @@ func TestALateVictimIsToldAndFailsNothing(t *testing.T) {
 	r := sound()
 	r.ByKind["READ"] = latency{Count: 1, P99: 2 * lateness}
 	var out bytes.Buffer
-	if err := report(&out, []*result{r}, &options{}); err != nil || !strings.Contains(out.String(), "READ 2s") || !strings.Contains(out.String(), "late") {
+	if err := report(&out, []*result{r}, &options{}); err != nil || !strings.Contains(out.String(), "READ 2s") ||
+		!strings.Contains(out.String(), "late") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	r.Failures = []string{"it burnt"}
@@ -171,14 +172,15 @@ func TestACrowdComesAgainAndCountsWhatTheServerEnded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := newCrowd()
-	c.each(ctx, ln.Addr().String(), 1, origin{addresses: 2, tiny: true}, func(ctx context.Context, conn *net.TCPConn) error {
-		hosts = append(hosts, conn.LocalAddr().(*net.TCPAddr).IP.String())
-		err := await(ctx, conn)
-		if len(hosts) == 3 {
-			cancel()
-		}
-		return err
-	})
+	c.each(ctx, ln.Addr().String(), 1, origin{addresses: 2, tiny: true},
+		func(ctx context.Context, conn *net.TCPConn) error {
+			hosts = append(hosts, conn.LocalAddr().(*net.TCPAddr).IP.String())
+			err := await(ctx, conn)
+			if len(hosts) == 3 {
+				cancel()
+			}
+			return err
+		})
 	if c.closed.Load() != 2 || !slices.Equal(hosts, []string{"127.0.1.1", "127.0.1.1", "127.0.1.1"}) || c.most != 1 {
 		t.Errorf("closed %d, want 2; connected from %v; %d at a time, want 1", c.closed.Load(), hosts, c.most)
 	}

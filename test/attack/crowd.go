@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// dialers bounds how many connections are being made at a time: more than the listener's backlog would wait for the kernel.
+	// dialers bounds how many connections are being made at a time: more than the listener's backlog would wait for the
+	// kernel.
 	dialers = 512
 	// again is the pause before a connection that ended is made again.
 	again = 100 * time.Millisecond
@@ -51,9 +52,11 @@ func (o origin) address(i int) net.IP {
 	return net.IPv4(127, 0, byte(1+i/250), byte(1+i%250))
 }
 
-// each keeps n connections to addr busy with f until ctx ends: one that f is done with is closed, and another takes its place.
-// Those that are there when ctx ends stay open until leave.
-func (c *crowd) each(ctx context.Context, addr string, n int, from origin, f func(ctx context.Context, conn *net.TCPConn) error) {
+// each keeps n connections to addr busy with f until ctx ends: one that f is done with is closed, and another takes its
+// place. Those that are there when ctx ends stay open until leave.
+func (c *crowd) each(
+	ctx context.Context, addr string, n int, from origin, f func(ctx context.Context, conn *net.TCPConn) error,
+) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {

@@ -24,8 +24,8 @@ func duplicateAttacks() []*attack {
 // wrongReply is a reply to another call than the one that was made.
 type wrongReply struct{ error }
 
-// sameXID makes calls of the same transaction number again and again, which must not be answered with each other's replies. That a
-// server which is attacked by others, too, ends a connection is no fault.
+// sameXID makes calls of the same transaction number again and again, which must not be answered with each other's
+// replies. That a server which is attacked by others, too, ends a connection is no fault.
 func sameXID(try func(server string, f *files, n int) error) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		for n := 0; ctx.Err() == nil && !a.server.ended(); n++ {
@@ -78,7 +78,10 @@ func lateDifference(server string, f *files, n int) error {
 	}
 	second, err := symlink("b")
 	if err == nil && second != nfsclient.ErrExist {
-		err = wrongReply{fmt.Errorf("SYMLINK with the same xid and another target: %w, want EXIST: it was answered with the first one's reply", second)}
+		err = wrongReply{
+			fmt.Errorf("SYMLINK with the same xid and another target: %w, want EXIST: it was answered with the first "+
+				"one's reply", second),
+		}
 	}
 	return err
 }
@@ -113,7 +116,9 @@ func otherCredentials(server string, f *files, n int) error {
 		case err != nil:
 			errs = append(errs, err)
 		case st != nfsclient.ErrExist && st != nfsclient.ErrAcces:
-			errs = append(errs, wrongReply{fmt.Errorf("CREATE with root's xid by %s: %w, want EXIST or ACCES: it was answered with root's reply", who, st)})
+			errs = append(errs, wrongReply{
+				fmt.Errorf("CREATE with root's xid by %s: %w, want EXIST or ACCES: it was answered with root's reply", who, st),
+			})
 		}
 	}
 	return errors.Join(errs...)

@@ -13,8 +13,8 @@ import (
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
-// pieceBytes is how large the file is, for each connection, of which every second byte is written: with the holes between it has an
-// extent for each.
+// pieceBytes is how large the file is, for each connection, of which every second byte is written: with the holes
+// between it has an extent for each.
 const pieceBytes = 16 << 10
 
 func extentAttacks() []*attack {
@@ -29,7 +29,8 @@ func pieces(proc uint32, n int) func(context.Context, *arena) error {
 	return func(ctx context.Context, a *arena) error {
 		call := nfs(nfsclient.ProcRead, readArgs(a.files.pieces, 0, 1<<20))
 		if proc == nfsclient.ProcWrite {
-			call = append(writeCall(a.files.pieces, a.conns*pieceBytes), nfs(nfsclient.ProcCommit, readArgs(a.files.pieces, 0, 0))...)
+			call = append(writeCall(a.files.pieces, a.conns*pieceBytes),
+				nfs(nfsclient.ProcCommit, readArgs(a.files.pieces, 0, 0))...)
 		}
 		return slowFrom(origin{addresses: 16}, func(*files) []byte { return bytes.Repeat(call, n) })(ctx, a)
 	}

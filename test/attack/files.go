@@ -116,8 +116,8 @@ func (m *maker) fill(dir nfsclient.Handle) {
 	wg.Wait()
 }
 
-// mountPath is one of 1024 long ways to write the share's path: each is an entry of its own in the list of mounts, which DUMP
-// returns as a whole.
+// mountPath is one of 1024 long ways to write the share's path: each is an entry of its own in the list of mounts,
+// which DUMP returns as a whole.
 func mountPath(i int) string {
 	var b strings.Builder
 	b.WriteString("/export")

@@ -1,20 +1,21 @@
-// Command attack starts a real server, with the memory that the operator gives a pod of 1 GiB, and attacks it as anybody can who
-// reaches its port, while a victim at another address goes on with its work. It shows that what is bounded stays so: a hostile
-// client can neither end the server nor stop it from serving others.
+// Command attack starts a real server, with the memory that the operator gives a pod of 1 GiB, and attacks it as
+// anybody can who reaches its port, while a victim at another address goes on with its work. It shows that what is
+// bounded stays so: a hostile client can neither end the server nor stop it from serving others.
 //
 //	attack [-scale small|full] [-only REGEXP] [-binary PATH] [-json FILE]
 //	attack -list
 //
-// Each attack has a server of its own on loopback, with Pebble and a filesystem content store in a temporary folder. Attackers
-// connect from 127.0.0.1, or from 127.0.1.1 onwards where several addresses attack, the victim from 127.0.0.2. An attack fails if
+// Each attack has a server of its own on loopback, with Pebble and a filesystem content store in a temporary folder.
+// Attackers connect from 127.0.0.1, or from 127.0.1.1 onwards where several addresses attack, the victim from
+// 127.0.0.2. An attack fails if
 //
 //   - the server ends, or has more memory than the pod's limit,
 //   - a call of the victim gets NFS3ERR_IO or wrong bytes, or takes longer than 10 s, or one kind of its calls is never served,
 //   - the log grows faster than 100 lines a second,
 //   - the server does not serve a new client afterwards, keeps goroutines of the attack, or does not end in time.
 //
-// The victim's latency is told, and marked where p99 exceeds the goal of a second, but fails nothing: it is the machine's too.
-// The exit code is 1 if an attack failed.
+// The victim's latency is told, and marked where p99 exceeds the goal of a second, but fails nothing: it is the
+// machine's too. The exit code is 1 if an attack failed.
 package main
 
 import (
@@ -42,11 +43,13 @@ type options struct {
 func parse(args []string) (*options, error) {
 	o := &options{scale: full}
 	f := flag.NewFlagSet("attack", flag.ContinueOnError)
-	f.StringVar(&o.binary, "binary", "", "path of the server to attack, such as one built from another commit; default: built from this source")
-	f.Func("scale", "small (some attacks, few connections, under a minute) or full (default full)", func(s string) (err error) {
-		o.scale, err = parseScale(s)
-		return err
-	})
+	f.StringVar(&o.binary, "binary", "", "path of the server to attack, such as one built from another commit; default: "+
+		"built from this source")
+	f.Func("scale", "small (some attacks, few connections, under a minute) or full (default full)",
+		func(s string) (err error) {
+			o.scale, err = parseScale(s)
+			return err
+		})
 	f.BoolVar(&o.list, "list", false, "say what each attack sends, and attack nothing")
 	f.StringVar(&o.json, "json", "", "file for the results as JSON")
 	f.DurationVar(&o.duration, "duration", 0, "how long each attack takes; default: 1.5s at small scale, 12s at full")
@@ -116,7 +119,8 @@ func run(o *options) error {
 		if err != nil {
 			r = &result{Name: a.name, Sends: a.sends, Failures: []string{"not made: " + err.Error()}}
 		}
-		fmt.Fprintf(os.Stderr, "attack: %d of %d: %s: %s (%v)\n", i+1, len(chosen), a.name, r.Verdict(), rounded(time.Since(began)))
+		fmt.Fprintf(os.Stderr, "attack: %d of %d: %s: %s (%v)\n", i+1, len(chosen), a.name, r.Verdict(),
+			rounded(time.Since(began)))
 		results = append(results, r)
 	}
 	return report(os.Stdout, results, o)
@@ -124,7 +128,8 @@ func run(o *options) error {
 
 var errInterrupted = errors.New("interrupted")
 
-// orInterrupted is what f returns, unless a signal comes first: then f is left to itself, and its server ends with this process.
+// orInterrupted is what f returns, unless a signal comes first: then f is left to itself, and its server ends with this
+// process.
 func orInterrupted(signals <-chan os.Signal, f func() (*result, error)) (r *result, err error) {
 	done := make(chan struct{})
 	go func() {

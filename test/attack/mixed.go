@@ -8,8 +8,10 @@ import (
 )
 
 // mixture is what several attackers at once do.
-var mixture = []string{"unread-read-24", "unread-readdirplus-24", "unread-dump-24", "unread-null-24", "slow-read", "slow-readdirplus", "half-closed",
-	"unfinished-130", "unfinished-almost-hosts", "fragments", "idle-10000", "admin-idle", "resets", "log-refused", "duplicate-credentials"}
+var mixture = []string{"unread-read-24", "unread-readdirplus-24", "unread-dump-24", "unread-null-24", "slow-read",
+	"slow-readdirplus", "half-closed",
+	"unfinished-130", "unfinished-almost-hosts", "fragments", "idle-10000", "admin-idle", "resets", "log-refused",
+	"duplicate-credentials"}
 
 func mixedAttacks() []*attack {
 	return []*attack{{

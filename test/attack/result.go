@@ -117,7 +117,8 @@ func rounded(d time.Duration) time.Duration {
 // report prints the table, writes the file, and is an error if an attack failed.
 func report(w io.Writer, results []*result, o *options) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "attack\tconnections\tsent\tpeak RSS\tafter\tin sockets\tvictim: calls\tp50\tp99\tmax\tslowest kind, its p99\trefusals\tattackers: refused\tclosed\tlog lines\tend\tverdict")
+	fmt.Fprintln(t, "attack\tconnections\tsent\tpeak RSS\tafter\tin sockets\tvictim: "+
+		"calls\tp50\tp99\tmax\tslowest kind, its p99\trefusals\tattackers: refused\tclosed\tlog lines\tend\tverdict")
 	failed := 0
 	for _, r := range results {
 		if len(r.Failures) > 0 {
@@ -126,7 +127,8 @@ func report(w io.Writer, results []*result, o *options) error {
 		kind, p99 := r.slowest()
 		fmt.Fprintf(t, "%s\t%d\t%.1f MiB\t%d MiB\t%d MiB\t%d MiB\t%d\t%v\t%v\t%v\t%s\t%s\t%d\t%d\t%d\t%v\t%s\n",
 			r.Name, r.Connections, float64(r.Sent)/(1<<20), r.PeakRSS>>20, r.RSSAfter>>20, r.Unsent>>20,
-			r.Victim.Count, rounded(r.Victim.P50), rounded(r.Victim.P99), rounded(r.Victim.Max), kind+" "+rounded(p99).String(), r.refusals(),
+			r.Victim.Count, rounded(r.Victim.P50), rounded(r.Victim.P99), rounded(r.Victim.Max),
+			kind+" "+rounded(p99).String(), r.refusals(),
 			r.Refused, r.Closed, r.LogLines, rounded(r.End), r.Verdict())
 	}
 	if err := t.Flush(); err != nil {

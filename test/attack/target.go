@@ -27,7 +27,8 @@ const (
 const (
 	// killAt is where the server is killed to save the machine: it has failed at memoryLimit.
 	killAt = 3 * memoryLimit
-	// shutdownTimeout is that of the server's configuration, and shutdownSlack what it may take longer to write everything out.
+	// shutdownTimeout is that of the server's configuration, and shutdownSlack what it may take longer to write everything
+	// out.
 	shutdownTimeout = 5 * time.Second
 	shutdownSlack   = 10 * time.Second
 )
@@ -89,7 +90,8 @@ shares:
 		for j := range 8 {
 			clients = append(clients, fmt.Sprintf("{cidr: 10.%d.%d.0/24}", i, j))
 		}
-		fmt.Fprintf(&b, "  - {name: share%d, path: /share%d, clients: [{cidr: 127.0.0.0/8}, %s]}\n", i, i, strings.Join(clients, ", "))
+		fmt.Fprintf(&b, "  - {name: share%d, path: /share%d, clients: [{cidr: 127.0.0.0/8}, %s]}\n",
+			i, i, strings.Join(clients, ", "))
 	}
 	return strings.ReplaceAll(b.String(), "DIR", s.Dir)
 }
@@ -103,8 +105,8 @@ func (t *target) ended() bool {
 	}
 }
 
-// guard looks at the memory until ctx ends, and kills the server rather than let it eat the machine's. It returns the most that
-// it saw.
+// guard looks at the memory until ctx ends, and kills the server rather than let it eat the machine's. It returns the
+// most that it saw.
 func (t *target) guard(ctx context.Context) (peak int64) {
 	for ctx.Err() == nil && !t.ended() {
 		if rss, err := t.RSS(); err == nil {
@@ -137,7 +139,8 @@ func (t *target) terminate() (took time.Duration, err error) {
 		return time.Since(began), nil
 	case <-time.After(shutdownTimeout + shutdownSlack):
 		t.Signal(syscall.SIGKILL)
-		return time.Since(began), fmt.Errorf("did not end within %v of SIGTERM; shutdown_timeout is %v", shutdownTimeout+shutdownSlack, shutdownTimeout)
+		return time.Since(began), fmt.Errorf("did not end within %v of SIGTERM; shutdown_timeout is %v",
+			shutdownTimeout+shutdownSlack, shutdownTimeout)
 	}
 }
 
@@ -148,7 +151,8 @@ func (t *target) why() error {
 		return fmt.Errorf("killed at %d MiB of memory, to save the machine", killAt>>20)
 	case t.ended():
 		log := strings.TrimSpace(t.Log())
-		return fmt.Errorf("the server ended with exit code %d; its log ends: %s", t.Signal(syscall.SIGKILL), log[max(0, len(log)-300):])
+		return fmt.Errorf("the server ended with exit code %d; its log ends: %s",
+			t.Signal(syscall.SIGKILL), log[max(0, len(log)-300):])
 	}
 	return nil
 }
@@ -166,7 +170,8 @@ func (t *target) logLines() int {
 func (t *target) settled(before float64) error {
 	const spare, patience = 60, 30 * time.Second
 	now := 0.0
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && !t.ended(); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) &&
+		!t.ended(); time.Sleep(200 * time.Millisecond) {
 		m, err := t.Metrics()
 		if err != nil {
 			continue // the admin listener may still have to get rid of attackers
@@ -184,8 +189,8 @@ func (t *target) settled(before float64) error {
 	return fmt.Errorf("%.0f goroutines %v after the attack, %.0f before it", now, patience, before)
 }
 
-// unsent is how many bytes the kernel holds for clients that do not take them. They are not the process's memory, but a cgroup
-// counts them.
+// unsent is how many bytes the kernel holds for clients that do not take them. They are not the process's memory, but a
+// cgroup counts them.
 func (t *target) unsent() (sum int64) {
 	_, port, _ := net.SplitHostPort(t.NFS)
 	n, err := strconv.Atoi(port)
@@ -207,5 +212,6 @@ func (t *target) unsent() (sum int64) {
 
 // resetPeak makes PeakRSS begin again.
 func (t *target) resetPeak() {
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", t.PID()), []byte("5"), 0) // without it the peak is that since the start
+	// without it the peak is that since the start
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", t.PID()), []byte("5"), 0)
 }

@@ -19,13 +19,15 @@ const (
 	victimAddress = "127.0.0.2"
 	// stall is how long a call of the victim may take: what a user takes for a server that hangs.
 	stall = 10 * time.Second
-	// refusedPause is what a client waits before it repeats a call that was answered with NFS3ERR_JUKEBOX, or that it could not send.
+	// refusedPause is what a client waits before it repeats a call that was answered with NFS3ERR_JUKEBOX, or that it
+	// could not send.
 	refusedPause = 50 * time.Millisecond
 )
 
 var errWrongBytes = errors.New("READ returned other bytes than were written")
 
-// victim is a client that goes on with its work: one connection for each kind of call, so that none waits for another kind.
+// victim is a client that goes on with its work: one connection for each kind of call, so that none waits for another
+// kind.
 type victim struct {
 	server *target
 	files  *files
@@ -70,7 +72,10 @@ var rolls = []op{
 }
 
 func newVictim(s *target, f *files, more []op) *victim {
-	return &victim{server: s, files: f, ops: slices.Concat(victimOps, more), times: map[string][]time.Duration{}, statuses: map[string]int{}}
+	return &victim{
+		server: s, files: f, ops: slices.Concat(victimOps, more), times: map[string][]time.Duration{},
+		statuses: map[string]int{},
+	}
 }
 
 // work makes calls until ctx ends, and finishes those that it is at.
@@ -189,7 +194,9 @@ func (v *victim) write(c *nfsclient.Client, n, size int) error {
 // healthz is what the kubelet asks before it restarts a pod.
 func (v *victim) healthz(_ *nfsclient.Client, _ int) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(victimAddress)}}
-	client := http.Client{Timeout: stall + time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+	client := http.Client{
+		Timeout: stall + time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true},
+	}
 	r, err := client.Get("http://" + v.server.Admin + "/healthz")
 	if err != nil {
 		return err

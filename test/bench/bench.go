@@ -152,7 +152,8 @@ func (b *bench) each(make func(conn int) load) []load {
 	return out
 }
 
-// makeFiles makes n empty files in each of the directories, from all connections with so many outstanding, and returns the handles.
+// makeFiles makes n empty files in each of the directories, from all connections with so many outstanding, and returns
+// the handles.
 func (b *bench) makeFiles(dirs []nfsclient.Handle, n, depth int) ([]nfsclient.Handle, error) {
 	loads := b.each(func(i int) load { return &makes{dirs: dirs, next: i, step: b.o.conns, end: n * len(dirs)} })
 	_, err := b.drive(depth, loads)

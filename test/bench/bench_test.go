@@ -19,7 +19,10 @@ import (
 
 func tiny(t *testing.T, more ...string) *options {
 	t.Helper()
-	o, err := parse(append([]string{"-dir", t.TempDir(), "-time", "20ms", "-rounds", "2", "-size", "16", "-entries", "500", "-removes", "100", "-files", "2000", "-clients", "20", "-tail", "100ms"}, more...))
+	o, err := parse(append([]string{
+		"-dir", t.TempDir(), "-time", "20ms", "-rounds", "2", "-size", "16", "-entries", "500", "-removes", "100", "-files",
+		"2000", "-clients", "20", "-tail", "100ms",
+	}, more...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +130,10 @@ func TestSlowCallsAreCountedByTheMillisecondAndTheSlowestAsTheyWere(t *testing.T
 	other.record(2500 * time.Millisecond)
 	other.record(time.Minute)
 	h.add(other)
-	for q, want := range map[float64]time.Duration{0.5: 11 * time.Microsecond, 0.9975: 20*time.Millisecond + time.Microsecond, 0.9985: 2501 * time.Millisecond, 0.9995: time.Minute} {
+	for q, want := range map[float64]time.Duration{
+		0.5: 11 * time.Microsecond, 0.9975: 20*time.Millisecond + time.Microsecond, 0.9985: 2501 * time.Millisecond,
+		0.9995: time.Minute,
+	} {
 		if got := h.quantile(q); got != want {
 			t.Errorf("quantile %v is %v, want %v", q, got, want)
 		}
@@ -149,15 +155,17 @@ func TestAsConnectionsGrowTheSlowestNumberFromTenOnCounts(t *testing.T) {
 		last []float64
 		want bool
 	}{{[]float64{80, 80, 80}, true}, {[]float64{80, 70, 70}, false}, {[]float64{80, 140, 140}, false}} {
-		r := connectionsResult("r", counts, [][]sample{rates(10, 10, 10), rates(100, 100, 100), rates(90, 90, 90), rates(c.last...)})
+		r := connectionsResult("r", counts, [][]sample{
+			rates(10, 10, 10), rates(100, 100, 100), rates(90, 90, 90), rates(c.last...),
+		})
 		if *r.Met != c.want {
 			t.Errorf("with 1,000 connections %v: %+v", c.last, r)
 		}
 	}
 }
 
-// TestACallCountsFromWhenItWasDue has a server that answers nothing for a while: calls that had to wait for others, before they
-// could be sent, have waited for it too.
+// TestACallCountsFromWhenItWasDue has a server that answers nothing for a while: calls that had to wait for others,
+// before they could be sent, have waited for it too.
 func TestACallCountsFromWhenItWasDue(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -60,8 +60,8 @@ func inTurns(o *options, rows []row, benches []*bench) ([]*Result, error) {
 	return results, nil
 }
 
-// alternate measures a row in rounds: every server in each, the first one last in the next. The samples are by server, then
-// by round.
+// alternate measures a row in rounds: every server in each, the first one last in the next. The samples are by server,
+// then by round.
 func alternate(r *row, benches []*bench, rounds int) ([][]sample, error) {
 	fmt.Fprintf(os.Stderr, "bench: %s\n", r.name)
 	samples := make([][]sample, len(benches))

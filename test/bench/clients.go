@@ -77,12 +77,14 @@ func kernel(o *options, dir string) ([]*Result, error) {
 	if o.kclient == "" || o.peer == nil {
 		return nil, nil
 	}
-	if out, err := exec.Command("tar", "-C", "/usr/include", "-cf", filepath.Join(dir, "tree.tar"), "linux").CombinedOutput(); err != nil {
+	if out, err := exec.Command("tar", "-C", "/usr/include", "-cf", filepath.Join(dir, "tree.tar"),
+		"linux").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("tar of /usr/include/linux: %w: %s", err, out)
 	}
 	var command strings.Builder
 	for i, s := range kernelSteps {
-		fmt.Fprintf(&command, "a=${EPOCHREALTIME/[.,]/}; %s; b=${EPOCHREALTIME/[.,]/}; echo step%d $((b - a)); ", s.command, i)
+		fmt.Fprintf(&command, "a=${EPOCHREALTIME/[.,]/}; %s; b=${EPOCHREALTIME/[.,]/}; echo step%d $((b - a)); ",
+			s.command, i)
 	}
 	return withPeer(o, dir, func(benches []*bench) ([]*Result, error) {
 		samples := make([][][]sample, len(kernelSteps)) // by step, then server, then round
@@ -92,7 +94,8 @@ func kernel(o *options, dir string) ([]*Result, error) {
 		for round := range min(o.rounds, kernelRounds) {
 			for at := range benches {
 				at = (at + round) % len(benches)
-				seen, err := guest(o.kclient, dir, benches[at].t, fmt.Sprintf("set -e; mkdir tree%[1]d; cd tree%[1]d; %[2]s", round, command.String()))
+				seen, err := guest(o.kclient, dir, benches[at].t,
+					fmt.Sprintf("set -e; mkdir tree%[1]d; cd tree%[1]d; %[2]s", round, command.String()))
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", benches[at].t.name, err)
 				}
@@ -103,7 +106,9 @@ func kernel(o *options, dir string) ([]*Result, error) {
 		}
 		var results []*Result
 		for i, step := range kernelSteps {
-			results = append(results, compare(&row{name: rowKernel + ": " + step.name, goal: goal{ratio: 1.2}, unit: runs}, samples[i]))
+			results = append(results, compare(&row{
+				name: rowKernel + ": " + step.name, goal: goal{ratio: 1.2}, unit: runs,
+			}, samples[i]))
 		}
 		return results, nil
 	})
@@ -120,7 +125,8 @@ func guest(script, dir string, t *target, command string) ([]sample, error) {
 		return nil, err
 	}
 	cmd := exec.Command(script, port, "3", t.export, command)
-	cmd.Env = append(os.Environ(), "MNTPORT="+mount, "TIMEOUT=300", "OUT="+dir, "OPTS=noacl") // NFS-Ganesha fails those of cp -a
+	// NFS-Ganesha fails those of cp -a
+	cmd.Env = append(os.Environ(), "MNTPORT="+mount, "TIMEOUT=300", "OUT="+dir, "OPTS=noacl")
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
 	out, err := cmd.StdoutPipe()
@@ -148,7 +154,8 @@ func guest(script, dir string, t *target, command string) ([]sample, error) {
 		return nil, fmt.Errorf("%s: %w: %.1000s", script, err, complaints.String())
 	}
 	if len(steps) != len(kernelSteps) {
-		return nil, fmt.Errorf("%s: %d of %d steps were timed: %.1000s", script, len(steps), len(kernelSteps), complaints.String())
+		return nil, fmt.Errorf("%s: %d of %d steps were timed: %.1000s", script, len(steps), len(kernelSteps),
+			complaints.String())
 	}
 	return steps, nil
 }

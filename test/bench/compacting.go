@@ -30,8 +30,9 @@ type overwritten struct {
 	size int
 }
 
-// compacting measures the slowest writes of a server that compacts beside one that does not, while both overwrite a file at
-// random. The one that is not measured is stopped, so that what it does in the background costs the other nothing.
+// compacting measures the slowest writes of a server that compacts beside one that does not, while both overwrite a
+// file at random. The one that is not measured is stopped, so that what it does in the background costs the other
+// nothing.
 func compacting(o *options, dir string) ([]*Result, error) {
 	servers := map[*bench]*overwritten{}
 	var benches []*bench
@@ -71,9 +72,12 @@ func compacting(o *options, dir string) ([]*Result, error) {
 	if rewritten == 0 {
 		res.Met = nil // it shows nothing
 	}
-	res.Note = fmt.Sprintf("beside the same without compaction; %d outstanding, a file of %s, %d times %v for each, %s rewritten; p50 %v and %v, p99 %v and %v, most %v and %v",
-		o.conns*compactingDepth, mib(int64(ours.size)), o.rounds, during, mib(int64(rewritten)), ours.seen.quantile(0.5), other.seen.quantile(0.5),
-		ours.seen.quantile(0.99), other.seen.quantile(0.99), ours.seen.most.Round(10*time.Microsecond), other.seen.most.Round(10*time.Microsecond))
+	res.Note = fmt.Sprintf("beside the same without compaction; %d outstanding, a file of %s, %d times %v for each, "+
+		"%s rewritten; p50 %v and %v, p99 %v and %v, most %v and %v",
+		o.conns*compactingDepth, mib(int64(ours.size)), o.rounds, during, mib(int64(rewritten)), ours.seen.quantile(0.5),
+		other.seen.quantile(0.5),
+		ours.seen.quantile(0.99), other.seen.quantile(0.99), ours.seen.most.Round(10*time.Microsecond),
+		other.seen.most.Round(10*time.Microsecond))
 	return []*Result{res}, nil
 }
 

@@ -16,7 +16,8 @@ const (
 )
 
 const (
-	// connectionsAtMost bounds how much faster the best number of connections may be than the worst, from connectionsFrom on.
+	// connectionsAtMost bounds how much faster the best number of connections may be than the worst, from connectionsFrom
+	// on.
 	connectionsAtMost = 1.3
 	connectionsFrom   = 10
 	// ownFileSize is of each file that connections write to.
@@ -59,8 +60,8 @@ func connections(o *options, dir string) ([]*Result, error) {
 	})
 }
 
-// makeOwn makes a file for each connection. Fewer connections have several each, so that all numbers of them write to the same
-// files, and differ in nothing else.
+// makeOwn makes a file for each connection. Fewer connections have several each, so that all numbers of them write to
+// the same files, and differ in nothing else.
 func (b *bench) makeOwn() error {
 	for i := range b.o.clients {
 		h, err := b.filled(fmt.Sprint("own", i), ownFileSize)
@@ -110,15 +111,19 @@ func connectionsResult(name string, counts []int, samples [][]sample) *Result {
 	var notes []string
 	for i, n := range counts {
 		f := figures(samples[i])
-		notes = append(notes, fmt.Sprintf("%s with %s (CPU %s)", calls.rate(f.Rate.Median), thousands(n), calls.cost(f.CPUPerUnit)))
+		notes = append(notes, fmt.Sprintf("%s with %s (CPU %s)", calls.rate(f.Rate.Median), thousands(n),
+			calls.cost(f.CPUPerUnit)))
 	}
 	s := spread(ratios)
 	met := s.Median <= connectionsAtMost
-	return &Result{Row: name, Goal: fmt.Sprintf("≤ %.1f×", connectionsAtMost), Ours: fmt.Sprintf("%.2f×", s.Median), Ratio: &s, Met: &met,
-		Note: fmt.Sprintf("fastest beside slowest from %d on; %s", connectionsFrom, strings.Join(notes, ", ")), bound: connectionsAtMost}
+	return &Result{Row: name, Goal: fmt.Sprintf("≤ %.1f×", connectionsAtMost), Ours: fmt.Sprintf("%.2f×", s.Median),
+		Ratio: &s, Met: &met,
+		Note:  fmt.Sprintf("fastest beside slowest from %d on; %s", connectionsFrom, strings.Join(notes, ", ")),
+		bound: connectionsAtMost}
 }
 
-// clientAddress is that of the i-th client: each is a host of its own, because what connections of one host get is bounded.
+// clientAddress is that of the i-th client: each is a host of its own, because what connections of one host get is
+// bounded.
 func clientAddress(i int) string { return fmt.Sprintf("127.0.%d.%d", 1+i/250, 1+i%250) }
 
 // fromMany makes a call from n connections of its own.
@@ -131,7 +136,9 @@ func (b *bench) fromMany(n int, call func(b *bench, conn, conns int) call) (samp
 		}
 	}()
 	for i := range n {
-		p, err := nfsclient.DialPipeline(b.t.addr, nfsclient.Options{Timeout: 2 * time.Minute, Buffer: crowdBuffer, Local: clientAddress(i)})
+		p, err := nfsclient.DialPipeline(b.t.addr, nfsclient.Options{
+			Timeout: 2 * time.Minute, Buffer: crowdBuffer, Local: clientAddress(i),
+		})
 		if err != nil {
 			return sample{}, err
 		}

@@ -13,7 +13,8 @@ import (
 
 const startAtMost = time.Second
 
-// crowdAndKill lets many clients use a server, looks at its memory, and then kills it while clients write, again and again.
+// crowdAndKill lets many clients use a server, looks at its memory, and then kills it while clients write, again and
+// again.
 func crowdAndKill(o *options, w *world) ([]*Result, error) {
 	what := fmt.Sprintf("%s files in %s directories", thousands(w.size), thousands(len(w.dirs)))
 	if err := w.crowd(o.clients); err != nil {
@@ -85,7 +86,8 @@ func (w *world) killWhileWriting() error {
 		defer c.Close()
 		wg.Go(func() {
 			for n := 0; ; n++ {
-				f, err := c.Create(w.dirs[0], fmt.Sprintf("load-%d-%d-%d", w.made, i, n), nfsclient.Guarded, nfsclient.SetAttr{}, nil)
+				f, err := c.Create(w.dirs[0], fmt.Sprintf("load-%d-%d-%d", w.made, i, n), nfsclient.Guarded,
+					nfsclient.SetAttr{}, nil)
 				if err != nil {
 					return // the server is gone
 				}

@@ -53,7 +53,8 @@ func databases(o *options, dir string) ([]*Result, error) {
 		return nil, err
 	}
 	defer kill(other)
-	return connected(o, []*target{targetOf("PostgreSQL", ours), targetOf("Pebble", other)}, func(benches []*bench) ([]*Result, error) {
-		return inTurns(o, databaseRows, benches)
-	})
+	return connected(o, []*target{targetOf("PostgreSQL", ours), targetOf("Pebble", other)},
+		func(benches []*bench) ([]*Result, error) {
+			return inTurns(o, databaseRows, benches)
+		})
 }

@@ -123,9 +123,9 @@ func newWorld(o *options, dir string, l layout, size int) (*world, int64, error)
 	return w, idle, err
 }
 
-// shuffled puts handles into a random order, in which their bytes lie one behind the other: what a client that goes through them
-// costs does not depend on how many there are. Those of a million at random places cost it two cache misses each, which is more
-// than the rest of a call, and the client's processor is the server's.
+// shuffled puts handles into a random order, in which their bytes lie one behind the other: what a client that goes
+// through them costs does not depend on how many there are. Those of a million at random places cost it two cache
+// misses each, which is more than the rest of a call, and the client's processor is the server's.
 func shuffled(handles []nfsclient.Handle) []nfsclient.Handle {
 	rand.Shuffle(len(handles), func(i, j int) { handles[i], handles[j] = handles[j], handles[i] })
 	all := slices.Concat(handles...)

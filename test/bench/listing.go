@@ -10,8 +10,8 @@ import (
 
 const listingBytes = 64 << 10 // of one reply
 
-// listing reads a directory from its first entry to its last with READDIRPLUS, as it must be read, one call after the other;
-// again and again until the time is over.
+// listing reads a directory from its first entry to its last with READDIRPLUS, as it must be read, one call after the
+// other; again and again until the time is over.
 type listing struct {
 	dir          nfsclient.Handle
 	wanted       int // entries that there are, without "." and ".."

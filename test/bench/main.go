@@ -1,6 +1,6 @@
-// Command bench measures a DittoFS server beside other NFS version 3 servers, with a raw client that costs less than they do: a
-// few connections with many calls outstanding on each, in alternating rounds, so that what else the machine does falls on all
-// alike. It reports each row of a table of goals as met or not.
+// Command bench measures a DittoFS server beside other NFS version 3 servers, with a raw client that costs less than
+// they do: a few connections with many calls outstanding on each, in alternating rounds, so that what else the machine
+// does falls on all alike. It reports each row of a table of goals as met or not.
 //
 //	go run ./test/bench                                                      our server alone, built for it
 //	bench -server bin/dittofs -peer ganesha=127.0.0.1:12049,/vfs,12050,PID   with ratios to a peer
@@ -40,8 +40,10 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.server, "server", "", "path of the dittofs binary; default: built from this source")
-	f.StringVar(&o.dir, "dir", "", "directory for the server's stores, on the disk that is to be measured; default: temporary")
-	f.StringVar(&o.out, "out", "", "directory for bench.md, bench.json and bench.svg; default: the table on the terminal alone")
+	f.StringVar(&o.dir, "dir", "",
+		"directory for the server's stores, on the disk that is to be measured; default: temporary")
+	f.StringVar(&o.out, "out", "",
+		"directory for bench.md, bench.json and bench.svg; default: the table on the terminal alone")
 	f.Func("peer", "a server to compare with, name=host:port,/export[,mountport[,pid]]", func(s string) (err error) {
 		o.peer, err = parseTarget(s)
 		return err
@@ -55,7 +57,8 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.removes, "removes", 8_000, "files that are removed in a round")
 	f.IntVar(&o.files, "files", 100_000, "files of the largest server (the goals are for 1000000)")
 	f.IntVar(&o.clients, "clients", 1000, "clients of that server, and the most connections of the rows with many")
-	f.DurationVar(&o.tail, "tail", 10*time.Second, "time at half of the peer's rate, for each server (the goals are for 1m)")
+	f.DurationVar(&o.tail, "tail", 10*time.Second,
+		"time at half of the peer's rate, for each server (the goals are for 1m)")
 	f.StringVar(&o.kclient, "kclient", "", "path of hack/kclient/kclient.sh, for the rows of the kernel's client")
 	only := f.String("only", "", "regular expression of the rows to measure")
 	if err := f.Parse(args); err != nil {
@@ -65,8 +68,10 @@ func parse(args []string) (*options, error) {
 	if o.only, err = regexp.Compile("(?i)" + *only); err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
 	}
-	if o.conns < 1 || o.depth < 1 || o.depth > maxDepth/4 || o.rounds < 1 || o.files < 1000 || o.clients < 10 || f.NArg() > 0 {
-		return nil, fmt.Errorf("-conns and -rounds are 1 at least, -clients 10, -files 1000, -depth is 1 to %d, and there are no arguments but flags", maxDepth/4)
+	if o.conns < 1 || o.depth < 1 || o.depth > maxDepth/4 || o.rounds < 1 || o.files < 1000 ||
+		o.clients < 10 || f.NArg() > 0 {
+		return nil, fmt.Errorf("-conns and -rounds are 1 at least, -clients 10, -files 1000, -depth is 1 to %d, "+
+			"and there are no arguments but flags", maxDepth/4)
 	}
 	return o, nil
 }
@@ -106,6 +111,7 @@ func run(o *options) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	return errors.Join(r.write(filepath.Join(o.out, "bench.md"), r.markdown), r.write(filepath.Join(o.out, "bench.json"), r.json),
+	return errors.Join(r.write(filepath.Join(o.out, "bench.md"), r.markdown),
+		r.write(filepath.Join(o.out, "bench.json"), r.json),
 		r.write(filepath.Join(o.out, "bench.svg"), r.svg))
 }

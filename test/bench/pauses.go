@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// pauses is what the machine takes from threads that do nothing but read the clock, one for each processor: how long it takes at
-// most before the server does anything.
+// pauses is what the machine takes from threads that do nothing but read the clock, one for each processor: how long it
+// takes at most before the server does anything.
 type pauses struct {
 	during     time.Duration // of all threads
 	long, lost time.Duration // the longest, and all above shortPause
@@ -60,6 +60,8 @@ func (p *pauses) note(d time.Duration) {
 }
 
 func (p pauses) String() string {
-	return fmt.Sprintf("before it, threads that did nothing but read the clock were paused for %.2f%% of the time, %.1f times a second for more than %v, for %v at most",
-		100*p.lost.Seconds()/p.during.Seconds(), float64(p.many)/p.during.Seconds(), longPause, p.long.Round(10*time.Microsecond))
+	return fmt.Sprintf("before it, threads that did nothing but read the clock were paused for %.2f%% of the time, "+
+		"%.1f times a second for more than %v, for %v at most",
+		100*p.lost.Seconds()/p.during.Seconds(), float64(p.many)/p.during.Seconds(), longPause,
+		p.long.Round(10*time.Microsecond))
 }

@@ -71,5 +71,6 @@ func machine() string {
 	}
 	kib, _ := strconv.ParseInt(field("/proc/meminfo", "MemTotal"), 10, 64)
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return fmt.Sprintf("%d × %s, %d GiB, Linux %s, %s", runtime.NumCPU(), model, (kib+1<<19)>>20, strings.TrimSpace(string(kernel)), runtime.Version())
+	return fmt.Sprintf("%d × %s, %d GiB, Linux %s, %s", runtime.NumCPU(), model, (kib+1<<19)>>20,
+		strings.TrimSpace(string(kernel)), runtime.Version())
 }

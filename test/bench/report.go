@@ -24,7 +24,8 @@ type Report struct {
 
 func newReport(o *options) *Report {
 	r := &Report{Machine: machine(), Began: time.Now(), LoadBefore: loadAverage()}
-	r.How = fmt.Sprintf("%d connections × %d outstanding unless said, %d alternating rounds of %v, medians, ratios round by round; the new file has %s",
+	r.How = fmt.Sprintf("%d connections × %d outstanding unless said, %d alternating rounds of %v, medians, "+
+		"ratios round by round; the new file has %s",
 		o.conns, o.depth, o.rounds, o.time, mib(o.size))
 	if o.peer != nil {
 		r.Peer = o.peer.name
@@ -37,7 +38,10 @@ func (r *Report) finish() {
 }
 
 func (r *Report) head() []string {
-	return []string{r.Machine, r.How, fmt.Sprintf("took %s; load average before %s, after %s", r.Took, r.LoadBefore, r.LoadAfter), r.count()}
+	return []string{
+		r.Machine, r.How, fmt.Sprintf("took %s; load average before %s, after %s",
+			r.Took, r.LoadBefore, r.LoadAfter), r.count(),
+	}
 }
 
 func (r *Report) count() string {

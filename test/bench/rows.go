@@ -7,8 +7,8 @@ import (
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
-// goal bounds the ratio of ours to the peer's: at least, or at most for times. slower bounds how many times slower ours may be.
-// cost asks that no more CPU is used for a unit.
+// goal bounds the ratio of ours to the peer's: at least, or at most for times. slower bounds how many times slower ours
+// may be. cost asks that no more CPU is used for a unit.
 type goal struct {
 	ratio  float64
 	atMost bool
@@ -87,8 +87,8 @@ func (b *bench) makeFull() (err error) {
 	return err
 }
 
-// newFileAndCommit writes a new file from all connections, 4 calls outstanding on each, and ends with a COMMIT. The file is
-// removed afterwards.
+// newFileAndCommit writes a new file from all connections, 4 calls outstanding on each, and ends with a COMMIT. The
+// file is removed afterwards.
 func (b *bench) newFileAndCommit() (sample, error) {
 	b.made++
 	name := fmt.Sprint("new", b.made)
@@ -98,7 +98,9 @@ func (b *bench) newFileAndCommit() (sample, error) {
 	}
 	data, step := pattern(large), int64(b.o.conns)*large
 	before, start := cpuSeconds(b.t.pid), time.Now()
-	s, err := b.drive(4, b.each(func(i int) load { return &stream{h: h, data: data, at: int64(i) * large, step: step, to: b.o.size} }))
+	s, err := b.drive(4, b.each(func(i int) load {
+		return &stream{h: h, data: data, at: int64(i) * large, step: step, to: b.o.size}
+	}))
 	if err == nil {
 		_, err = b.c.Commit(h, 0, 0)
 	}

@@ -45,11 +45,13 @@ func (r *Report) svg(out io.Writer) error {
 		_ = xml.EscapeText(&b, []byte(s))
 		b.WriteString("</text>\n")
 	}
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="Helvetica, Arial, sans-serif" font-size="14" fill="#222">`+"\n",
+	fmt.Fprintf(&b,
+		`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="Helvetica, Arial, sans-serif" font-size="14" fill="#222">`+"\n",
 		width, height, width, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", width, height)
 	text(16, 28, ` font-size="18" font-weight="bold"`, "DittoFS beside "+r.Peer)
-	text(16, 50, ` fill="#555"`, "median of the ratios of alternating rounds, and their spread; the black mark is the goal (≥: at least, ≤: at most); green: met, red: not met")
+	text(16, 50, ` fill="#555"`, "median of the ratios of alternating rounds, and their spread; "+
+		"the black mark is the goal (≥: at least, ≤: at most); green: met, red: not met")
 	scale := func(ratio float64) int { return int(min(ratio, svgMost) / svgMost * svgBar) }
 	bottom := svgTop + svgLine*len(drawn)
 	for i := range int(svgMost) + 1 {
@@ -64,7 +66,8 @@ func (r *Report) svg(out io.Writer) error {
 			fill = "#2e8b57"
 		}
 		text(left-10, y+17, ` text-anchor="end"`, res.Row)
-		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+"\n", left, y+4, max(scale(res.Ratio.Median), 1), svgLine-8, fill)
+		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+"\n", left, y+4,
+			max(scale(res.Ratio.Median), 1), svgLine-8, fill)
 		if res.Ratio.Median > svgMost {
 			fmt.Fprintf(&b, `<path d="M%d %d l9 %d l-9 %d z" fill="%s"/>`+"\n", left+svgBar, y+4, svgLine/2-4, svgLine/2-4, fill)
 		}

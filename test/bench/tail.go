@@ -15,7 +15,8 @@ const (
 // clockTime is how long the machine alone is looked at.
 const clockTime = 5 * time.Second
 
-// tailRow is a call that is made at half of the rate that the last server reaches with depth calls outstanding on each connection.
+// tailRow is a call that is made at half of the rate that the last server reaches with depth calls outstanding on each
+// connection.
 type tailRow struct {
 	name    string
 	prepare func(*bench) error
@@ -28,8 +29,8 @@ var tailRows = []tailRow{
 	{rowTailWrite, (*bench).makeWrite, 64, func(b *bench, i int) call { return write(b.write[i], fileSize/4) }},
 }
 
-// tails measures how long calls take at most that are sent when they are due, whether those before them were answered or not.
-// Both servers get the same rate: half of the peer's greatest, or without a peer half of our own.
+// tails measures how long calls take at most that are sent when they are due, whether those before them were answered
+// or not. Both servers get the same rate: half of the peer's greatest, or without a peer half of our own.
 func tails(o *options, dir string) ([]*Result, error) {
 	return withPeer(o, dir, func(benches []*bench) ([]*Result, error) {
 		var results []*Result
@@ -75,7 +76,8 @@ func (t *tailRow) measure(o *options, benches []*bench) (*Result, error) {
 	res := compare(&r, samples)
 	res.Note = fmt.Sprintf("%s, %d times %v for each; in all of them", calls.rate(rate/2), o.rounds, during)
 	for _, b := range benches {
-		res.Note += fmt.Sprintf(" %s p50 %v, p99 %v, p99.9 %v, most %v;", b.t.name, seen[b].quantile(0.5), seen[b].quantile(0.99),
+		res.Note += fmt.Sprintf(" %s p50 %v, p99 %v, p99.9 %v, most %v;", b.t.name, seen[b].quantile(0.5),
+			seen[b].quantile(0.99),
 			seen[b].quantile(0.999), seen[b].most.Round(10*time.Microsecond))
 	}
 	res.Note += " " + machine.String()
@@ -96,7 +98,8 @@ func (t *tailRow) greatest(b *bench) (rate float64, err error) {
 
 // paced makes calls at a rate, spread over the connections. What counts is the time that one in a thousand exceeds.
 func (b *bench) paced(rate float64, during time.Duration, of func(conn int) call) (sample, *histogram, error) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + len(b.pipes))) // each waits in the kernel, on a thread of its own
+	// each waits in the kernel, on a thread of its own
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + len(b.pipes)))
 	type result struct {
 		h   *histogram
 		err error

@@ -116,7 +116,8 @@ func (cs *clients) refuse(err error) {
 
 type call func(c *nfsclient.Client, verifier [8]byte) error
 
-// run does steps for ever, each time on a connection to the server that is there; recovered comes first on each of them.
+// run does steps for ever, each time on a connection to the server that is there; recovered comes first on each of
+// them.
 func (cs *clients) run(w *verify.Worker, recovered, step call) {
 	last := 0
 	for !cs.stopped() {
@@ -146,8 +147,8 @@ var (
 	errAway    = errors.New("the server is away")
 )
 
-// until does a call until the server does not refuse it, as a client does with NFS3ERR_JUKEBOX. What a worker does after another
-// refusal is another step.
+// until does a call until the server does not refuse it, as a client does with NFS3ERR_JUKEBOX. What a worker does
+// after another refusal is another step.
 func (cs *clients) until(c *connection, f call) error {
 	for {
 		err := f(c.Client, c.verifier)
@@ -162,8 +163,8 @@ func (cs *clients) until(c *connection, f call) error {
 	}
 }
 
-// connect returns a connection to a later server than last. A connection that ends for another reason than the end of its server
-// is an error.
+// connect returns a connection to a later server than last. A connection that ends for another reason than the end of
+// its server is an error.
 func (cs *clients) connect(w *verify.Worker, last int) (*connection, error) {
 	deadline, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockVariable names, for a server built with the flag of clockOverlay, the file that holds what its clock is ahead, in seconds.
+// clockVariable names, for a server built with the flag of clockOverlay, the file that holds what its clock is ahead,
+// in seconds.
 const clockVariable = "CHAOS_CLOCK"
 
 // clockSource is what package time of such a server has besides.
@@ -52,9 +53,10 @@ func chaosOffset() int64 {
 }
 `
 
-// clockOverlay returns the flag of go build that gives the server a clock of its own. A clock cannot be moved for one process
-// alone, and must not be for the machine; so the compiler is given a time.Now that adds what a file says. The monotonic clock
-// stays as it is, as it does when an administrator or NTP sets the time. The server's own source is built as it is.
+// clockOverlay returns the flag of go build that gives the server a clock of its own. A clock cannot be moved for one
+// process alone, and must not be for the machine; so the compiler is given a time.Now that adds what a file says. The
+// monotonic clock stays as it is, as it does when an administrator or NTP sets the time. The server's own source is
+// built as it is.
 //
 // The files lie in a folder that stays, so that the compiler's cache holds.
 func clockOverlay() (flag string, err error) {

@@ -29,7 +29,9 @@ func (w *world) faults(random *rand.Rand) []fault {
 		{"disk", "full", w.fillDisk, w.freeDisk},
 	}
 	if *clocks {
-		all = append(all, fault{"clock", "jump", func() error { w.clock.set(jump(random)); return nil }, func() error { w.clock.set(0); return nil }})
+		all = append(all, fault{
+			"clock", "jump", func() error { w.clock.set(jump(random)); return nil }, func() error { w.clock.set(0); return nil },
+		})
 	}
 	if w.remote {
 		all = append(all, fault{"server", "loss", func() error { w.lose(); return nil }, nil})
@@ -45,7 +47,10 @@ func (w *world) faults(random *rand.Rand) []fault {
 			w.proxied("truncate", faultproxy.Rule{Kind: faultproxy.Truncate}),
 			w.proxied("slow", faultproxy.Rule{Kind: faultproxy.Slow, Rate: 512 << 10}),
 			w.proxied("lost", faultproxy.Rule{Kind: faultproxy.LostAnswer}),
-			fault{"s3", "random", func() error { w.proxy.Random(random.Uint64(), 0.3); return nil }, func() error { w.proxy.Random(0, 0); return nil }},
+			fault{
+				"s3", "random", func() error { w.proxy.Random(random.Uint64(), 0.3); return nil },
+				func() error { w.proxy.Random(0, 0); return nil },
+			},
 		)
 	}
 	if w.postgres {

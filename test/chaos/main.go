@@ -1,11 +1,11 @@
-// Command chaos lets verifying clients write to a real server over NFS while everything below them fails at random: the server is
-// killed and stopped, its S3 server, its database and its disk go away and come back, its clock jumps. Everything that was
-// acknowledged as stable is verified all the time, and at last from a fresh start.
+// Command chaos lets verifying clients write to a real server over NFS while everything below them fails at random: the
+// server is killed and stopped, its S3 server, its database and its disk go away and come back, its clock jumps.
+// Everything that was acknowledged as stable is verified all the time, and at last from a fresh start.
 //
 //	chaos [-minutes M] [-seed S] [-stores LIST] [-faults LIST]
 //
-// The minutes are shared by the combinations of stores. The last line of each tells the minutes, the faults by kind, the
-// operations, the bytes verified, and what was lost or wrong. The exit code is 1 if anything was.
+// The minutes are shared by the combinations of stores. The last line of each tells the minutes, the faults by kind,
+// the operations, the bytes verified, and what was lost or wrong. The exit code is 1 if anything was.
 //
 // It needs root, to mount a small disk in a mount namespace of its own. Servers listen on loopback, and end with it.
 package main
@@ -27,9 +27,11 @@ import (
 var (
 	minutes = flag.Float64("minutes", 5, "how long, in all")
 	seed    = flag.Uint64("seed", 0, "of the choices (0: another one each time)")
-	stores  = flag.String("stores", "pebble+filesystem,pebble+s3,postgres+s3,postgres+s3+remote,pebble+s3+remote", "combinations: METADATA+CONTENT[+remote]")
-	kinds   = flag.String("faults", "", "only faults whose name begins with one of these, by commas")
-	clocks  = flag.Bool("clock", true, "build the server with a clock that can jump: the first time, all that it is made of is compiled again")
+	stores  = flag.String("stores", "pebble+filesystem,pebble+s3,postgres+s3,postgres+s3+remote,pebble+s3+remote",
+		"combinations: METADATA+CONTENT[+remote]")
+	kinds  = flag.String("faults", "", "only faults whose name begins with one of these, by commas")
+	clocks = flag.Bool("clock", true, "build the server with a clock that can jump: the first time, "+
+		"all that it is made of is compiled again")
 	workers = flag.Int("workers", 6, "clients that write; half as many read besides")
 	verbose = flag.Bool("v", false, "tell each fault")
 )

@@ -61,7 +61,8 @@ func (c combination) run(binary, dir string, seed uint64, length time.Duration) 
 	return errors.Join(err, <-supervised, bounds.err(), w.starts.crashes(), cs.summary(took, counts, bounds))
 }
 
-// storm lets things go wrong, one or several at a time, until the deadline, and counts them. After each the clients must go on.
+// storm lets things go wrong, one or several at a time, until the deadline, and counts them. After each the clients
+// must go on.
 func (w *world) storm(cs *clients, random *rand.Rand, deadline time.Time) (map[string]int, error) {
 	counts := map[string]int{}
 	all := chosen(w.faults(random), *kinds)
@@ -123,7 +124,8 @@ func (cs *clients) goOn() error {
 				return nil // that is told already
 			}
 			if time.Now().After(deadline) {
-				return fmt.Errorf("worker %d does not go on within %v after everything was given back; refused so far: %v; the server's log ends:\n%s",
+				return fmt.Errorf("worker %d does not go on within %v after everything was given back; refused so far: %v; "+
+					"the server's log ends:\n%s",
 					i, progressLimit, cs.refusals(), cs.world.server.Log())
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -173,7 +175,9 @@ func (cs *clients) summary(took time.Duration, counts map[string]int, b *bounds)
 		}
 	}
 	starts := &cs.world.starts
-	fmt.Printf("chaos: %s: %.1f minutes; faults: %s; %d starts, %d after an end by itself, the slowest %.1f s; cache at most %.1f of %.1f MB, memory at most %.0f MB; refused: %s; %d operations, %.1f MB written as stable; %.1f MB verified; lost %d, wrong %d, hung %d\n",
+	fmt.Printf("chaos: %s: %.1f minutes; faults: %s; %d starts, %d after an end by itself, the slowest %.1f s; "+
+		"cache at most %.1f of %.1f MB, memory at most %.0f MB; refused: %s; %d operations, %.1f MB written as stable; "+
+		"%.1f MB verified; lost %d, wrong %d, hung %d\n",
 		cs.world.name, took.Minutes(), list(counts), starts.count, len(starts.byItself), starts.slowest.Seconds(),
 		float64(b.cache)/1e6, float64(cacheSize)/1e6, float64(b.memory)/1e6, cs.refusals(),
 		acks, float64(written)/1e6, float64(verified)/1e6, kinds[verify.Lost], kinds[verify.Wrong], kinds["hung"])

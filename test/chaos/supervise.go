@@ -127,5 +127,6 @@ func (w *world) healthy() error {
 			return nil
 		}
 	}
-	return errors.New("the server is not ready " + startLimit.String() + " after everything was given back; its log ends:\n" + w.server.Log())
+	return errors.New("the server is not ready " + startLimit.String() +
+		" after everything was given back; its log ends:\n" + w.server.Log())
 }

@@ -77,7 +77,8 @@ func (w *world) open(binary string) error {
 		return err
 	}
 	w.server.Env = []string{clockVariable + "=" + w.clock.path}
-	sections := fmt.Sprintf("cache: {path: %s, size: %d, flush_interval: 1s, full_timeout: 15s, page_size: 256KiB, read_ahead: 1MiB}\n", w.cache(), cacheSize)
+	sections := fmt.Sprintf("cache: {path: %s, size: %d, flush_interval: 1s, full_timeout: 15s, page_size: 256KiB, "+
+		"read_ahead: 1MiB}\n", w.cache(), cacheSize)
 	if w.remote {
 		sections += "durability: remote\n"
 	}
@@ -131,8 +132,10 @@ func (w *world) openContent() (string, error) {
 		return "", err
 	}
 	credentials := filepath.Join(w.dir, "credentials")
-	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", w.objects.AccessKey, w.objects.SecretKey)
-	return fmt.Sprintf("content: {type: s3, bucket: %s, endpoint: %q, region: %s, credentials_file: %s}\n", bucket, w.proxy.URL(), w.objects.Region, credentials),
+	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+		w.objects.AccessKey, w.objects.SecretKey)
+	return fmt.Sprintf("content: {type: s3, bucket: %s, endpoint: %q, region: %s, credentials_file: %s}\n",
+			bucket, w.proxy.URL(), w.objects.Region, credentials),
 		os.WriteFile(credentials, []byte(text), 0o600)
 }
 

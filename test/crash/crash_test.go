@@ -88,7 +88,8 @@ func awaitLoad(t *testing.T, all []*verify.Worker) {
 	}
 }
 
-// load lets all workers run until the server ends. Their errors come in the channel, which is closed when all have stopped.
+// load lets all workers run until the server ends. Their errors come in the channel, which is closed when all have
+// stopped.
 func load(all []*verify.Worker, clients []*nfsclient.Client, verifier [8]byte) <-chan error {
 	errs := make(chan error, len(all))
 	var wg sync.WaitGroup

@@ -14,8 +14,8 @@ import (
 // fileSize is what each file of the check holds, in bytes.
 const fileSize = 512
 
-// TestManyFilesAreCheckedWithoutAComplaint makes many small files and checks them: while the server runs, after it was killed, and
-// all their bytes.
+// TestManyFilesAreCheckedWithoutAComplaint makes many small files and checks them: while the server runs, after it was
+// killed, and all their bytes.
 func TestManyFilesAreCheckedWithoutAComplaint(t *testing.T) {
 	binary := theServer(t)
 	s := newServer(t, process.Local)
@@ -31,8 +31,10 @@ func TestManyFilesAreCheckedWithoutAComplaint(t *testing.T) {
 			return
 		}
 		usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		t.Logf("%s: %s with %d files: %v, CPU %v, memory at most %d MB: %s", when, command, *files, time.Since(began).Round(time.Millisecond),
-			(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Round(time.Millisecond), usage.Maxrss>>10, strings.ReplaceAll(string(out), "\n", "; "))
+		t.Logf("%s: %s with %d files: %v, CPU %v, memory at most %d MB: %s",
+			when, command, *files, time.Since(began).Round(time.Millisecond),
+			(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Round(time.Millisecond), usage.Maxrss>>10,
+			strings.ReplaceAll(string(out), "\n", "; "))
 	}
 	check("running", "fsck")
 	s.Signal(syscall.SIGKILL)

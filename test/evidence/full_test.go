@@ -18,8 +18,8 @@ import (
 // smallFile is the size of the files that fill a disk: many share a segment.
 const smallFile = 256 << 10
 
-// TestAFullDiskComesBackWhenFilesAreRemoved fills the disk until writers are refused, removes many of the files, and waits until
-// writers are served again, without anybody's help. What was acknowledged is readable all the time.
+// TestAFullDiskComesBackWhenFilesAreRemoved fills the disk until writers are refused, removes many of the files, and
+// waits until writers are served again, without anybody's help. What was acknowledged is readable all the time.
 func TestAFullDiskComesBackWhenFilesAreRemoved(t *testing.T) {
 	// No segment dies as a whole: what lives in them has to be copied first, on a disk that is full.
 	t.Run("cache and content on one disk, two files of three", func(t *testing.T) {
@@ -101,7 +101,8 @@ func (f *filled) untilWritersAreServed() {
 	f.t.Helper()
 	took := f.UntilWritersAreServed()
 	m := metrics(f.t, f.s)
-	f.t.Logf("writers were served again after %v; %.0f segments were compacted", took.Round(time.Second), m.Of("dittofs_compacted_segments_total"))
+	f.t.Logf("writers were served again after %v; %.0f segments were compacted",
+		took.Round(time.Second), m.Of("dittofs_compacted_segments_total"))
 }
 
 // quietLog: what is tried for ever is told once.

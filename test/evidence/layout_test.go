@@ -21,15 +21,17 @@ var (
 	layoutCache = flag.Int("layout.cache", 256, "MiB of cache.size then")
 )
 
-// TestAFileWrittenAtRandomIsLaidOutForItsReaders writes a file in blocks of 16 KiB in a random order and reads it from one end to the
-// other, with nothing in the cache; after the server has laid it out again, such a read asks the content store for much less.
+// TestAFileWrittenAtRandomIsLaidOutForItsReaders writes a file in blocks of 16 KiB in a random order and reads it from
+// one end to the other, with nothing in the cache; after the server has laid it out again, such a read asks the content
+// store for much less.
 func TestAFileWrittenAtRandomIsLaidOutForItsReaders(t *testing.T) {
 	t.Run("filesystem", func(t *testing.T) {
 		layOut(t, "{type: filesystem, path: DIR/content}")
 	})
 	t.Run("s3", func(t *testing.T) {
 		objects := s3server.Start(t, s3server.Options{})
-		layOut(t, fmt.Sprintf("{type: s3, bucket: %s, endpoint: %q, credentials_file: %q}", objects.Bucket(t), objects.Endpoint, objects.Credentials(t)))
+		layOut(t, fmt.Sprintf("{type: s3, bucket: %s, endpoint: %q, credentials_file: %q}",
+			objects.Bucket(t), objects.Endpoint, objects.Credentials(t)))
 	})
 }
 
@@ -79,8 +81,8 @@ func (o *overwritten) writeInRandomOrder() {
 	}
 }
 
-// readCold starts the server again, without what it had in the cache of a store that is far away, and reads the file in order. It
-// returns how often the content store was read, and how many bytes were fetched.
+// readCold starts the server again, without what it had in the cache of a store that is far away, and reads the file in
+// order. It returns how often the content store was read, and how many bytes were fetched.
 func (o *overwritten) readCold(content string) (reads, fetched float64) {
 	o.t.Helper()
 	if strings.Contains(content, "type: s3") {

@@ -13,8 +13,8 @@ import (
 	"github.com/dittofs/dittofs/test/process"
 )
 
-// When 64 calls are outstanding, goal is how many share a sync, which a busy machine may keep the clients from; with fewer than
-// shared the group commit does not work.
+// When 64 calls are outstanding, goal is how many share a sync, which a busy machine may keep the clients from; with
+// fewer than shared the group commit does not work.
 const (
 	goal   = 10
 	shared = 2
@@ -130,7 +130,8 @@ func TestManyCallsShareASync(t *testing.T) {
 				t.Errorf("%s: %s stands still", l.name, counter)
 				continue
 			}
-			t.Logf("%-15s 64 outstanding: %.0f calls, %s %.0f: %.1f calls per sync (goal %d)", l.name, calls, counter, syncs, calls/syncs, goal)
+			t.Logf("%-15s 64 outstanding: %.0f calls, %s %.0f: %.1f calls per sync (goal %d)",
+				l.name, calls, counter, syncs, calls/syncs, goal)
 			if calls/syncs < shared {
 				t.Errorf("%s: only %.1f calls share a sync (%s), want %d", l.name, calls/syncs, counter, shared)
 			}

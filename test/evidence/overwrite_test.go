@@ -33,8 +33,8 @@ const (
 	spaceAtMost = 1.6
 )
 
-// TestSpaceComesBackAfterRandomOverwrites writes a file, overwrites it at random many times over, and waits for the space. The same
-// without compaction shows what it costs writers. Everything is read back.
+// TestSpaceComesBackAfterRandomOverwrites writes a file, overwrites it at random many times over, and waits for the
+// space. The same without compaction shows what it costs writers. Everything is read back.
 func TestSpaceComesBackAfterRandomOverwrites(t *testing.T) {
 	for _, word := range strings.Fields(*garbage) {
 		percent, err := strconv.Atoi(word)
@@ -63,7 +63,8 @@ compaction: {garbage_percent: %d}
 		rewritten := m.Of("dittofs_compaction_rewritten_bytes_total")
 		freed := m.Of("dittofs_journal_written_bytes_total") + rewritten - m.Of("dittofs_stored_bytes")
 		t.Logf("compaction from %d%% garbage on: %d MiB overwritten %d times in %v, %.0f MiB/s; WRITE of 16 KiB FILE_SYNC, %d at a time: p50 %v, p99 %v, p99.9 %v; space: %.2f times the file when the writers ended, %.2f in the end; rewritten %.2f bytes for each one freed",
-			percent, *overwriteMiB, *overwrites, took.Round(time.Second), float64(size)*float64(*overwrites)/took.Seconds()/(1<<20),
+			percent, *overwriteMiB, *overwrites, took.Round(time.Second),
+			float64(size)*float64(*overwrites)/took.Seconds()/(1<<20),
 			overwriters, quantile(delays, 0.5), quantile(delays, 0.99), quantile(delays, 0.999),
 			float64(most)/float64(size), float64(o.space())/float64(size), rewritten/max(freed, 1))
 		if percent < 100 && rewritten == 0 {
@@ -126,7 +127,8 @@ func (o *overwritten) write(c *nfsclient.Client, block int, how uint32) error {
 	return err
 }
 
-// run writes every block once and then blocks at random, each writer its own, and returns how long the calls took, in order.
+// run writes every block once and then blocks at random, each writer its own, and returns how long the calls took, in
+// order.
 func (o *overwritten) run() (delays []time.Duration) {
 	var mu sync.Mutex
 	o.inParallel(func(w int, c *nfsclient.Client) error {
@@ -185,7 +187,8 @@ func (o *overwritten) settle(size int64) {
 	deadline := time.Now().Add(15 * time.Minute)
 	for float64(o.space()) > spaceAtMost*float64(size) {
 		if time.Now().After(deadline) {
-			o.t.Fatalf("%.2f times the size of the file are still taken; the server's log ends:\n%s", float64(o.space())/float64(size), o.s.Log())
+			o.t.Fatalf("%.2f times the size of the file are still taken; the server's log ends:\n%s",
+				float64(o.space())/float64(size), o.s.Log())
 		}
 		time.Sleep(200 * time.Millisecond)
 	}

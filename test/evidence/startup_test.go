@@ -18,19 +18,21 @@ var files = flag.Int("files", 20_000, "that there are when the server is killed"
 const (
 	makers      = 64     // CREATEs outstanding
 	ofDirectory = 10_000 // files of one directory
-	// startAtMost and memoryAtMost are generous: a start that looked at every file, or kept them, would need more for a million.
+	// startAtMost and memoryAtMost are generous: a start that looked at every file, or kept them, would need more for a
+	// million.
 	startAtMost  = 20 * time.Second
 	memoryAtMost = 512 << 20
 )
 
-// TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile makes many files, kills the server while clients write, and measures
-// the next start.
+// TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile makes many files, kills the server while clients write, and
+// measures the next start.
 func TestAStartAfterAKillLooksAtWhatWasDirtyAndNotAtEveryFile(t *testing.T) {
 	s := newServer(t, process.Local)
 	empty := s.StartFor(t)
 	began := time.Now()
 	makeFiles(t, s, *files, 0)
-	t.Logf("%d files made in %v, %.0f/s", *files, time.Since(began).Round(time.Millisecond), float64(*files)/time.Since(began).Seconds())
+	t.Logf("%d files made in %v, %.0f/s", *files, time.Since(began).Round(time.Millisecond),
+		float64(*files)/time.Since(began).Seconds())
 	killUnderLoad(t, s)
 	took := s.StartFor(t)
 	rss, err1 := s.RSS()

@@ -19,8 +19,8 @@ import (
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
-// straced is what a server's command line begins with: one file for each thread, so that no line is broken in two. With -D the
-// process is the server, and strace its child.
+// straced is what a server's command line begins with: one file for each thread, so that no line is broken in two. With
+// -D the process is the server, and strace its child.
 func straced(prefix string) []string {
 	return []string{"strace", "-D", "-ff", "-o", prefix, "-ttt", "-T", "-yy", "-xx", "-s", "1000000", "-e", "signal=none",
 		"-e", "trace=read,write,writev,fdatasync,fsync,sync_file_range"}
@@ -126,8 +126,8 @@ func readTrace(t *testing.T, prefix string, pid int) trace {
 	return all
 }
 
-// span is the time in which a call's syncs must lie: from the moment that it had arrived, for a COMMIT the WRITE before it, to
-// that when its reply began to leave.
+// span is the time in which a call's syncs must lie: from the moment that it had arrived, for a COMMIT the WRITE before
+// it, to that when its reply began to leave.
 type span struct {
 	arrived, leave time.Duration
 }
@@ -207,7 +207,8 @@ func (s *stream) add(p []byte) (records [][]byte) {
 // syncs are those of files that end in suffix, by their beginning.
 func (tr trace) syncs(suffix string, from, to time.Duration) (syncs trace) {
 	for _, e := range tr {
-		if (e.name == "fdatasync" || e.name == "fsync") && strings.HasSuffix(e.file, suffix) && e.begin >= from && e.end <= to {
+		if (e.name == "fdatasync" || e.name == "fsync") && strings.HasSuffix(e.file, suffix) &&
+			e.begin >= from && e.end <= to {
 			syncs = append(syncs, e)
 		}
 	}

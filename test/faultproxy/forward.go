@@ -18,7 +18,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, op string, rule 
 	if r.ContentLength == 0 {
 		out.Body = http.NoBody
 	} else {
-		out.Body = io.NopCloser(&counted{Reader: paced(r.Body, rule), done: func(n int64) { p.count(op, func(c *Count) { c.Sent += n }) }})
+		out.Body = io.NopCloser(&counted{
+			Reader: paced(r.Body, rule), done: func(n int64) { p.count(op, func(c *Count) { c.Sent += n }) },
+		})
 	}
 	resp, err := p.transport.RoundTrip(out)
 	if err != nil {
@@ -46,7 +48,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, op string, rule 
 }
 
 func (p *Proxy) passBack(w http.ResponseWriter, resp *http.Response, op string, rule Rule) {
-	body := &counted{Reader: paced(resp.Body, rule), done: func(n int64) { p.count(op, func(c *Count) { c.Received += n }) }}
+	body := &counted{
+		Reader: paced(resp.Body, rule), done: func(n int64) { p.count(op, func(c *Count) { c.Received += n }) },
+	}
 	if rule.Kind != Truncate {
 		if _, err := io.Copy(flushing{w, rule.Kind == Slow}, body); err != nil {
 			panic(http.ErrAbortHandler) // closes the connection: the length is wrong

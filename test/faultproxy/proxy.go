@@ -65,11 +65,13 @@ func New(target string) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		target:    u,
-		transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10},
-		address:   "127.0.0.1:0",
-		counts:    map[string]Count{},
-		held:      map[net.Conn]struct{}{},
+		target: u,
+		transport: &http.Transport{
+			MaxIdleConnsPerHost: 64, DisableCompression: true, WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10,
+		},
+		address: "127.0.0.1:0",
+		counts:  map[string]Count{},
+		held:    map[net.Conn]struct{}{},
 	}
 	return p, p.Up()
 }

@@ -210,7 +210,8 @@ func TestRulesApplyInOrderAndAreUsedUp(t *testing.T) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	}
-	if resp, _, err := post(t, p.URL()+"/?uploadId=1", ""); err != nil || resp.StatusCode != http.StatusInternalServerError {
+	if resp, _, err := post(t, p.URL()+"/?uploadId=1", ""); err != nil ||
+		resp.StatusCode != http.StatusInternalServerError {
 		t.Errorf("%v, %v", resp, err)
 	}
 }
@@ -230,16 +231,20 @@ func TestRandomFaultsAreThoseOfTheSeed(t *testing.T) {
 		return s
 	}
 	first := sequence(1)
-	if first != sequence(1) || first == sequence(2) || !strings.Contains(first, "2") || !strings.Contains(first, "4") || !strings.Contains(first, "5") {
+	if first != sequence(1) || first == sequence(2) || !strings.Contains(first, "2") || !strings.Contains(first, "4") ||
+		!strings.Contains(first, "5") {
 		t.Errorf("sequence %s", first)
 	}
 }
 
 func TestOperation(t *testing.T) {
 	for request, want := range map[string]string{
-		"PUT /b/k": "PutObject", "PUT /b/k?partNumber=1&uploadId=x": "UploadPart", "POST /b/k?uploads=": "CreateMultipartUpload",
-		"POST /b/k?uploadId=x": "CompleteMultipartUpload", "DELETE /b/k?uploadId=x": "AbortMultipartUpload", "DELETE /b/k": "DeleteObject",
-		"GET /b?uploads=": "ListMultipartUploads", "GET /b?list-type=2": "ListObjectsV2", "GET /b/k": "GetObject", "HEAD /b/k": "HEAD",
+		"PUT /b/k": "PutObject", "PUT /b/k?partNumber=1&uploadId=x": "UploadPart",
+		"POST /b/k?uploads=":   "CreateMultipartUpload",
+		"POST /b/k?uploadId=x": "CompleteMultipartUpload", "DELETE /b/k?uploadId=x": "AbortMultipartUpload",
+		"DELETE /b/k":     "DeleteObject",
+		"GET /b?uploads=": "ListMultipartUploads", "GET /b?list-type=2": "ListObjectsV2", "GET /b/k": "GetObject",
+		"HEAD /b/k": "HEAD",
 	} {
 		method, uri, _ := strings.Cut(request, " ")
 		if got := Operation(httptest.NewRequest(method, uri, nil)); got != want {

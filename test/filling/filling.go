@@ -1,4 +1,5 @@
-// Package filling writes small files until a server takes no more, and knows what must be there. It is for tests of full disks.
+// Package filling writes small files until a server takes no more, and knows what must be there. It is for tests of
+// full disks.
 package filling
 
 import (
@@ -81,7 +82,8 @@ func (f *Files) Write(n int) {
 	}
 }
 
-// Fill writes until there is no space, as writers do that come again when they are asked to, and returns how often they were.
+// Fill writes until there is no space, as writers do that come again when they are asked to, and returns how often they
+// were.
 func (f *Files) Fill() (again int) {
 	f.t.Helper()
 	for end := time.Now().Add(patience); ; {

@@ -65,12 +65,13 @@ func many(t *testing.T, s *process.Server, what string, lasting time.Duration, c
 	}
 	if err != nil || len(c.answers) > 0 || !s.Ready() {
 		log := s.Log()
-		t.Fatalf("%s: %v, %v; ready: %v; the server's log ends:\n%s", what, err, c.answers, s.Ready(), log[max(0, len(log)-3000):])
+		t.Fatalf("%s: %v, %v; ready: %v; the server's log ends:\n%s",
+			what, err, c.answers, s.Ready(), log[max(0, len(log)-3000):])
 	}
 }
 
-// TestChangesWithoutEndLeaveRoomForRemovals fills a disk with names alone, and changes them over and over: tables and logs of
-// the metadata are all that grows.
+// TestChangesWithoutEndLeaveRoomForRemovals fills a disk with names alone, and changes them over and over: tables and
+// logs of the metadata are all that grows.
 func TestChangesWithoutEndLeaveRoomForRemovals(t *testing.T) {
 	stores, _ := onOneDisk(t, disk)
 	s, f := serve(t, process.BuildFor(t), stores)
@@ -114,10 +115,11 @@ func TestChangesWithoutEndLeaveRoomForRemovals(t *testing.T) {
 		if round%2 == 1 {
 			from, to = to, from
 		}
-		many(t, s, fmt.Sprint("RENAME, round ", round), 3*time.Second, &calls{proc: nfsclient.ProcRename, n: renamed, args: func(i int, e *xdr.Encoder) {
-			named(e, from, nth(i))
-			named(e, to, nth(i))
-		}}, nfsclient.ErrNoSpc, nfsclient.ErrNoEnt)
+		many(t, s, fmt.Sprint("RENAME, round ", round), 3*time.Second,
+			&calls{proc: nfsclient.ProcRename, n: renamed, args: func(i int, e *xdr.Encoder) {
+				named(e, from, nth(i))
+				named(e, to, nth(i))
+			}}, nfsclient.ErrNoSpc, nfsclient.ErrNoEnt)
 	}
 	many(t, s, "SETATTR", time.Second, &calls{proc: nfsclient.ProcSetAttr, n: noneOf, args: func(i int, e *xdr.Encoder) {
 		e.Opaque(kept.Handle)
@@ -134,13 +136,19 @@ func TestChangesWithoutEndLeaveRoomForRemovals(t *testing.T) {
 			e.Opaque(kept.Handle)
 			named(e, "l", i)
 		}}, nfsclient.ErrNoSpc, nfsclient.ErrExist)
-		many(t, s, "RMDIR", 10*time.Second, &calls{proc: nfsclient.ProcRmdir, n: 2000, args: func(i int, e *xdr.Encoder) { named(e, "d", i) }},
+		many(t, s, "RMDIR", 10*time.Second, &calls{
+			proc: nfsclient.ProcRmdir, n: 2000, args: func(i int, e *xdr.Encoder) { named(e, "d", i) },
+		},
 			nfsclient.ErrNoEnt)
-		many(t, s, "REMOVE of links", 10*time.Second, &calls{proc: nfsclient.ProcRemove, n: 2000, args: func(i int, e *xdr.Encoder) { named(e, "l", i) }},
+		many(t, s, "REMOVE of links", 10*time.Second, &calls{
+			proc: nfsclient.ProcRemove, n: 2000, args: func(i int, e *xdr.Encoder) { named(e, "l", i) },
+		},
 			nfsclient.ErrNoEnt)
 	}
 	for prefix, n := range map[string]int{"a": n, "b": renamed} {
-		many(t, s, "REMOVE of "+prefix, 2*time.Minute, &calls{proc: nfsclient.ProcRemove, n: n, args: func(i int, e *xdr.Encoder) { named(e, prefix, nth(i)) }},
+		many(t, s, "REMOVE of "+prefix, 2*time.Minute, &calls{
+			proc: nfsclient.ProcRemove, n: n, args: func(i int, e *xdr.Encoder) { named(e, prefix, nth(i)) },
+		},
 			nfsclient.ErrNoEnt)
 	}
 	for _, complaint := range []string{"cannot flush or compact", "metadata store failed"} {

@@ -64,7 +64,8 @@ func TestAFullDiskEndsNothingAndRemovalsBringSpaceBack(t *testing.T) {
 	// Names take little, until the first half of the reserve is gone.
 	names := 0
 	for ; names < 2_000_000; names++ {
-		if _, err = f.Client.Symlink(f.Root, fmt.Sprintf("name-%07d", names), string(bytes.Repeat([]byte("long/"), 190)), nfsclient.SetAttr{}); err != nil {
+		if _, err = f.Client.Symlink(f.Root, fmt.Sprintf("name-%07d", names), string(bytes.Repeat([]byte("long/"), 190)),
+			nfsclient.SetAttr{}); err != nil {
 			break
 		}
 	}
@@ -129,7 +130,8 @@ func TestAServerWaitsForRoomOnADiskThatOthersFilled(t *testing.T) {
 	}
 	said := func() string { return s.Log()[before:] }
 	const seconds = 3 // of trying again
-	for end := time.Now().Add(time.Minute); !strings.Contains(said(), "no space left on device"); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(said(),
+		"no space left on device"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a start on a full disk does not say why it waits: ", said())
 		}

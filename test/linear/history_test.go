@@ -20,7 +20,9 @@ type history struct {
 func (h *history) add(client int, in call, out answer, began, end time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.all = append(h.all, porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(began), Return: int64(end)})
+	h.all = append(h.all, porcupine.Operation{
+		ClientId: client, Input: in, Output: out, Call: int64(began), Return: int64(end),
+	})
 }
 
 // check says how many operations there were, and whether some order explains them.

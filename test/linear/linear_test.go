@@ -128,7 +128,8 @@ func (w *world) load(t *testing.T, number uint64) {
 		})
 	}
 	time.Sleep(*round)
-	for end := time.Now().Add(time.Minute); w.answered.Load() < 200*int64(number+1) && time.Now().Before(end); { // a busy machine takes longer
+	// a busy machine takes longer
+	for end := time.Now().Add(time.Minute); w.answered.Load() < 200*int64(number+1) && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	w.server.Signal(syscall.SIGKILL)
@@ -213,7 +214,9 @@ func readBlock(c *nfsclient.Client, file nfsclient.Handle, number int) (answer, 
 // onNames changes or looks up a random name.
 func (w *world) onNames(c *nfsclient.Client, client int, random *rand.Rand) error {
 	d := random.IntN(directories)
-	in := call{kind: []kind{create, create, remove, lookup, lookup, rename}[random.IntN(6)], name: random.IntN(namesOfDirectory)}
+	in := call{
+		kind: []kind{create, create, remove, lookup, lookup, rename}[random.IntN(6)], name: random.IntN(namesOfDirectory),
+	}
 	if in.kind == rename {
 		in.to = (in.name + 1 + random.IntN(namesOfDirectory-1)) % namesOfDirectory
 	}
@@ -249,7 +252,9 @@ func (w *world) readAll(t *testing.T) {
 	c := w.connect(t)
 	for f, of := range w.blocks {
 		for b, h := range of {
-			if err := h.record(w, 0, call{kind: read}, func() (answer, error) { return readBlock(c, w.files[f], b) }); err != nil {
+			if err := h.record(w, 0, call{kind: read}, func() (answer, error) {
+				return readBlock(c, w.files[f], b)
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -264,7 +269,8 @@ func (w *world) readAll(t *testing.T) {
 	}
 }
 
-// check looks for an order of every object's operations, and then whether a stale answer in them would have been noticed.
+// check looks for an order of every object's operations, and then whether a stale answer in them would have been
+// noticed.
 func (w *world) check(t *testing.T) {
 	t.Helper()
 	began := time.Now()
@@ -301,7 +307,8 @@ func (w *world) check(t *testing.T) {
 	}
 }
 
-// stale is the history with the last read answered by the first value that was written, which another has replaced since.
+// stale is the history with the last read answered by the first value that was written, which another has replaced
+// since.
 func (h *history) stale() *history {
 	s := &history{model: h.model, all: append([]porcupine.Operation(nil), h.all...)}
 	first := answer{}

@@ -41,8 +41,8 @@ type state[S comparable] struct {
 	possible []S
 }
 
-// durable is the model of an object that loses in a crash at most what was not acknowledged. apply is its behaviour without
-// crashes: the state after a call with an answer, and whether the answer is right.
+// durable is the model of an object that loses in a crash at most what was not acknowledged. apply is its behaviour
+// without crashes: the state after a call with an answer, and whether the answer is right.
 func durable[S comparable](initial S, apply func(now S, in call, out answer) (S, bool)) porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{state[S]{initial, []S{initial}}} },

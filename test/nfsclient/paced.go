@@ -15,14 +15,15 @@ import (
 // PacedLoad is a Load whose calls are due at moments of their own.
 type PacedLoad interface {
 	Load
-	// Due says, before Next, when the slot's next call should have been sent: a time that is measured from then on does not leave
-	// out how long the call had to wait for its turn.
+	// Due says, before Next, when the slot's next call should have been sent: a time that is measured from then on does
+	// not leave out how long the call had to wait for its turn.
 	Due(slot int, at time.Time)
 }
 
-// Paced makes calls at a rate, for a time, whether the ones before them were answered or not. Only when 256 are outstanding does
-// it wait. The load is never asked to end. The caller's thread is in poll(2) between the calls, because Go's own timers are late
-// by up to a millisecond: Go needs a processor (GOMAXPROCS) for each pipeline that does this at the same time.
+// Paced makes calls at a rate, for a time, whether the ones before them were answered or not. Only when 256 are
+// outstanding does it wait. The load is never asked to end. The caller's thread is in poll(2) between the calls,
+// because Go's own timers are late by up to a millisecond: Go needs a processor (GOMAXPROCS) for each pipeline that
+// does this at the same time.
 func (p *Pipeline) Paced(rate float64, during time.Duration, load PacedLoad) error {
 	tcp, ok := p.nc.(*net.TCPConn)
 	if !ok {

@@ -69,7 +69,8 @@ func (s *Server) reuse() string {
 func unused(ctx context.Context, conn *pgx.Conn) error {
 	for deadline := time.Now().Add(time.Second); ; time.Sleep(2 * time.Millisecond) {
 		var users int
-		err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+		err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "+
+			"AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
 			pgx.QueryExecModeSimpleProtocol).Scan(&users)
 		if err != nil || users == 0 {
 			return err
@@ -91,6 +92,7 @@ func (s *Server) empty(name string) (err error) {
 	if err := unused(ctx, conn); err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, "ALTER DATABASE "+name+" RESET ALL; DROP SCHEMA IF EXISTS dittofs CASCADE", pgx.QueryExecModeSimpleProtocol)
+	_, err = conn.Exec(ctx, "ALTER DATABASE "+name+" RESET ALL; DROP SCHEMA IF EXISTS dittofs CASCADE",
+		pgx.QueryExecModeSimpleProtocol)
 	return err
 }

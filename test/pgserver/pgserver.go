@@ -132,7 +132,8 @@ func (s *Server) initialize() error {
 	if err := s.give(password, 0o600); err != nil {
 		return err
 	}
-	out, err := s.command("initdb", "-D", s.data(), "-U", User, "--pwfile", password, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C",
+	out, err := s.command("initdb", "-D", s.data(), "-U", User, "--pwfile", password, "-A", "scram-sha-256", "-E",
+		"UTF8", "--locale=C",
 		"--no-sync", "--no-instructions").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
@@ -267,7 +268,8 @@ func (s *Server) DSN(database string) string { return s.DSNAt(s.Port, database) 
 
 // DSNAt is DSN with another port, such as that of a proxy.
 func (s *Server) DSNAt(port int, database string) string {
-	return fmt.Sprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s sslmode=disable", port, User, Password, database)
+	return fmt.Sprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s sslmode=disable",
+		port, User, Password, database)
 }
 
 // Exec runs statements as superuser in the database postgres.

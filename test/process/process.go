@@ -1,5 +1,6 @@
-// Package process runs the real server, cmd/dittofs, for tests from outside: it is built, started again and again on the same
-// folders, killed, and asked for its metrics. It is for tests and test programs alone; it imports nothing of this module.
+// Package process runs the real server, cmd/dittofs, for tests from outside: it is built, started again and again on
+// the same folders, killed, and asked for its metrics. It is for tests and test programs alone; it imports nothing of
+// this module.
 //
 //	s, err := process.New(binary, dir)
 //	err = s.Configure(process.Local)
@@ -67,8 +68,8 @@ func New(binary, dir string) (*Server, error) {
 	return s, err
 }
 
-// Configure writes config.yaml: one share, "/export", that squashes nobody, and the sections that name the stores, in which DIR
-// stands for the server's folder.
+// Configure writes config.yaml: one share, "/export", that squashes nobody, and the sections that name the stores, in
+// which DIR stands for the server's folder.
 func (s *Server) Configure(stores string) error {
 	config := strings.ReplaceAll(stores, "DIR", s.Dir) + fmt.Sprintf(`
 nfs:      {listen: %q}
@@ -153,7 +154,8 @@ func (s *Server) Exited() <-chan struct{} {
 	return s.exited
 }
 
-// Signal sends a signal, waits for the end of the process and returns its exit code; -1 if it was killed, 0 if none was started.
+// Signal sends a signal, waits for the end of the process and returns its exit code; -1 if it was killed, 0 if none was
+// started.
 func (s *Server) Signal(sig os.Signal) int {
 	s.mu.Lock()
 	cmd, exited := s.cmd, s.exited
@@ -224,8 +226,8 @@ func (s *Server) Metrics() (Figures, error) {
 // Figures are metrics by their names, with labels.
 type Figures map[string]float64
 
-// Of returns the value of a metric. A name that the server does not know is a fault of the test, which would take it for 0: it
-// panics.
+// Of returns the value of a metric. A name that the server does not know is a fault of the test, which would take it
+// for 0: it panics.
 func (f Figures) Of(name string) float64 {
 	value, ok := f[name]
 	if !ok {

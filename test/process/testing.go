@@ -20,8 +20,8 @@ func BuildFor(t testing.TB) string {
 	return binary
 }
 
-// NewFor is a server with a folder of the test's own and the stores of Configure. It is killed when the test ends. Nothing is
-// started.
+// NewFor is a server with a folder of the test's own and the stores of Configure. It is killed when the test ends.
+// Nothing is started.
 func NewFor(t testing.TB, binary, stores string) *Server {
 	t.Helper()
 	s, err := New(binary, t.TempDir())
@@ -45,8 +45,8 @@ func (s *Server) StartFor(t testing.TB) time.Duration {
 	return took
 }
 
-// SmallDiskFor mounts a filesystem of so many bytes at a directory that it makes, for the time of a test. Without the right to
-// mount, the test is skipped.
+// SmallDiskFor mounts a filesystem of so many bytes at a directory that it makes, for the time of a test. Without the
+// right to mount, the test is skipped.
 func SmallDiskFor(t testing.TB, dir string, size int) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {

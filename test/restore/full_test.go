@@ -50,7 +50,9 @@ content:  {type: s3, bucket: %s, endpoint: %q, credentials_file: %q}
 // TestABackupToAFullContentStoreFailsAndTheOldOnesStay fills the disk below the
 // content store.
 func TestABackupToAFullContentStoreFailsAndTheOldOnesStay(t *testing.T) {
-	for name, stores := range map[string]func(*testing.T) (*world, string){"directory": onASmallDisk, "s3": inASmallBucket} {
+	for name, stores := range map[string]func(*testing.T) (*world, string){
+		"directory": onASmallDisk, "s3": inASmallBucket,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			full(stores(t))
@@ -130,7 +132,8 @@ func TestAServerMakesBackupsBySchedule(t *testing.T) {
 	w.fatal(err)
 	w.put(c, root, "file", content(1, 1000))
 	w.made(2)
-	if list := strings.TrimSpace(w.must("backup", "list")); strings.Count(list, "\n") != 1 || !strings.Contains(list, "00000002-") {
+	if list := strings.TrimSpace(w.must("backup", "list")); strings.Count(list, "\n") != 1 ||
+		!strings.Contains(list, "00000002-") {
 		w.Errorf("kept are\n%s", list)
 	}
 }

@@ -31,7 +31,8 @@ cache:    {path: DIR/cache, size: 1GiB}
 metadata: {type: pebble, path: DIR/metadata}
 content:  {type: filesystem, path: BUCKET}
 `, "BUCKET", w.bucket))}
-	other.refused(3, fmt.Sprintf("a server is running on this content store (\"%s, pid %d, NFS at %s\"): stop it first", hostname(t), w.server.PID(), w.server.NFS), "restore")
+	other.refused(3, fmt.Sprintf("a server is running on this content store (\"%s, pid %d, NFS at %s\"): stop it first",
+		hostname(t), w.server.PID(), w.server.NFS), "restore")
 	if _, err := os.Stat(filepath.Join(other.server.Dir, "metadata")); err == nil {
 		t.Error("the refused restore has made a metadata store")
 	}
@@ -131,7 +132,8 @@ content:  {type: s3, bucket: %s, endpoint: %q, credentials_file: %q}
 	metrics, err := w.server.Metrics()
 	w.fatal(err)
 	if metrics.Of("dittofs_backup_failures_total") != 1 || metrics.Of("dittofs_backups_total") != 1 {
-		t.Errorf("%v failures of %v backups", metrics.Of("dittofs_backup_failures_total"), metrics.Of("dittofs_backups_total"))
+		t.Errorf("%v failures of %v backups", metrics.Of("dittofs_backup_failures_total"),
+			metrics.Of("dittofs_backups_total"))
 	}
 	w.fatal(objects.Resume())
 	next, _ := w.backup()
@@ -151,7 +153,8 @@ func TestASecondBackupOfManyFilesWritesLittle(t *testing.T) {
 		dir, err := c.Mkdir(root, fmt.Sprint("dir", d), nfsclient.SetAttr{})
 		w.fatal(err)
 		for i := range 500 {
-			_, err := c.Create(dir.Handle, fmt.Sprintf("a file with a name of some length, number %d", i), nfsclient.Guarded, nfsclient.SetAttr{}, nil)
+			_, err := c.Create(dir.Handle, fmt.Sprintf("a file with a name of some length, number %d", i), nfsclient.Guarded,
+				nfsclient.SetAttr{}, nil)
 			w.fatal(err)
 		}
 	}

@@ -70,7 +70,8 @@ func (w *world) refused(code int, message string, args ...string) {
 	w.Helper()
 	got, stdout, stderr := w.run(args...)
 	if got != code || !strings.Contains(stderr, message) {
-		w.Errorf("dittofs %s: exit code %d, not %d, and it says:\n%s%s\nwant: %s", strings.Join(args, " "), got, code, stdout, stderr, message)
+		w.Errorf("dittofs %s: exit code %d, not %d, and it says:\n%s%s\nwant: %s",
+			strings.Join(args, " "), got, code, stdout, stderr, message)
 	}
 }
 
@@ -107,7 +108,8 @@ type file struct {
 // put makes a file with durable data.
 func (w *world) put(c *nfsclient.Client, dir nfsclient.Handle, path string, data []byte) file {
 	w.Helper()
-	node, err := c.Create(dir, filepath.Base(path), nfsclient.Guarded, nfsclient.SetAttr{Mode: nfsclient.Ptr(uint32(0o640))}, nil)
+	node, err := c.Create(dir, filepath.Base(path), nfsclient.Guarded,
+		nfsclient.SetAttr{Mode: nfsclient.Ptr(uint32(0o640))}, nil)
 	w.fatal(err)
 	return w.write(c, file{path: path, handle: node.Handle}, data)
 }
@@ -297,7 +299,8 @@ func (w *world) writers(dir nfsclient.Handle) (stop func()) {
 			}
 		})
 	}
-	for end := time.Now().Add(time.Minute); made.Load() < 20; time.Sleep(10 * time.Millisecond) { // load, before the backup
+	// load, before the backup
+	for end := time.Now().Add(time.Minute); made.Load() < 20; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.Fatal("the writers have not made 20 files in a minute")
 		}

@@ -124,7 +124,9 @@ func Launch(dir string, opts Options) (*Server, error) {
 	if opts.Region == "" {
 		opts.Region = "us-east-1"
 	}
-	s := &Server{AccessKey: "DITTOFSTEST", SecretKey: "dittofs-test-secret", Region: opts.Region, opts: opts, dir: dir, binary: binary}
+	s := &Server{
+		AccessKey: "DITTOFSTEST", SecretKey: "dittofs-test-secret", Region: opts.Region, opts: opts, dir: dir, binary: binary,
+	}
 	// Another process can take a free port before the server has it.
 	for range 5 {
 		if err = s.choosePort(); err == nil {
@@ -322,7 +324,8 @@ func Binary() (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("the S3 server for tests cannot be installed with hack/stores.sh s3 (it needs the Go module proxy): %w\n%s", err, stderr.String())
+		return "", fmt.Errorf("the S3 server for tests cannot be installed with hack/stores.sh s3 (it needs the Go module "+
+			"proxy): %w\n%s", err, stderr.String())
 	}
 	return strings.TrimSpace(string(out)), nil
 }

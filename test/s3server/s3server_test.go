@@ -50,7 +50,9 @@ func TestAStoppedServerComesBackWithItsObjects(t *testing.T) {
 func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	s := Start(t, Options{})
 	dir := t.TempDir()
-	if _, err := Launch(dir, Options{CertFile: filepath.Join(dir, "absent"), KeyFile: filepath.Join(dir, "absent")}); err == nil {
+	if _, err := Launch(dir, Options{
+		CertFile: filepath.Join(dir, "absent"), KeyFile: filepath.Join(dir, "absent"),
+	}); err == nil {
 		t.Errorf("a second server without its certificate runs beside %s", s.Endpoint)
 	} else {
 		t.Log(err)

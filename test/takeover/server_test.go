@@ -38,7 +38,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{binary: process.BuildFor(t), dsnFile: filepath.Join(t.TempDir(), "dsn"), postgres: pgserver.Shared(t), s3: s3server.Start(t, s3server.Options{})}
+	w := &world{
+		binary: process.BuildFor(t), dsnFile: filepath.Join(t.TempDir(), "dsn"), postgres: pgserver.Shared(t),
+		s3: s3server.Start(t, s3server.Options{}),
+	}
 	w.database, w.bucket, w.keyFile = w.postgres.NewDatabase(t), w.s3.Bucket(t), w.s3.Credentials(t)
 	if err := os.WriteFile(w.dsnFile, []byte(w.postgres.DSN(w.database)), 0o600); err != nil {
 		t.Fatal(err)

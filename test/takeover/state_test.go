@@ -59,7 +59,8 @@ func (w *world) state(t *testing.T) state {
 		s.keys[string(key)] = string(value)
 		return err
 	})
-	w.query(t, `SELECT epoch || '/' || attempt FROM dittofs.owner`, func(rows pgx.Rows) error { return rows.Scan(&s.owner) })
+	w.query(t, `SELECT epoch || '/' || attempt FROM dittofs.owner`,
+		func(rows pgx.Rows) error { return rows.Scan(&s.owner) })
 	return s
 }
 
@@ -105,7 +106,8 @@ func (w *world) awaitRest(t *testing.T) (at state) {
 // the database's clock.
 func (w *world) heartBeat(t *testing.T) (epoch int, seconds float64) {
 	t.Helper()
-	w.query(t, `SELECT epoch, extract(epoch FROM renewed)::float8 FROM dittofs.lease`, func(rows pgx.Rows) error { return rows.Scan(&epoch, &seconds) })
+	w.query(t, `SELECT epoch, extract(epoch FROM renewed)::float8 FROM dittofs.lease`,
+		func(rows pgx.Rows) error { return rows.Scan(&epoch, &seconds) })
 	return epoch, seconds
 }
 

@@ -79,14 +79,16 @@ func hold(t *testing.T, w *world, all []*writer, owner, next *server) {
 			t.Errorf("%s: the first server acknowledged it after it had lost its stores", line.text)
 		}
 	}
-	if log := owner.Log(); code != 1 || !strings.Contains(log, "now belongs to") || !strings.Contains(log, "this server can commit nothing and must stop") {
+	if log := owner.Log(); code != 1 || !strings.Contains(log, "now belongs to") ||
+		!strings.Contains(log, "this server can commit nothing and must stop") {
 		t.Errorf("the first server ended with exit code %d and says:\n%s", code, log)
 	}
 	after := w.awaitRest(t)
 	compare(t, before, after)
 	b, n := acknowledged(all)
 	t.Logf("SIGCONT: it ended with exit code %d after %v; %d of the %d calls that were in flight when it was held had been committed before the takeover, and were acknowledged; %d objects are new, none is referenced; %d keys and %d objects are as they were",
-		code, ended.Round(time.Millisecond), b+n-blocks-names, writers, len(added(before.objects, after.objects)), len(after.keys), len(before.objects))
+		code, ended.Round(time.Millisecond), b+n-blocks-names, writers, len(added(before.objects, after.objects)),
+		len(after.keys), len(before.objects))
 	verifyAll(t, all, next) // also what was acknowledged late
 }
 
@@ -108,7 +110,9 @@ func compare(t *testing.T, before, after state) {
 			t.Errorf("after the takeover object %s was added, outside of the first server's epoch (%v)", name, err)
 		}
 		// Its record may be there, so that it is deleted; but no file may have bytes in it.
-		live := "G" + string([]byte{0, 0, 0, byte(epoch), byte(number >> 24), byte(number >> 16), byte(number >> 8), byte(number)})
+		live := "G" + string([]byte{
+			0, 0, 0, byte(epoch), byte(number >> 24), byte(number >> 16), byte(number >> 8), byte(number),
+		})
 		if _, ok := after.keys[live]; ok {
 			t.Errorf("object %s, added after the takeover, has live bytes by key %q", name, live)
 		}
@@ -195,7 +199,10 @@ func outcome(err error) string {
 	case err == nil:
 		return "OK"
 	case errors.As(err, &status):
-		return map[nfsclient.Status]string{nfsclient.ErrIO: "NFS3ERR_IO", nfsclient.ErrJukebox: "NFS3ERR_JUKEBOX", nfsclient.ErrServerFault: "NFS3ERR_SERVERFAULT"}[status] +
+		return map[nfsclient.Status]string{
+			nfsclient.ErrIO: "NFS3ERR_IO", nfsclient.ErrJukebox: "NFS3ERR_JUKEBOX",
+			nfsclient.ErrServerFault: "NFS3ERR_SERVERFAULT",
+		}[status] +
 			fmt.Sprintf("(%d)", uint32(status))
 	case errors.Is(err, nfsclient.ErrTimeout):
 		return "without an answer"
@@ -218,7 +225,8 @@ func stopGracefully(t *testing.T, all []*writer, owner, next *server) {
 	took := time.Since(ended)
 	load.wg.Wait()
 	verifyAll(t, all, next)
-	t.Logf("SIGTERM: it ended after %v, and the next server is ready %v later", ended.Sub(began).Round(time.Millisecond), took.Round(time.Millisecond))
+	t.Logf("SIGTERM: it ended after %v, and the next server is ready %v later",
+		ended.Sub(began).Round(time.Millisecond), took.Round(time.Millisecond))
 	if took > time.Second {
 		t.Errorf("the next server was not ready within a second of its predecessor's end, but after %v", took)
 	}

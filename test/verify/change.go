@@ -111,7 +111,8 @@ func (w *Worker) create(c *nfsclient.Client, how uint32) error {
 	again, err := c.Create(w.dir, name, how, nfsclient.SetAttr{}, verf[:])
 	switch {
 	case errors.Is(err, nfsclient.ErrExist), err == nil && string(again.Handle) != string(made.Handle):
-		return wrong("an exclusive create of %s that was sent again gave %x (%v), the first %x", name, again.Handle, err, made.Handle)
+		return wrong("an exclusive create of %s that was sent again gave %x (%v), the first %x",
+			name, again.Handle, err, made.Handle)
 	case err != nil:
 		return err
 	}

@@ -1,6 +1,6 @@
-// Package verify is clients that know what a server must hold: each writes files and names that it alone changes, remembers what
-// was acknowledged as stable, and finds out whether it is there. They are how tests kill a server, or take its stores away, and
-// say afterwards that nothing was lost.
+// Package verify is clients that know what a server must hold: each writes files and names that it alone changes,
+// remembers what was acknowledged as stable, and finds out whether it is there. They are how tests kill a server, or
+// take its stores away, and say afterwards that nothing was lost.
 //
 //	w, err := verify.NewWorker(client, root, 0, seed, verify.Small)
 //	for err == nil {

@@ -16,7 +16,8 @@ const (
 	Wrong Kind = "wrong"
 )
 
-// Fault is a broken promise. Every other error of this package is a refusal (nfsclient.Status) or the end of a connection.
+// Fault is a broken promise. Every other error of this package is a refusal (nfsclient.Status) or the end of a
+// connection.
 type Fault struct {
 	Kind Kind
 	text string
@@ -43,7 +44,8 @@ func IsFault(err error) bool {
 // stale makes the refusal of a handle that must be valid a Fault.
 func stale(err error, what string) error {
 	var status nfsclient.Status
-	if errors.As(err, &status) && (status == nfsclient.ErrStale || status == nfsclient.ErrBadHandle || status == nfsclient.ErrNoEnt) {
+	if errors.As(err, &status) &&
+		(status == nfsclient.ErrStale || status == nfsclient.ErrBadHandle || status == nfsclient.ErrNoEnt) {
 		return lost("%s: its handle or name is no longer known: %v", what, err)
 	}
 	return err

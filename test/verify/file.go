@@ -93,8 +93,8 @@ func (f *file) committed() (blocks int) {
 	return blocks
 }
 
-// restarted notes that the server lost what was not stable, and returns the ranges to write again, as a client does that finds
-// another write verifier.
+// restarted notes that the server lost what was not stable, and returns the ranges to write again, as a client does
+// that finds another write verifier.
 func (f *file) restarted() (again [][2]int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,7 +122,8 @@ func (f *file) bytes(e extent) []byte {
 	return data
 }
 
-// fill is the content of a block of a version: what it is, and bytes that follow from that. Version 0 was never written: a hole.
+// fill is the content of a block of a version: what it is, and bytes that follow from that. Version 0 was never
+// written: a hole.
 func (f *file) fill(b []byte, number int, version uint32) {
 	clear(b)
 	if version == 0 {
@@ -148,8 +149,8 @@ func (f *file) least(of bound, first, count int) []uint32 {
 	return append([]uint32(nil), of(f)[first:first+count]...)
 }
 
-// check compares blocks as they were read with what must and what may be there, and returns their versions. What lies behind the
-// end of the file is a hole.
+// check compares blocks as they were read with what must and what may be there, and returns their versions. What lies
+// behind the end of the file is a hole.
 func (f *file) check(first int, least []uint32, content []byte) ([]uint32, error) {
 	size := f.shape.BlockSize
 	if len(content) > len(least)*size {
@@ -171,7 +172,8 @@ func (f *file) check(first int, least []uint32, content []byte) ([]uint32, error
 		case v > sent[i]:
 			return nil, wrong("file %d block %d has version %d; %d is the newest that was sent", f.id, first+i, v, sent[i])
 		case v < least[i]:
-			return nil, lost("file %d block %d has version %d; %d was acknowledged (read of %d bytes)", f.id, first+i, v, least[i], len(content))
+			return nil, lost("file %d block %d has version %d; %d was acknowledged (read of %d bytes)",
+				f.id, first+i, v, least[i], len(content))
 		}
 		versions[i] = v
 	}

@@ -3,7 +3,8 @@ package verify
 // names is what a client knows of a directory that it alone changes.
 type names struct {
 	there map[string]bool
-	// unsure are the names of an operation without an answer, or with a refusal: either outcome is right, but not half of it.
+	// unsure are the names of an operation without an answer, or with a refusal: either outcome is right, but not half of
+	// it.
 	unsure map[string]bool
 	serial int
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/dittofs/dittofs/test/nfsclient"
 )
 
-// Worker is a client with a directory of its own. It keeps its handles for ever: a server that comes back must know them. One
-// goroutine uses it at a time, but for its counts and Reread.
+// Worker is a client with a directory of its own. It keeps its handles for ever: a server that comes back must know
+// them. One goroutine uses it at a time, but for its counts and Reread.
 type Worker struct {
 	Acks     atomic.Int64 // operations acknowledged as durable
 	Written  atomic.Int64 // bytes acknowledged as durable
@@ -31,7 +31,9 @@ type Worker struct {
 
 // NewWorker makes the worker's directory and files on a server that has no fault.
 func NewWorker(c *nfsclient.Client, root nfsclient.Handle, id int, seed uint64, shape Shape) (*Worker, error) {
-	w := &Worker{random: rand.New(rand.NewPCG(seed, uint64(id))), shape: shape, id: uint64(id), names: names{there: map[string]bool{}}}
+	w := &Worker{
+		random: rand.New(rand.NewPCG(seed, uint64(id))), shape: shape, id: uint64(id), names: names{there: map[string]bool{}},
+	}
 	dir, err := c.Mkdir(root, fmt.Sprintf("worker-%d", id), nfsclient.SetAttr{})
 	if err != nil {
 		return nil, err
@@ -52,8 +54,8 @@ func (w *Worker) AnyFile() nfsclient.Handle {
 	return w.files[0].handle
 }
 
-// Step does one random thing. After an error that is no Fault, what became of it is unknown, and is found out later; when the
-// connection has ended, by Recover.
+// Step does one random thing. After an error that is no Fault, what became of it is unknown, and is found out later;
+// when the connection has ended, by Recover.
 func (w *Worker) Step(c *nfsclient.Client, verifier [8]byte) error {
 	if w.names.unsure != nil {
 		if err := w.verifyNames(c); err != nil {
@@ -73,8 +75,8 @@ func (w *Worker) Step(c *nfsclient.Client, verifier [8]byte) error {
 	return w.replaceFile(c)
 }
 
-// Recover is called on a new connection, when the server was started again: everything is verified, and what was not stable is
-// written again.
+// Recover is called on a new connection, when the server was started again: everything is verified, and what was not
+// stable is written again.
 func (w *Worker) Recover(c *nfsclient.Client, verifier [8]byte) error {
 	again := make([][][2]int, len(w.files))
 	for i, f := range w.files {
@@ -98,7 +100,8 @@ func (w *Worker) Recover(c *nfsclient.Client, verifier [8]byte) error {
 	return nil
 }
 
-// Verify reads everything again, by the handles of before. Nothing is in flight, and the server was started again since.
+// Verify reads everything again, by the handles of before. Nothing is in flight, and the server was started again
+// since.
 func (w *Worker) Verify(c *nfsclient.Client) error {
 	for _, f := range w.files {
 		versions, err := w.read(c, f, durable, 0, w.shape.Blocks)
@@ -191,7 +194,9 @@ func (w *Worker) commit(c *nfsclient.Client, f *file, verifier [8]byte) error {
 }
 
 func overlaps(e extent, others []extent) bool {
-	return slices.ContainsFunc(others, func(o extent) bool { return e.first < o.first+o.count && o.first < e.first+e.count })
+	return slices.ContainsFunc(others, func(o extent) bool {
+		return e.first < o.first+o.count && o.first < e.first+e.count
+	})
 }
 
 // readBack reads what this start of the server has acknowledged, stable or not.

@@ -254,7 +254,9 @@ func testDelete(t *testing.T, open Open) {
 func testClaim(t *testing.T, open Open) {
 	s, again := open(t)
 	one, two := strings.Repeat("0a", 16), strings.Repeat("0b", 16)
-	for _, bad := range []string{"", "0a", strings.Repeat("0A", 16), strings.Repeat("zz", 16), one + "00", "../" + one[3:]} {
+	for _, bad := range []string{
+		"", "0a", strings.Repeat("0A", 16), strings.Repeat("zz", 16), one + "00", "../" + one[3:],
+	} {
 		if err := s.Claim(t.Context(), bad); err == nil || errors.Is(err, content.ErrForeign) {
 			t.Errorf("instance %q: %v", bad, err)
 		}

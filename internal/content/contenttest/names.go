@@ -25,7 +25,10 @@ func testList(t *testing.T, open Open, flat bool) {
 	for i, id := range ids {
 		mustPut(t, s, id, make([]byte, i))
 	}
-	for _, prefix := range []string{"", "a", "a/", "a/b", "a/b/", "segments", "segments/", "segments/0000000000000001/", "segments/0000000000000001/0000000", "x", "segments/x", "b"} {
+	for _, prefix := range []string{
+		"", "a", "a/", "a/b", "a/b/", "segments", "segments/", "segments/0000000000000001/",
+		"segments/0000000000000001/0000000", "x", "segments/x", "b",
+	} {
 		var want []string
 		for i, id := range ids {
 			if strings.HasPrefix(id, prefix) {
@@ -106,7 +109,8 @@ func testFlatNames(t *testing.T, open Open) {
 func testInvalidNames(t *testing.T, open Open) {
 	s, _ := open(t)
 	for _, id := range []string{
-		"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a/../b", "A", "a b", "a\x00", "ä", "a\\b", "a_b", "TMP/x", "FORMAT",
+		"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a/../b", "A", "a b", "a\x00", "ä", "a\\b", "a_b",
+		"TMP/x", "FORMAT",
 		strings.Repeat("x", content.MaxID+1),
 	} {
 		if err := s.Put(t.Context(), id, bytes.NewReader([]byte("x")), 1); err == nil {

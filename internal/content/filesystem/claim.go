@@ -44,7 +44,8 @@ func (s *Store) claim(ctx context.Context, instance string) error {
 		return err
 	}
 	if got != instance {
-		return fmt.Errorf("it belongs to instance %.40q, this is %s; give each instance a directory of its own: %w", got, instance, content.ErrForeign)
+		return fmt.Errorf("it belongs to instance %.40q, this is %s; give each instance a directory of its own: %w",
+			got, instance, content.ErrForeign)
 	}
 	return s.disk.SyncDir(s.dir)
 }

@@ -76,7 +76,8 @@ func TestTheRootOfAFreshVolumeIsAccepted(t *testing.T) {
 func TestAnUnknownFormatIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	mustOpen(t, dir)
-	if err := os.WriteFile(filepath.Join(dir, formatFile), []byte("dittofs content store, format 2\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, formatFile), []byte("dittofs content store, format 2\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "unknown format") {

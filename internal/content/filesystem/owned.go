@@ -33,20 +33,25 @@ func (s *Store) owned() error {
 	case err == nil && now == *mine:
 		return nil
 	case err == nil && now != "":
-		return s.newFault(fault.OwnedByAnother, fmt.Sprintf("belongs to instance %.40q now, this is %s: put the content directory back", now, *mine), content.ErrForeign)
+		return s.newFault(fault.OwnedByAnother, fmt.Sprintf(
+			"belongs to instance %.40q now, this is %s: put the content directory back", now, *mine), content.ErrForeign)
 	case err != nil && !absent(err):
-		return s.newFault(fault.StoreFailing, fmt.Sprintf("cannot be looked at (%v): mend its disk or its permissions", err), err)
+		return s.newFault(fault.StoreFailing, fmt.Sprintf("cannot be looked at (%v): mend its disk or its permissions", err),
+			err)
 	}
 	if _, err := s.disk.Lstat(s.dir + "/."); err != nil { // where a link leads to, and a directory
 		return s.newFault(fault.DirectoryNotFound, "is not there any more: put it back, or mount it", content.ErrForeign)
 	}
-	return s.newFault(fault.StoreEmpty, fmt.Sprintf("is another directory, or was emptied (it has no %s): put the content directory back, or mount it", instanceFile), content.ErrForeign)
+	return s.newFault(fault.StoreEmpty, fmt.Sprintf("is another directory, or was emptied (it has no %s): "+
+		"put the content directory back, or mount it", instanceFile), content.ErrForeign)
 }
 
 // newFault makes a fault that passes when the directory is back. Its cause is never
 // that a file is missing: that would be said of an object.
 func (s *Store) newFault(reason, what string, err error) *fault.Error {
-	return &fault.Error{Store: "content", Reason: reason, Message: fmt.Sprintf("content.path: %s %s", s.dir, what), Err: err}
+	return &fault.Error{
+		Store: "content", Reason: reason, Message: fmt.Sprintf("content.path: %s %s", s.dir, what), Err: err,
+	}
 }
 
 // ownDisk opens files for reading, and finds or misses them only in a directory that

@@ -95,11 +95,14 @@ func TestAnswersThatNameTheFault(t *testing.T) {
 			faultproxy.S3Error(400, "ExpiredToken", "The provided token has expired."), nil, fault.InvalidCredentials,
 			fmt.Sprintf(`content.credentials_file: %s does not accept the credentials (ExpiredToken): renew the session token in %s`, at, file)},
 		"other key": {
-			faultproxy.S3Error(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."), nil, fault.InvalidCredentials,
+			faultproxy.S3Error(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+			nil, fault.InvalidCredentials,
 			fmt.Sprintf(`content.credentials_file: %s does not accept the credentials (InvalidAccessKeyId): correct the access key id in %s`, at, file)},
 		"redirected": {
-			faultproxy.S3Error(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint."), nil, fault.WrongRegion,
-			fmt.Sprintf(`content.region: bucket %q at %s is not in region "us-east-1": correct content.region`, w.opts.Bucket, at)},
+			faultproxy.S3Error(301, "PermanentRedirect",
+				"The bucket you are attempting to access must be addressed using the specified endpoint."), nil, fault.WrongRegion,
+			fmt.Sprintf(`content.region: bucket %q at %s is not in region "us-east-1": correct content.region`,
+				w.opts.Bucket, at)},
 		"invalid name": {
 			faultproxy.S3Error(400, "InvalidBucketName", "The specified bucket is not valid."), nil, fault.BucketNotFound,
 			fmt.Sprintf(`content.bucket: there is no bucket %q at %s (InvalidBucketName): create it, or correct content.bucket`, w.opts.Bucket, at)},
@@ -113,7 +116,8 @@ func TestAnswersThatNameTheFault(t *testing.T) {
 			faultproxy.S3Error(500, "InternalError", "We encountered an internal error."), nil, fault.StoreFailing,
 			fmt.Sprintf(`content.endpoint: %s fails at GetObject (500 Internal Server Error, InternalError): look at the service's log`, at)},
 		"gateway": {
-			faultproxy.Answer{Status: 502, ContentType: "text/html", Body: "<html><body>Bad Gateway<br></body></html>"}, nil, fault.StoreFailing,
+			faultproxy.Answer{Status: 502, ContentType: "text/html", Body: "<html><body>Bad Gateway<br></body></html>"}, nil,
+			fault.StoreFailing,
 			fmt.Sprintf(`content.endpoint: %s fails at GetObject (502 Bad Gateway): look at the service's log`, at)},
 		"full": {
 			faultproxy.S3Error(507, "InsufficientStorage", "?"), nil, fault.StoreFailing,
@@ -122,7 +126,9 @@ func TestAnswersThatNameTheFault(t *testing.T) {
 			faultproxy.S3Error(400, "SomethingNew", "?"), nil, fault.StoreFailing,
 			fmt.Sprintf(`content.endpoint: %s fails at GetObject (400 Bad Request, SomethingNew): look at the service's log`, at)},
 		"endless error": {
-			faultproxy.Answer{Status: 400, ContentType: "application/xml", Body: "<Error><Code>" + strings.Repeat("x", maxErrorBody)}, nil, fault.StoreFailing,
+			faultproxy.Answer{
+				Status: 400, ContentType: "application/xml", Body: "<Error><Code>" + strings.Repeat("x", maxErrorBody),
+			}, nil, fault.StoreFailing,
 			fmt.Sprintf(`content.endpoint: %s sends answers that are damaged: look at the service, and at proxies before it`, at)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,7 +162,8 @@ func TestAnEndpointThatIsNotS3(t *testing.T) {
 			defer web.Close()
 			w := newWorld(t)
 			w.opts.Endpoint = web.URL
-			everyCall(t, w.store(t), fault.NotS3, fmt.Sprintf("content.endpoint: %s is no S3 service: %s: correct content.endpoint", web.URL, c.why))
+			everyCall(t, w.store(t), fault.NotS3,
+				fmt.Sprintf("content.endpoint: %s is no S3 service: %s: correct content.endpoint", web.URL, c.why))
 		})
 	}
 }
@@ -174,8 +181,10 @@ func TestAWebServerThatSaysYesToEverything(t *testing.T) {
 		return fmt.Sprintf("content.endpoint: %s is no S3 service: %s: correct content.endpoint", web.URL, why)
 	}
 	expectFault(t, s.Check(t.Context()), fault.NotS3, message("the object nas/INSTANCE is not one that DittoFS wrote"))
-	expectFault(t, s.Claim(t.Context(), instanceOne), fault.NotS3, message("the object nas/INSTANCE is not one that DittoFS wrote"))
-	expectFault(t, put(t.Context(), s, "a", []byte("x")), fault.NotS3, message("it takes an object without giving it a tag"))
+	expectFault(t, s.Claim(t.Context(), instanceOne), fault.NotS3,
+		message("the object nas/INSTANCE is not one that DittoFS wrote"))
+	expectFault(t, put(t.Context(), s, "a", []byte("x")), fault.NotS3,
+		message("it takes an object without giving it a tag"))
 	_, err := s.ReadAt(t.Context(), "a", make([]byte, 1), 0)
 	expectFault(t, err, fault.NotS3, message("it ignores the Range of a request"))
 	err = s.List(t.Context(), "", func(string, int64) error { return nil })
@@ -185,7 +194,8 @@ func TestAWebServerThatSaysYesToEverything(t *testing.T) {
 func TestAnEndpointThatDoesNotSpeakHTTP(t *testing.T) {
 	w := newWorld(t)
 	w.opts.Endpoint = "http://" + rawServer(t, "SSH-2.0-OpenSSH_9.2\r\n")
-	everyCall(t, w.store(t), fault.NotS3, fmt.Sprintf("content.endpoint: %s is no S3 service: it does not speak HTTP: correct content.endpoint", w.opts.Endpoint))
+	everyCall(t, w.store(t), fault.NotS3, fmt.Sprintf(
+		"content.endpoint: %s is no S3 service: it does not speak HTTP: correct content.endpoint", w.opts.Endpoint))
 }
 
 // rawServer answers everything with a greeting.
@@ -260,7 +270,9 @@ func TestAClockThatIsWrong(t *testing.T) {
 	p := w.proxied(t)
 	// The SDK takes the service's clock for its signatures: so a service that
 	// says a wrong time refuses what it is then sent.
-	p.Set(faultproxy.Rule{Change: func(h http.Header) { h.Set("Date", time.Now().Add(2*time.Hour).UTC().Format(http.TimeFormat)) }})
+	p.Set(faultproxy.Rule{
+		Change: func(h http.Header) { h.Set("Date", time.Now().Add(2*time.Hour).UTC().Format(http.TimeFormat)) },
+	})
 	s := w.store(t)
 	var err error
 	for range 3 {
@@ -284,7 +296,10 @@ func TestAServiceWithoutConditionalWrites(t *testing.T) {
 			p.Set(faultproxy.Rule{Match: faultproxy.Op(op), Before: func() { _ = os.Remove(marker) }})
 			expectFault(t, s.Claim(t.Context(), instanceOne), fault.NoConditionalWrites, fmt.Sprintf(
 				"content.endpoint: %s does not honour If-None-Match at %s, so that objects could be overwritten: use a service with conditional writes", p.URL(), op))
-			p.Set(faultproxy.Rule{Kind: faultproxy.Replace, Match: faultproxy.Op(op), Answer: faultproxy.S3Error(501, "NotImplemented", "A header you provided implies functionality that is not implemented")})
+			p.Set(faultproxy.Rule{
+				Kind: faultproxy.Replace, Match: faultproxy.Op(op), Answer: faultproxy.S3Error(501, "NotImplemented",
+					"A header you provided implies functionality that is not implemented"),
+			})
 			expectFault(t, s.Claim(t.Context(), instanceOne), fault.NoConditionalWrites, fmt.Sprintf(
 				"content.endpoint: %s does not honour If-None-Match at %s, so that objects could be overwritten: use a service with conditional writes", p.URL(), op))
 			p.Set()
@@ -385,7 +400,10 @@ func TestCheckEndsWithItsContext(t *testing.T) {
 func TestTLS(t *testing.T) {
 	cert, key := s3server.Certificate(t, "127.0.0.1")
 	srv := s3server.Start(t, s3server.Options{CertFile: cert, KeyFile: key})
-	opts := Options{Bucket: srv.Bucket(t), Endpoint: srv.Endpoint, CredentialsFile: srv.Credentials(t), CAFile: cert, Logger: slog.New(slog.DiscardHandler)}
+	opts := Options{
+		Bucket: srv.Bucket(t), Endpoint: srv.Endpoint, CredentialsFile: srv.Credentials(t), CAFile: cert,
+		Logger: slog.New(slog.DiscardHandler),
+	}
 	t.Run("trusted by content.ca_file", func(t *testing.T) {
 		everyOperation(t, openStore(t, opts, quick))
 	})

@@ -153,8 +153,10 @@ func (s *Store) whose(found string) error {
 		return nil
 	case found == "":
 		return newFault(fault.StoreFailing, fmt.Sprintf(
-			"content.bucket: %s%s is gone from bucket %q, which somebody emptied: restore the bucket", s.opts.Prefix, marker, s.opts.Bucket), nil)
+			"content.bucket: %s%s is gone from bucket %q, which somebody emptied: restore the bucket",
+			s.opts.Prefix, marker, s.opts.Bucket), nil)
 	}
 	return newFault(fault.OwnedByAnother, fmt.Sprintf(
-		"content.prefix: %q in bucket %q now belongs to another server: give each server its own prefix", s.opts.Prefix, s.opts.Bucket), content.ErrForeign)
+		"content.prefix: %q in bucket %q now belongs to another server: give each server its own prefix",
+		s.opts.Prefix, s.opts.Bucket), content.ErrForeign)
 }

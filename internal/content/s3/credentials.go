@@ -41,11 +41,13 @@ func newCredentials(opts Options, client *http.Client) (aws.CredentialsProvider,
 	if err := checkEnvironment(); err != nil {
 		return nil, err
 	}
-	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(opts.Region), config.WithHTTPClient(client))
+	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(opts.Region),
+		config.WithHTTPClient(client))
 	if err != nil {
 		// The SDK cannot combine its own bundle with our client, for one.
-		return nil, misconfigured(fmt.Sprintf("content.credentials_file: is not set, and the environment's AWS configuration cannot be used (%v): "+
-			"set content.credentials_file, and content.ca_file instead of AWS_CA_BUNDLE", lastOf(err)), err)
+		return nil, misconfigured(
+			fmt.Sprintf("content.credentials_file: is not set, and the environment's AWS configuration cannot be used (%v): "+
+				"set content.credentials_file, and content.ca_file instead of AWS_CA_BUNDLE", lastOf(err)), err)
 	}
 	return environment{cfg.Credentials}, nil
 }
@@ -65,14 +67,16 @@ func checkEnvironment() error {
 		files[name] = os.Getenv(name)
 	}
 	if home, err := os.UserHomeDir(); err == nil {
-		files["HOME"], files["the directory HOME"] = filepath.Join(home, ".aws", "config"), filepath.Join(home, ".aws", "credentials")
+		files["HOME"], files["the directory HOME"] = filepath.Join(home, ".aws", "config"),
+			filepath.Join(home, ".aws", "credentials")
 	}
 	for name, path := range files {
 		if path == "" || path == os.DevNull { // which is how one says that there is none
 			continue
 		}
 		if err := smallfile.Check(path, maxCAFile); smallfile.Unfit(err) {
-			return misconfigured(fmt.Sprintf("content.credentials_file: is not set, and the file that %s of the environment leads to cannot be used: %v", name, err), err)
+			return misconfigured(fmt.Sprintf("content.credentials_file: is not set, and the file that %s of the environment "+
+				"leads to cannot be used: %v", name, err), err)
 		}
 	}
 	return nil
@@ -88,14 +92,18 @@ func (e environment) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err == nil {
 		return c, nil
 	}
-	for _, name := range []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+	for _, name := range []string{
+		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+	} {
 		if os.Getenv(name) != "" {
 			return c, newFault(fault.Unreachable, fmt.Sprintf(
-				"content.credentials_file: is not set, and %s gives no credentials (%v): mend it, or set content.credentials_file", name, lastOf(err)), err)
+				"content.credentials_file: is not set, and %s gives no credentials (%v): mend it, or set content.credentials_file",
+				name, lastOf(err)), err)
 		}
 	}
 	return c, newFault(fault.InvalidCredentials,
-		"content.credentials_file: there are no credentials: set it, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment", err)
+		"content.credentials_file: there are no credentials: set it, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the "+
+			"environment", err)
 }
 
 // fileCredentials reads keys from a file, or a directory with a file for each,
@@ -138,7 +146,9 @@ type version [4]struct {
 }
 
 func versionOf(path string) (v version) {
-	for i, p := range []string{path, filepath.Join(path, keyID), filepath.Join(path, keySec), filepath.Join(path, keyToken)} {
+	for i, p := range []string{
+		path, filepath.Join(path, keyID), filepath.Join(path, keySec), filepath.Join(path, keyToken),
+	} {
 		if info, err := os.Stat(p); err == nil {
 			v[i].modified, v[i].size = info.ModTime(), info.Size()
 		}
@@ -166,14 +176,17 @@ func (f *fileCredentials) load() error {
 	}
 	if keys.AccessKeyID == "" || keys.SecretAccessKey == "" {
 		return newFault(fault.InvalidCredentials, fmt.Sprintf(
-			"content.credentials_file: %s has no access key: it is a file like ~/.aws/credentials with a profile default, or a directory with %s and %s", f.path, keyID, keySec), nil)
+			"content.credentials_file: %s has no access key: it is a file like ~/.aws/credentials with a profile default, "+
+				"or a directory with %s and %s", f.path, keyID, keySec), nil)
 	}
 	f.keys = keys
 	return nil
 }
 
 func fromDirectory(path string) (keys aws.Credentials, err error) {
-	for name, value := range map[string]*string{keyID: &keys.AccessKeyID, keySec: &keys.SecretAccessKey, keyToken: &keys.SessionToken} {
+	for name, value := range map[string]*string{
+		keyID: &keys.AccessKeyID, keySec: &keys.SecretAccessKey, keyToken: &keys.SessionToken,
+	} {
 		b, err := smallfile.Read(filepath.Join(path, name), maxCredentialsFile)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return keys, err
@@ -187,10 +200,11 @@ func fromFile(path string) (aws.Credentials, error) {
 	if err := smallfile.Check(path, maxCredentialsFile); err != nil {
 		return aws.Credentials{}, err
 	}
-	profile, err := config.LoadSharedConfigProfile(context.Background(), "default", func(o *config.LoadSharedConfigOptions) {
-		o.CredentialsFiles = []string{path}
-		o.ConfigFiles = []string{}
-	})
+	profile, err := config.LoadSharedConfigProfile(context.Background(),
+		"default", func(o *config.LoadSharedConfigOptions) {
+			o.CredentialsFiles = []string{path}
+			o.ConfigFiles = []string{}
+		})
 	var none config.SharedConfigProfileNotExistError
 	if errors.As(err, &none) {
 		// The SDK takes a file that it cannot open for an empty one.
@@ -198,7 +212,8 @@ func fromFile(path string) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	if err != nil {
-		return aws.Credentials{}, fmt.Errorf("%s is not in the format of ~/.aws/credentials", path) // the cause may quote a secret
+		// the cause may quote a secret
+		return aws.Credentials{}, fmt.Errorf("%s is not in the format of ~/.aws/credentials", path)
 	}
 	return profile.Credentials, nil
 }

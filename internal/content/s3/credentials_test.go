@@ -78,7 +78,9 @@ func writeFile(t *testing.T, path, text string) {
 func TestTheLastCredentialsStayWhileTheFileIsUnusable(t *testing.T) {
 	w := newWorld(t)
 	s := w.store(t)
-	for _, text := range []string{"", "[default]\n", "[default\nx", "[default]\naws_access_key_id = A\n", strings.Repeat("#", maxCredentialsFile+1)} {
+	for _, text := range []string{
+		"", "[default]\n", "[default\nx", "[default]\naws_access_key_id = A\n", strings.Repeat("#", maxCredentialsFile+1),
+	} {
 		writeFile(t, w.opts.CredentialsFile, text)
 		mustPut(t, s, "a", []byte("x"))
 	}
@@ -108,17 +110,40 @@ func TestOpenFindsWhatIsWrongWithFiles(t *testing.T) {
 		opts            Options
 		reason, message string
 	}{
-		"no bucket":   {Options{CredentialsFile: good}, fault.InvalidConfiguration, "content.bucket: is required: name a bucket that exists"},
-		"no URL":      {Options{Bucket: "b", Endpoint: "s3.example.org"}, fault.InvalidConfiguration, `content.endpoint: "s3.example.org" is no URL of a service: write it like https://s3.example.org`},
-		"other URL":   {Options{Bucket: "b", Endpoint: "ftp://x"}, fault.InvalidConfiguration, `content.endpoint: "ftp://x" is no URL of a service: write it like https://s3.example.org`},
-		"addressing":  {Options{Bucket: "b", Addressing: "both"}, fault.InvalidConfiguration, `content.addressing: "both" is not auto, path or virtual`},
-		"no CA":       {Options{Bucket: "b", CAFile: absent}, fault.InvalidConfiguration, "content.ca_file: open " + absent + ": no such file or directory: make it readable, or correct content.ca_file"},
-		"no PEM":      {Options{Bucket: "b", CAFile: noCert}, fault.InvalidConfiguration, "content.ca_file: " + noCert + " has no PEM certificate: put the certificate of the endpoint's authority there"},
-		"absent keys": {Options{Bucket: "b", CredentialsFile: absent}, fault.InvalidConfiguration, "content.credentials_file: stat " + absent + ": no such file or directory: mend it, or correct content.credentials_file"},
-		"no keys":     {Options{Bucket: "b", CredentialsFile: noKeys}, fault.InvalidCredentials, "content.credentials_file: " + noKeys + " has no access key" + fix},
-		"empty":       {Options{Bucket: "b", CredentialsFile: empty}, fault.InvalidCredentials, "content.credentials_file: " + empty + " has no access key" + fix},
-		"not INI":     {Options{Bucket: "b", CredentialsFile: notINI}, fault.InvalidCredentials, "content.credentials_file: " + notINI + " has no access key" + fix},
-		"huge":        {Options{Bucket: "b", CredentialsFile: huge}, fault.InvalidConfiguration, fmt.Sprintf("content.credentials_file: read %s: it is larger than 65536 bytes: mend it, or correct content.credentials_file", huge)},
+		"no bucket": {
+			Options{CredentialsFile: good}, fault.InvalidConfiguration, "content.bucket: is required: name a bucket that exists",
+		},
+		"no URL":    {Options{Bucket: "b", Endpoint: "s3.example.org"}, fault.InvalidConfiguration, `content.endpoint: "s3.example.org" is no URL of a service: write it like https://s3.example.org`},
+		"other URL": {Options{Bucket: "b", Endpoint: "ftp://x"}, fault.InvalidConfiguration, `content.endpoint: "ftp://x" is no URL of a service: write it like https://s3.example.org`},
+		"addressing": {
+			Options{Bucket: "b", Addressing: "both"}, fault.InvalidConfiguration,
+			`content.addressing: "both" is not auto, path or virtual`,
+		},
+		"no CA": {
+			Options{Bucket: "b", CAFile: absent}, fault.InvalidConfiguration,
+			"content.ca_file: open " + absent + ": no such file or directory: make it readable, or correct content.ca_file",
+		},
+		"no PEM": {
+			Options{Bucket: "b", CAFile: noCert}, fault.InvalidConfiguration,
+			"content.ca_file: " + noCert + " has no PEM certificate: put the certificate of the endpoint's authority there",
+		},
+		"absent keys": {
+			Options{Bucket: "b", CredentialsFile: absent}, fault.InvalidConfiguration, "content.credentials_file: stat " +
+				absent + ": no such file or directory: mend it, or correct content.credentials_file",
+		},
+		"no keys": {
+			Options{Bucket: "b", CredentialsFile: noKeys}, fault.InvalidCredentials,
+			"content.credentials_file: " + noKeys + " has no access key" + fix,
+		},
+		"empty": {
+			Options{Bucket: "b", CredentialsFile: empty}, fault.InvalidCredentials,
+			"content.credentials_file: " + empty + " has no access key" + fix,
+		},
+		"not INI": {
+			Options{Bucket: "b", CredentialsFile: notINI}, fault.InvalidCredentials,
+			"content.credentials_file: " + notINI + " has no access key" + fix,
+		},
+		"huge": {Options{Bucket: "b", CredentialsFile: huge}, fault.InvalidConfiguration, fmt.Sprintf("content.credentials_file: read %s: it is larger than 65536 bytes: mend it, or correct content.credentials_file", huge)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := Open(c.opts)
@@ -171,7 +196,8 @@ func TestWebIdentity(t *testing.T) {
 		}
 		rw.Header().Set("Content-Type", "text/xml")
 		fmt.Fprintf(rw, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials>
-			<AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken></SessionToken><Expiration>%s</Expiration>
+			<AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken></SessionToken>
+			<Expiration>%s</Expiration>
 			</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
 			w.server.AccessKey, w.server.SecretKey, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	}))
@@ -194,7 +220,8 @@ func TestWebIdentity(t *testing.T) {
 func TestACertificateBundleOfTheEnvironmentIsNamed(t *testing.T) {
 	t.Setenv("AWS_CA_BUNDLE", filepath.Join(t.TempDir(), "absent.pem"))
 	_, err := Open(Options{Bucket: "b", Endpoint: "https://127.0.0.1:1"})
-	if f := fault.Of(err); f == nil || f.Reason != fault.InvalidConfiguration || !strings.Contains(f.Message, "content.ca_file instead of AWS_CA_BUNDLE") {
+	if f := fault.Of(err); f == nil || f.Reason != fault.InvalidConfiguration ||
+		!strings.Contains(f.Message, "content.ca_file instead of AWS_CA_BUNDLE") {
 		t.Errorf("%v", err)
 	}
 }

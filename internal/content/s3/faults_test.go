@@ -88,7 +88,9 @@ func noUploads(t *testing.T, w *world) {
 	t.Helper()
 	s := w.direct(t)
 	for _, u := range w.unfinished(t) {
-		parts, err := s.client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: s.bucket(), Key: u.Key, UploadId: u.UploadId})
+		parts, err := s.client.ListParts(t.Context(), &s3.ListPartsInput{
+			Bucket: s.bucket(), Key: u.Key, UploadId: u.UploadId,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +182,10 @@ func TestARefusalThatNobodyCouldReadIsFound(t *testing.T) {
 // that still works on the first request, as versitygw 1.8 gives it.
 func TestTheSuccessOfARepeatedCompletionIsNotBelieved(t *testing.T) {
 	ours, theirs := pattern(1, minPartSize+1), pattern(2, minPartSize+1)
-	success := faultproxy.Answer{Status: 200, ContentType: "application/xml", Body: `<CompleteMultipartUploadResult><ETag>"claimed"</ETag></CompleteMultipartUploadResult>`}
+	success := faultproxy.Answer{
+		Status: 200, ContentType: "application/xml",
+		Body: `<CompleteMultipartUploadResult><ETag>"claimed"</ETag></CompleteMultipartUploadResult>`,
+	}
 	script := []faultproxy.Rule{
 		{Kind: faultproxy.Status500, Match: faultproxy.Op(opComplete), Times: 1},
 		{Kind: faultproxy.Replace, Match: faultproxy.Op(opComplete), Times: 1, Answer: success},

@@ -34,24 +34,27 @@ var codes = map[string]string{
 	"NoSuchBucket": fault.BucketNotFound, "InvalidBucketName": fault.BucketNotFound,
 
 	"InvalidAccessKeyId": fault.InvalidCredentials, "SignatureDoesNotMatch": fault.InvalidCredentials,
-	"InvalidToken": fault.InvalidCredentials, "ExpiredToken": fault.InvalidCredentials, "TokenRefreshRequired": fault.InvalidCredentials,
-	"InvalidSecurity": fault.InvalidCredentials, "NotSignedUp": fault.InvalidCredentials, "XAdminUserNotFound": fault.InvalidCredentials,
+	"InvalidToken": fault.InvalidCredentials, "ExpiredToken": fault.InvalidCredentials,
+	"TokenRefreshRequired": fault.InvalidCredentials, "InvalidSecurity": fault.InvalidCredentials,
+	"NotSignedUp": fault.InvalidCredentials, "XAdminUserNotFound": fault.InvalidCredentials,
 
 	"AccessDenied": fault.AccessDenied, "AllAccessDisabled": fault.AccessDenied, "AccountProblem": fault.AccessDenied,
 
-	"AuthorizationHeaderMalformed": fault.WrongRegion, "PermanentRedirect": fault.WrongRegion, "IllegalLocationConstraintException": fault.WrongRegion,
+	"AuthorizationHeaderMalformed": fault.WrongRegion, "PermanentRedirect": fault.WrongRegion,
+	"IllegalLocationConstraintException": fault.WrongRegion,
 
 	"RequestTimeTooSkewed": fault.ClockSkew, "RequestExpired": fault.ClockSkew,
 
-	"SlowDown": fault.Throttled, "Throttling": fault.Throttled, "ThrottlingException": fault.Throttled, "RequestLimitExceeded": fault.Throttled,
-	"TooManyRequests": fault.Throttled, "TooManyRequestsException": fault.Throttled, "BandwidthLimitExceeded": fault.Throttled,
+	"SlowDown": fault.Throttled, "Throttling": fault.Throttled, "ThrottlingException": fault.Throttled,
+	"RequestLimitExceeded": fault.Throttled, "TooManyRequests": fault.Throttled,
+	"TooManyRequestsException": fault.Throttled, "BandwidthLimitExceeded": fault.Throttled,
 }
 
 // transient are codes of answers below 500 that another try can mend, besides
 // all with the status 409: something else is going on with the object.
 var transient = map[string]bool{
-	"RequestTimeout": true, "IncompleteBody": true,
-	"BadDigest": true, "InvalidDigest": true, "XAmzContentSHA256Mismatch": true, "InternalError": true, "ServiceUnavailable": true,
+	"RequestTimeout": true, "IncompleteBody": true, "BadDigest": true, "InvalidDigest": true,
+	"XAmzContentSHA256Mismatch": true, "InternalError": true, "ServiceUnavailable": true,
 }
 
 // judge says what an error of a try means, and whether to try again.
@@ -119,7 +122,8 @@ func (s *Store) judgeConnection(err error) (again bool, _ error) {
 	case errors.Is(err, errDamaged):
 		return true, s.broken(err)
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return false, s.tlsFailed("content.endpoint", "it does not speak TLS", "write http:// in content.endpoint, or correct the port", err)
+		return false, s.tlsFailed("content.endpoint", "it does not speak TLS",
+			"write http:// in content.endpoint, or correct the port", err)
 	case errors.As(err, &hostname):
 		return false, s.tlsFailed("content.endpoint", fmt.Sprintf("its certificate is not for %q", hostname.Host),
 			"write a name of the certificate in content.endpoint", err)

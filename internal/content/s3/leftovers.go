@@ -31,7 +31,8 @@ func (s *Store) dropLeftovers(ctx context.Context) {
 		s.log.Info("uploads that were left unfinished are aborted", "uploads", n)
 	}
 	if err != nil {
-		s.log.Warn("S3 uploads that were left unfinished may stay, with their parts: allow s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or let a lifecycle rule remove them",
+		s.log.Warn("S3 uploads that were left unfinished may stay, with their parts: allow s3:ListBucketMultipartUploads "+
+			"and s3:AbortMultipartUpload, or let a lifecycle rule remove them",
 			"prefix", s.opts.Prefix+segments, "error", err)
 	}
 }

@@ -128,7 +128,9 @@ func (u *upload) abort(ctx context.Context) {
 // end gives an upload up, errNoUpload if there is none.
 func (u *upload) end(ctx context.Context) error {
 	return u.s.do(ctx, request{op: opAbort}, func(ctx context.Context) error {
-		_, err := u.s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: u.s.bucket(), Key: u.s.key(u.id), UploadId: u.token})
+		_, err := u.s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: u.s.bucket(), Key: u.s.key(u.id), UploadId: u.token,
+		})
 		return err
 	})
 }

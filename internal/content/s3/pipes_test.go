@@ -33,17 +33,20 @@ func TestCredentialsAreReadFromRegularFilesOnly(t *testing.T) {
 			expectFault(t, err, fault.InvalidConfiguration, message)
 		}
 		what := "read " + path + ": " + says + ", and must be a regular file"
-		expect(Options{CredentialsFile: path}, "content.credentials_file: "+what+": mend it, or correct content.credentials_file")
+		expect(Options{CredentialsFile: path}, "content.credentials_file: "+what+
+			": mend it, or correct content.credentials_file")
 		expect(Options{CAFile: path}, "content.ca_file: "+what+": make it readable, or correct content.ca_file")
 		dir := t.TempDir()
 		link := filepath.Join(dir, keyID)
 		if err := os.Symlink(path, link); err != nil {
 			t.Fatal(err)
 		}
-		expect(Options{CredentialsFile: dir}, "content.credentials_file: read "+link+": "+says+", and must be a regular file: mend it, or correct content.credentials_file")
+		expect(Options{CredentialsFile: dir}, "content.credentials_file: read "+link+": "+says+
+			", and must be a regular file: mend it, or correct content.credentials_file")
 		for _, name := range fileVariables {
 			t.Setenv(name, path)
-			expect(Options{}, "content.credentials_file: is not set, and the file that "+name+" of the environment leads to cannot be used: "+what)
+			expect(Options{}, "content.credentials_file: is not set, and the file that "+name+
+				" of the environment leads to cannot be used: "+what)
 			t.Setenv(name, "")
 		}
 	}

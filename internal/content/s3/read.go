@@ -163,7 +163,9 @@ func (s *Store) List(ctx context.Context, prefix string, f func(id string, size 
 	for {
 		var page *s3.ListObjectsV2Output
 		err := s.do(ctx, request{op: opList, bytes: maxListPage}, func(ctx context.Context) (err error) {
-			page, err = s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: s.bucket(), Prefix: s.key(prefix), ContinuationToken: from})
+			page, err = s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+				Bucket: s.bucket(), Prefix: s.key(prefix), ContinuationToken: from,
+			})
 			return err
 		})
 		if err != nil {

@@ -10,7 +10,9 @@
 //
 // It imports the contract (content), fault, printable and the SDK.
 //
-//	store, err := s3.Open(s3.Options{Bucket: "nas", Endpoint: "http://127.0.0.1:9000", CredentialsFile: "/run/secrets/s3"})
+//	store, err := s3.Open(s3.Options{
+//		Bucket: "nas", Endpoint: "http://127.0.0.1:9000", CredentialsFile: "/run/secrets/s3",
+//	})
 package s3
 
 import (
@@ -127,7 +129,8 @@ func complete(opts *Options) error {
 	if opts.Endpoint != "" {
 		u, err := url.Parse(opts.Endpoint)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return misconfigured(fmt.Sprintf("content.endpoint: %q is no URL of a service: write it like https://s3.example.org", opts.Endpoint), err)
+			return misconfigured(fmt.Sprintf("content.endpoint: %q is no URL of a service: write it like https://s3.example.org",
+				opts.Endpoint), err)
 		}
 	}
 	if opts.Region == "" {
@@ -202,7 +205,9 @@ func (s *Store) Size(ctx context.Context, id string) (int64, error) {
 
 func (s *Store) size(ctx context.Context, id string) (size int64, err error) {
 	err = s.do(ctx, request{op: opGet}, func(ctx context.Context) error {
-		out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: s.bucket(), Key: s.key(id), Range: aws.String("bytes=0-0")})
+		out, err := s.client.GetObject(ctx, &s3.GetObjectInput{
+			Bucket: s.bucket(), Key: s.key(id), Range: aws.String("bytes=0-0"),
+		})
 		if isInvalidRange(err) {
 			size = 0 // nothing to ask a byte of
 			return nil

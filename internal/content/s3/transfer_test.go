@@ -86,7 +86,9 @@ func TestObjectsAreUnderThePrefix(t *testing.T) {
 	if err := other.Claim(t.Context(), instanceTwo); err != nil {
 		t.Errorf("another server in the same bucket: %v", err)
 	}
-	if err := other.List(t.Context(), "", func(id string, _ int64) error { return fmt.Errorf("sees %s", id) }); err != nil {
+	if err := other.List(t.Context(), "", func(id string, _ int64) error {
+		return fmt.Errorf("sees %s", id)
+	}); err != nil {
 		t.Error(err)
 	}
 }
@@ -128,7 +130,10 @@ func TestAddressing(t *testing.T) {
 		"virtual":               {"http://s3.test:" + port, "virtual", bucket + ".s3.test:" + port},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := openStore(t, Options{Bucket: bucket, Endpoint: c.endpoint, Addressing: c.addressing, CredentialsFile: srv.Credentials(t), Prefix: name[:4] + "/"}, quick)
+			s := openStore(t, Options{
+				Bucket: bucket, Endpoint: c.endpoint, Addressing: c.addressing, CredentialsFile: srv.Credentials(t),
+				Prefix: name[:4] + "/",
+			}, quick)
 			dialed := dialOnly(s, "127.0.0.1:"+port)
 			everyOperation(t, s)
 			if *dialed != c.dialed {
@@ -136,8 +141,12 @@ func TestAddressing(t *testing.T) {
 			}
 		})
 	}
-	for addressing, want := range map[string]string{"auto": bucket + ".s3.eu-central-1.amazonaws.com:443", "path": "s3.eu-central-1.amazonaws.com:443"} {
-		s := openStore(t, Options{Bucket: bucket, Region: "eu-central-1", Addressing: addressing, CredentialsFile: srv.Credentials(t)}, quick)
+	for addressing, want := range map[string]string{
+		"auto": bucket + ".s3.eu-central-1.amazonaws.com:443", "path": "s3.eu-central-1.amazonaws.com:443",
+	} {
+		s := openStore(t, Options{
+			Bucket: bucket, Region: "eu-central-1", Addressing: addressing, CredentialsFile: srv.Credentials(t),
+		}, quick)
 		dialed := dialOnly(s, "127.0.0.1:1")
 		s.pace.tries = 1
 		_, err := s.Size(t.Context(), "a")
@@ -211,11 +220,14 @@ func BenchmarkRawGet1MiB(b *testing.B) {
 	w := newWorld(b)
 	s := w.store(b)
 	mustPut(b, s, "a", pattern(1, 64<<20))
-	presigned, err := s3.NewPresignClient(s.client).PresignGetObject(b.Context(), &s3.GetObjectInput{Bucket: s.bucket(), Key: s.key("a")})
+	presigned, err := s3.NewPresignClient(s.client).PresignGetObject(b.Context(),
+		&s3.GetObjectInput{Bucket: s.bucket(), Key: s.key("a")})
 	if err != nil {
 		b.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true, ReadBufferSize: 64 << 10}}
+	client := &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true, ReadBufferSize: 64 << 10},
+	}
 	b.SetBytes(1 << 20)
 	parallel(b, func(p []byte, i int64) error {
 		req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, presigned.URL, nil)

@@ -67,7 +67,8 @@ func trusted(path string) (*x509.CertPool, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, misconfigured(fmt.Sprintf("content.ca_file: %s has no PEM certificate: put the certificate of the endpoint's authority there", path), nil)
+		return nil, misconfigured(fmt.Sprintf("content.ca_file: %s has no PEM certificate: "+
+			"put the certificate of the endpoint's authority there", path), nil)
 	}
 	return pool, nil
 }

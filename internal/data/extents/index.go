@@ -21,7 +21,9 @@ const maxCut = 100_000
 // the committed bytes that are not in holes. What would make a batch too large
 // stays dirty, as do the parts that others have overwritten since: as long as
 // the file is dirty where synced was, a crash can bring older bytes back.
-func (f *File) Commit(ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64) (newSize uint64, delta int64, err error) {
+func (f *File) Commit(
+	ctx context.Context, b *meta.Batch, synced []format.Extent, oldSize uint64,
+) (newSize uint64, delta int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.checkEnd(ctx, oldSize); err != nil {
@@ -183,7 +185,9 @@ func (f *File) Resize(ctx context.Context, b *meta.Batch, oldSize, newSize uint6
 // and the size down to which they reach: newSize, or more if there are above
 // limit. They are not loaded: nobody will need them. A gap is cut away like a
 // hole.
-func (f *File) tail(ctx context.Context, newSize uint64, limit int) (victims []format.Extent, reached uint64, err error) {
+func (f *File) tail(
+	ctx context.Context, newSize uint64, limit int,
+) (victims []format.Extent, reached uint64, err error) {
 	r := format.ExtentRange(f.ino, 0, f.end)
 	r.Reverse = true
 	for len(victims) < limit {

@@ -131,7 +131,8 @@ func (f *Footer) Covers(start, end uint64) (lo, hi uint64, err error) {
 	}
 	i := sort.Search(len(f.Bad), func(k int) bool { return uint64(f.Bad[k].End) > start })
 	if i < len(f.Bad) && uint64(f.Bad[i].Start) < end {
-		return 0, 0, fmt.Errorf("bytes %d to %d of segment %v were damaged before it was sealed: %w", start, end, f.ID, ErrCorrupt)
+		return 0, 0, fmt.Errorf("bytes %d to %d of segment %v were damaged before it was sealed: %w",
+			start, end, f.ID, ErrCorrupt)
 	}
 	lo = start / BlockSize * BlockSize
 	hi = min((end+BlockSize-1)/BlockSize*BlockSize, uint64(f.DataLen))

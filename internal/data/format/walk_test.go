@@ -29,12 +29,14 @@ func FuzzWalker(f *testing.F) {
 			segment[at] ^= 1
 		}
 		var want, got []uint32
-		if _, err := Scan(strings.NewReader(string(segment)), int64(len(segment)), id, instance, func(_ Record, pos uint32) { want = append(want, pos) }); err != nil {
+		if _, err := Scan(strings.NewReader(string(segment)), int64(len(segment)), id, instance,
+			func(_ Record, pos uint32) { want = append(want, pos) }); err != nil {
 			t.Fatal(err)
 		}
 		w := NewWalker(&Footer{ID: id, DataLen: uint32(len(segment))}, instance)
 		for off := 0; off < len(segment); off += int(step) {
-			w.Feed(segment[off:min(off+int(step), len(segment))], int64(off), func(_ Record, pos uint32) { got = append(got, pos) })
+			w.Feed(segment[off:min(off+int(step), len(segment))], int64(off),
+				func(_ Record, pos uint32) { got = append(got, pos) })
 		}
 		// The walk takes damaged bytes for whole too, but finds no record twice, nor where there is none.
 		all := []uint32{HeaderLen + RecordHeaderLen}
@@ -43,7 +45,8 @@ func FuzzWalker(f *testing.F) {
 		}
 		missing := slices.ContainsFunc(want, func(pos uint32) bool { return !slices.Contains(got, pos) })
 		invented := slices.ContainsFunc(got, func(pos uint32) bool { return !slices.Contains(all, pos) })
-		if missing || invented || !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) || !damaged && len(got) != len(all) {
+		if missing || invented || !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) || !damaged &&
+			len(got) != len(all) {
 			t.Fatalf("step %d, damage at %d (%v): records at %v, want %v", step, at, damaged, got, want)
 		}
 	})

@@ -135,29 +135,30 @@ func stored(g *journal.Segment) pagecache.Segment {
 
 // copyLive takes what lives in a segment.
 func (w *rewriter) copyLive(ctx context.Context, g *journal.Segment) error {
-	return w.c.opts.Cache.EachRecord(ctx, stored(g), func(r *pagecache.SegmentReader, rec format.Record, pos uint32) error {
-		if err := w.c.allow(ctx, int(rec.Len)); err != nil {
-			return err
-		}
-		whole := format.Extent{Off: rec.Off, Len: uint64(rec.Len), Seg: g.ID, Pos: pos}
-		live, err := w.c.opts.Extents.Current(ctx, rec.Inode, whole)
-		if err != nil {
-			return err
-		}
-		for _, e := range live {
-			p, err := r.Bytes(ctx, uint64(e.Pos), e.Len)
+	return w.c.opts.Cache.EachRecord(ctx, stored(g),
+		func(r *pagecache.SegmentReader, rec format.Record, pos uint32) error {
+			if err := w.c.allow(ctx, int(rec.Len)); err != nil {
+				return err
+			}
+			whole := format.Extent{Off: rec.Off, Len: uint64(rec.Len), Seg: g.ID, Pos: pos}
+			live, err := w.c.opts.Extents.Current(ctx, rec.Inode, whole)
 			if err != nil {
 				return err
 			}
-			if err := w.add(ctx, rec.Inode, e, p); err != nil {
-				return err
+			for _, e := range live {
+				p, err := r.Bytes(ctx, uint64(e.Pos), e.Len)
+				if err != nil {
+					return err
+				}
+				if err := w.add(ctx, rec.Inode, e, p); err != nil {
+					return err
+				}
 			}
-		}
-		if w.count >= rewritePieces {
-			return errEnough
-		}
-		return nil
-	})
+			if w.count >= rewritePieces {
+				return errEnough
+			}
+			return nil
+		})
 }
 
 func (w *rewriter) add(ctx context.Context, ino uint64, e format.Extent, p []byte) error {

@@ -77,7 +77,9 @@ type Use struct {
 func (b *Budget) Use() Use {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Use{Limit: b.limit, Journal: b.journal, Pages: b.pages, Files: b.files, Waiting: b.waiting, FullSince: b.fullSince}
+	return Use{
+		Limit: b.limit, Journal: b.journal, Pages: b.pages, Files: b.files, Waiting: b.waiting, FullSince: b.fullSince,
+	}
 }
 
 // Freed is closed when something has changed since it was asked for. Who waits
@@ -306,7 +308,8 @@ func (b *Budget) isFull() bool {
 }
 
 func (b *Budget) errFull() error {
-	return fmt.Errorf("the cache is full of %d bytes that the content store does not take: %w", b.Use().Journal, ErrNoSpace)
+	return fmt.Errorf("the cache is full of %d bytes that the content store does not take: %w",
+		b.Use().Journal, ErrNoSpace)
 }
 
 // Park lets the writer of a record wait for c until the deadline (ErrBusy).

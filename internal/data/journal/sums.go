@@ -58,7 +58,8 @@ func (r *recordSums) full(limit int) bool {
 func (r *recordSums) read(read format.ReadAt, id format.SegmentID, e format.Extent, mem []byte) ([]byte, error) {
 	parts := r.covers(uint64(e.Pos), uint64(e.Pos)+e.Len)
 	if parts == nil {
-		return nil, fmt.Errorf("bytes %d to %d of segment %v are of no record: %w", e.Pos, uint64(e.Pos)+e.Len, id, format.ErrCorrupt)
+		return nil, fmt.Errorf("bytes %d to %d of segment %v are of no record: %w",
+			e.Pos, uint64(e.Pos)+e.Len, id, format.ErrCorrupt)
 	}
 	start := parts[0].pos
 	p := mem[:parts[len(parts)-1].end()-uint64(start)]
@@ -67,7 +68,8 @@ func (r *recordSums) read(read format.ReadAt, id format.SegmentID, e format.Exte
 	}
 	for _, part := range parts {
 		if format.Checksum(p[part.pos-start:][:part.n]) != part.crc {
-			return nil, fmt.Errorf("bytes %d to %d of segment %v fail their checksum: %w", part.pos, part.end(), id, format.ErrCorrupt)
+			return nil, fmt.Errorf("bytes %d to %d of segment %v fail their checksum: %w",
+				part.pos, part.end(), id, format.ErrCorrupt)
 		}
 	}
 	return p[e.Pos-start:][:e.Len], nil

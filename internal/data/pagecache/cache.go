@@ -113,8 +113,9 @@ type Stats struct {
 // Stats returns the current figures.
 func (s *Cache) Stats() Stats {
 	return Stats{
-		StoreReads: s.stats.storeReads.Load(), StoreErrors: s.stats.storeErrors.Load(), FetchedBytes: s.stats.fetchedBytes.Load(),
-		PageHits: s.stats.pageHits.Load(), PageMisses: s.stats.pageMisses.Load(),
+		StoreReads: s.stats.storeReads.Load(), StoreErrors: s.stats.storeErrors.Load(),
+		FetchedBytes: s.stats.fetchedBytes.Load(),
+		PageHits:     s.stats.pageHits.Load(), PageMisses: s.stats.pageMisses.Load(),
 		PagesEvicted: s.stats.pagesEvicted.Load(), PagesDamaged: s.stats.pagesDamaged.Load(),
 		FooterMisses: s.footers.missed.Load(), FooterBytes: s.footers.size(),
 		PageBytes: s.copies.bytes(), Fetching: int(s.fetcher.underWay.Load()), Fetched: s.fetcher.keeps(),

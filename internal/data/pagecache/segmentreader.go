@@ -37,7 +37,9 @@ func (s *Cache) OpenSegment(ctx context.Context, g Segment) (*SegmentReader, err
 
 // EachRecord calls f with each whole record of a stored segment and the place
 // of its bytes.
-func (s *Cache) EachRecord(ctx context.Context, g Segment, f func(r *SegmentReader, rec format.Record, pos uint32) error) error {
+func (s *Cache) EachRecord(
+	ctx context.Context, g Segment, f func(r *SegmentReader, rec format.Record, pos uint32) error,
+) error {
 	r, err := s.OpenSegment(ctx, g)
 	if err != nil {
 		return err

@@ -151,7 +151,8 @@ func TestEachNameSeesItsChangesInOrder(t *testing.T) {
 		return read(t, d, "/temp") + " " + read(t, d, "/f") + " " + read(t, d, "/other")
 	})
 	expect(t, found,
-		"absent absent absent", "0 absent absent", "absent 0 absent", "1 0 absent", "absent 1 absent", "2 1 absent", "absent 2 absent",
+		"absent absent absent", "0 absent absent", "absent 0 absent", "1 0 absent", "absent 1 absent", "2 1 absent",
+		"absent 2 absent",
 		"absent absent x", "0 absent x", "absent 0 x", "1 0 x", "absent 1 x", "2 1 x", "absent 2 x")
 }
 

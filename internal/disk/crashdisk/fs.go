@@ -129,7 +129,9 @@ func (d *Disk) rename(oldpath, newpath string, replace bool) error {
 	case over >= 0 && (d.live[over].entries != nil || d.live[n].entries != nil):
 		return fail(unix.EISDIR) // no store does this
 	}
-	if err := d.do(&op{Op: Op{Kind: Rename, Path: newpath}, node: n, dir: dir, name: base, dir2: dir2, name2: base2}, 0); err != nil {
+	if err := d.do(&op{
+		Op: Op{Kind: Rename, Path: newpath}, node: n, dir: dir, name: base, dir2: dir2, name2: base2,
+	}, 0); err != nil {
 		return fail(err)
 	}
 	if over >= 0 {

@@ -73,7 +73,10 @@ func (d *driver) step() string {
 	name := d.path()
 	switch d.rnd.IntN(10) {
 	case 0, 1:
-		flags := []int{os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREATE, os.O_RDWR | os.O_CREATE | os.O_EXCL, os.O_RDWR | os.O_CREATE | os.O_TRUNC}
+		flags := []int{
+			os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREATE, os.O_RDWR | os.O_CREATE | os.O_EXCL, os.O_RDWR |
+				os.O_CREATE | os.O_TRUNC,
+		}
 		flag := flags[d.rnd.IntN(len(flags))]
 		if flag == os.O_RDONLY && d.isDir(name) {
 			return "no reads of directories"

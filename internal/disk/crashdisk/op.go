@@ -22,8 +22,9 @@ const (
 )
 
 var kindNames = [...]string{
-	Write: "write", Truncate: "truncate", Allocate: "allocate", PunchHole: "punch hole", Sync: "sync", SyncFailed: "failed sync",
-	Create: "create", Mkdir: "mkdir", Link: "link", Rename: "rename", Remove: "remove", SyncDir: "sync of directory",
+	Write: "write", Truncate: "truncate", Allocate: "allocate", PunchHole: "punch hole", Sync: "sync",
+	SyncFailed: "failed sync",
+	Create:     "create", Mkdir: "mkdir", Link: "link", Rename: "rename", Remove: "remove", SyncDir: "sync of directory",
 }
 
 func (k Kind) String() string { return kindNames[k] }

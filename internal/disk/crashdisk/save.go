@@ -36,7 +36,10 @@ func Load(r io.Reader) (*Disk, error) {
 	}
 	d := New(Options{})
 	for _, s := range ops {
-		o := &op{Op: s.Op, seq: s.Seq, begin: s.Begin, node: s.Node, dir: s.Dir, dir2: s.Dir2, name: s.Name, name2: s.Name2, data: s.Data}
+		o := &op{
+			Op: s.Op, seq: s.Seq, begin: s.Begin, node: s.Node, dir: s.Dir, dir2: s.Dir2, name: s.Name,
+			name2: s.Name2, data: s.Data,
+		}
 		d.log = append(d.log, o)
 		d.live.apply(o)
 		d.seq, d.nodes = s.Seq, max(d.nodes, s.Node)

@@ -35,20 +35,21 @@ func (f Fault) String() string {
 
 // Kinds of faults.
 const (
-	FaultExtent        = "extent-damaged"       // an entry of the index cannot be read
-	FaultSegmentRecord = "segment-record"       // what the index says of a segment cannot be read
-	FaultUnknown       = "segment-unknown"      // an extent in a segment that nobody knows
-	FaultDead          = "segment-dead"         // an extent in a segment that is being deleted
-	FaultBounds        = "extent-bounds"        // an extent beyond its segment's end
-	FaultLive          = "live-bytes"           // a segment's counter of live bytes
-	FaultMissing       = "segment-missing"      // neither in the journal nor in the content store
-	FaultFooter        = "segment-footer"       // the table of checksums cannot be used
-	FaultSealed        = "sealed-damaged"       // bytes that were damaged before they were sealed
-	FaultRecord        = "record-mismatch"      // no whole record of this file lies where the extent says
-	FaultPage          = "page-damaged"         // stored bytes fail their checksum
-	FaultUnusedPage    = "page-unused"          // stored bytes fail their checksum where no file has any, in a segment of others
-	FaultUnreferenced  = "object-unreferenced"  // an object of the content store that no index knows
-	FaultJournalFile   = "journal-unreferenced" // a file of the journal that no index knows
+	FaultExtent        = "extent-damaged"  // an entry of the index cannot be read
+	FaultSegmentRecord = "segment-record"  // what the index says of a segment cannot be read
+	FaultUnknown       = "segment-unknown" // an extent in a segment that nobody knows
+	FaultDead          = "segment-dead"    // an extent in a segment that is being deleted
+	FaultBounds        = "extent-bounds"   // an extent beyond its segment's end
+	FaultLive          = "live-bytes"      // a segment's counter of live bytes
+	FaultMissing       = "segment-missing" // neither in the journal nor in the content store
+	FaultFooter        = "segment-footer"  // the table of checksums cannot be used
+	FaultSealed        = "sealed-damaged"  // bytes that were damaged before they were sealed
+	FaultRecord        = "record-mismatch" // no whole record of this file lies where the extent says
+	FaultPage          = "page-damaged"    // stored bytes fail their checksum
+	// stored bytes fail their checksum where no file has any, in a segment of others
+	FaultUnusedPage   = "page-unused"
+	FaultUnreferenced = "object-unreferenced"  // an object of the content store that no index knows
+	FaultJournalFile  = "journal-unreferenced" // a file of the journal that no index knows
 )
 
 // Examination says what Examine looks at.
@@ -97,7 +98,9 @@ func Examine(ctx context.Context, x Examination) (Examined, error) {
 		x.Progress = func(string, int64, int64) {}
 	}
 	c := &examiner{Examination: x, segments: map[format.SegmentID]*examined{}}
-	for _, pass := range []func(context.Context) error{c.readSegments, c.readLive, c.readExtents, c.checkLive, c.checkSource} {
+	for _, pass := range []func(context.Context) error{
+		c.readSegments, c.readLive, c.readExtents, c.checkLive, c.checkSource,
+	} {
 		if err := pass(ctx); err != nil {
 			return c.seen, err
 		}
@@ -200,7 +203,8 @@ func (c *examiner) readExtents(ctx context.Context) error {
 		case g.rec.State == format.Dead:
 			c.extentFault(FaultDead, ino, e, "segment %v is being deleted", e.Seg)
 		case !g.rec.Holds(e):
-			c.extentFault(FaultBounds, ino, e, "bytes %d+%d do not lie in segment %v of %d bytes", e.Pos, e.Len, e.Seg, g.rec.Size)
+			c.extentFault(FaultBounds, ino, e, "bytes %d+%d do not lie in segment %v of %d bytes",
+				e.Pos, e.Len, e.Seg, g.rec.Size)
 		default:
 			g.extents++
 		}

@@ -216,7 +216,8 @@ func (l *inspection) report() {
 	}
 	for _, f := range l.faults {
 		if f.kind != FaultPage && f.kind != FaultUnusedPage && lost > 0 {
-			f.what = fmt.Sprintf("%s; %s of files %s lost", f.what, printable.Count(lost, "byte"), printable.Number(lost, "is", "are"))
+			f.what = fmt.Sprintf("%s; %s of files %s lost", f.what, printable.Count(lost, "byte"),
+				printable.Number(lost, "is", "are"))
 		}
 		unused := l.g.found == 0
 		if unused {
@@ -236,7 +237,8 @@ func (l *inspection) report() {
 		last := l.wrong[n-1]
 		what := fmt.Sprintf("%s from offset %d on cannot be read: %s", printable.Count(bytes, "byte"), first.off, first.why)
 		if n > 1 {
-			what = fmt.Sprintf("%d bytes between the offsets %d and %d cannot be read, in %d pieces: %s", bytes, first.off, last.off+uint64(last.len), n, first.why)
+			what = fmt.Sprintf("%d bytes between the offsets %d and %d cannot be read, in %d pieces: %s",
+				bytes, first.off, last.off+uint64(last.len), n, first.why)
 		}
 		l.Report(Fault{Kind: first.kind, Inode: first.ino, Off: first.off, Len: bytes, Segment: l.g.id, What: what})
 		l.wrong = l.wrong[n:]

@@ -82,7 +82,9 @@ func (s *Source) open(ctx context.Context, id format.SegmentID, rec format.Segme
 		return nil, err
 	}
 	if rec.State == 0 {
-		return nil, &segmentFault{FaultMissing, fmt.Sprintf("segment %v is missing: the journal has no file %s", id, filepath.Base(s.path(id)))}
+		return nil, &segmentFault{
+			FaultMissing, fmt.Sprintf("segment %v is missing: the journal has no file %s", id, filepath.Base(s.path(id))),
+		}
 	}
 	return s.openObject(ctx, id, rec)
 }
@@ -104,11 +106,17 @@ func (s *Source) openObject(ctx context.Context, id format.SegmentID, rec format
 	size, err := s.Content.Size(ctx, id.Object())
 	switch {
 	case errors.Is(err, content.ErrNotFound):
-		return nil, &segmentFault{FaultMissing, fmt.Sprintf("segment %v is missing: it is neither in the journal nor in the content store (%s)", id, id.Object())}
+		return nil, &segmentFault{
+			FaultMissing, fmt.Sprintf("segment %v is missing: it is neither in the journal nor in the content store (%s)",
+				id, id.Object()),
+		}
 	case err != nil:
 		return nil, fmt.Errorf("content store: %w", err)
 	case size != rec.Size:
-		return nil, &segmentFault{FaultFooter, fmt.Sprintf("segment %v has %d bytes in the content store (%s), it was sealed with %d", id, size, id.Object(), rec.Size)}
+		return nil, &segmentFault{
+			FaultFooter, fmt.Sprintf("segment %v has %d bytes in the content store (%s), it was sealed with %d",
+				id, size, id.Object(), rec.Size),
+		}
 	}
 	_, near := content.As[content.Local](s.Content)
 	read := func(ctx context.Context, p []byte, off int64) (int, error) {

@@ -80,7 +80,8 @@ func (c *examiner) checkJournal(context.Context) error {
 	}
 	for _, id := range ids {
 		if c.segments[id] == nil {
-			c.fault(FaultJournalFile, id, "segment %v in the journal holds nothing that was committed; the next start removes it", id)
+			c.fault(FaultJournalFile, id,
+				"segment %v in the journal holds nothing that was committed; the next start removes it", id)
 		}
 	}
 	return nil
@@ -236,7 +237,9 @@ func (v *verifier) segment(ctx context.Context, g *examined, extents []placed) e
 // gone: nothing refers to it any more. One to which no file referred before is
 // there as long as its record does not call it dead, which comes before its
 // deletion: a backup may keep it.
-func (v *verifier) current(ctx context.Context, g *examined, rec format.SegmentEntry) (_ format.SegmentEntry, gone bool, err error) {
+func (v *verifier) current(
+	ctx context.Context, g *examined, rec format.SegmentEntry,
+) (_ format.SegmentEntry, gone bool, err error) {
 	if v.Current == nil {
 		return rec, false, nil
 	}

@@ -76,22 +76,25 @@ type Surveyed struct {
 	Inodes, Names, Extents int64
 	// Held are files without a name that a process held open: the next start
 	// reclaims them, if it was not the one that runs.
-	Held int64
-	Shares                 map[string]ShareUsage
+	Held   int64
+	Shares map[string]ShareUsage
 }
 
 // ShareUsage is a recount of what a share uses.
 type ShareUsage struct{ Bytes, Inodes int64 }
 
 // Survey is Check that tells what it is reading, and how many of it so far.
-func Survey(ctx context.Context, r meta.Reader, report func(Fault), progress func(stage string, done int64)) (Surveyed, error) {
+func Survey(
+	ctx context.Context, r meta.Reader, report func(Fault), progress func(stage string, done int64),
+) (Surveyed, error) {
 	c := &checker{
 		seen: Surveyed{Shares: map[string]ShareUsage{}}, r: r, report: report, progress: progress, seed: maphash.MakeSeed(),
 		inodes: map[uint64]*checked{}, shares: map[uint32]*usage{}, roots: map[uint64]uint32{},
 		damaged: map[uint64]bool{}, lost: map[uint64]*lostDirectory{},
 	}
 	for _, pass := range []func(context.Context) error{
-		c.readShares, c.readInodes, c.readNames, c.checkLost, c.readLists, c.readExtents, c.readOrphans, c.readUsage, c.readSettings,
+		c.readShares, c.readInodes, c.readNames, c.checkLost, c.readLists, c.readExtents, c.readOrphans,
+		c.readUsage, c.readSettings,
 		c.checkInodes,
 	} {
 		if err := pass(ctx); err != nil {
@@ -189,7 +192,9 @@ func (c *checker) fault(kind string, ino uint64, fix *fix, format string, args .
 }
 
 func (c *checker) nameFault(kind string, dir uint64, name string, fix *fix, format string, args ...any) {
-	c.report(Fault{Kind: kind, Inode: dir, Name: name, What: fmt.Sprintf("%q ", name) + fmt.Sprintf(format, args...), fix: fix})
+	c.report(Fault{
+		Kind: kind, Inode: dir, Name: name, What: fmt.Sprintf("%q ", name) + fmt.Sprintf(format, args...), fix: fix,
+	})
 }
 
 // each calls f for every pair under the prefix.
@@ -299,7 +304,8 @@ func (c *checker) entry(dir uint64, name string, e layout.Dirent) {
 	case e.Cookie < layout.FirstCookie:
 		c.nameFault(FaultCookie, dir, name, nil, "has cookie %d, the first to give is %d", e.Cookie, layout.FirstCookie)
 	case e.Cookie >= d.next:
-		c.nameFault(FaultCookie, dir, name, raiseCookie(dir, e.Cookie), "has cookie %d, the next to give is %d", e.Cookie, d.next)
+		c.nameFault(FaultCookie, dir, name, raiseCookie(dir, e.Cookie), "has cookie %d, the next to give is %d",
+			e.Cookie, d.next)
 	}
 	if n == nil {
 		c.dangling = append(c.dangling, danglingName{dir, name, e})
@@ -313,7 +319,8 @@ func (c *checker) entry(dir uint64, name string, e layout.Dirent) {
 	}
 	n.named(dir)
 	if n.typ != e.Type {
-		c.nameFault(FaultNameType, dir, name, setNameType(dir, name, e, n.typ), "has type %d, inode %d has %d", e.Type, e.Inode, n.typ)
+		c.nameFault(FaultNameType, dir, name, setNameType(dir, name, e, n.typ), "has type %d, inode %d has %d",
+			e.Type, e.Inode, n.typ)
 	}
 	if n.share != d.share {
 		c.nameFault(FaultInodeShare, dir, name, nil, "leads from share %d into share %d", d.share, n.share)
@@ -341,7 +348,8 @@ func (c *checker) entryOfLost(dir uint64, e layout.Dirent, n *checked) {
 // and then what leads to it does not lead nowhere.
 func (c *checker) checkLost(_ context.Context) error {
 	for dir, l := range c.lost {
-		c.fault(FaultDirectory, dir, makeAgain(dir, l), "is a directory with %s, and is missing", printable.Count(l.names, "name"))
+		c.fault(FaultDirectory, dir, makeAgain(dir, l), "is a directory with %s, and is missing",
+			printable.Count(l.names, "name"))
 	}
 	for _, d := range c.dangling {
 		switch {
@@ -350,7 +358,8 @@ func (c *checker) checkLost(_ context.Context) error {
 		case c.lost[d.Inode] != nil:
 			c.nameFault(FaultDangling, d.dir, d.name, nil, "leads to directory %d, which is missing", d.Inode)
 		default:
-			c.nameFault(FaultDangling, d.dir, d.name, dropName(d.dir, d.name, d.Dirent), "leads to inode %d, which is missing", d.Inode)
+			c.nameFault(FaultDangling, d.dir, d.name, dropName(d.dir, d.name, d.Dirent),
+				"leads to inode %d, which is missing", d.Inode)
 		}
 	}
 	return nil
@@ -362,7 +371,8 @@ func (c *checker) secondName(dir uint64, name string, e layout.Dirent, n *checke
 	if n.parent == dir && from != dir {
 		what = dropNameOf(from, e.Inode) // of the two, the one in the parent stays
 	}
-	c.nameFault(FaultNames, dir, name, what, "is another name of directory %d, which has one in directory %d; its parent is %d", e.Inode, from, n.parent)
+	c.nameFault(FaultNames, dir, name, what,
+		"is another name of directory %d, which has one in directory %d; its parent is %d", e.Inode, from, n.parent)
 }
 
 // sum stands for an entry of a list.
@@ -472,7 +482,8 @@ func (c *checker) readUsage(ctx context.Context) error {
 				if len(c.damaged) > 0 {
 					fix = nil // nobody knows what they use
 				}
-				c.fault(FaultUsage, 0, fix, "share %q (%d) counts %d for usage '%c', a recount gives %d", u.name, id, stored, v.what, v.want)
+				c.fault(FaultUsage, 0, fix, "share %q (%d) counts %d for usage '%c', a recount gives %d",
+					u.name, id, stored, v.what, v.want)
 			}
 		}
 	}

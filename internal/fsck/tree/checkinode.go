@@ -36,7 +36,8 @@ func (c *checker) checkLeaf(ino uint64, n *checked) {
 	case n.names == 0:
 		c.fault(FaultUnnamed, ino, reattach(ino, n.share), "has link count %d and no name", n.nlink)
 	case n.nlink != n.names:
-		c.fault(FaultLinks, ino, setLinks(ino, n.names), "has link count %d and %s", n.nlink, printable.Count(n.names, "name"))
+		c.fault(FaultLinks, ino, setLinks(ino, n.names), "has link count %d and %s", n.nlink,
+			printable.Count(n.names, "name"))
 	}
 	if n.typ != layout.TypeRegular {
 		return
@@ -45,24 +46,28 @@ func (c *checker) checkLeaf(ino uint64, n *checked) {
 		c.fault(FaultSize, ino, nil, "has size %d, its extents end at %d", n.size, n.mapped)
 	}
 	if n.bytes != n.used {
-		c.fault(FaultUsed, ino, setUsed(ino, n.bytes), "uses %s, its extents hold %d", printable.Count(n.used, "byte"), n.bytes)
+		c.fault(FaultUsed, ino, setUsed(ino, n.bytes), "uses %s, its extents hold %d",
+			printable.Count(n.used, "byte"), n.bytes)
 	}
 }
 
 func (c *checker) checkDirectory(ino uint64, n *checked) {
 	if n.nlink != 2+n.subdirs {
-		c.fault(FaultLinks, ino, setLinks(ino, 2+n.subdirs), "has link count %d and %d %s", n.nlink, n.subdirs, printable.Number(n.subdirs, "subdirectory", "subdirectories"))
+		c.fault(FaultLinks, ino, setLinks(ino, 2+n.subdirs), "has link count %d and %d %s", n.nlink, n.subdirs,
+			printable.Number(n.subdirs, "subdirectory", "subdirectories"))
 	}
 	if n.entries != n.contains || n.entries != n.listed {
 		var fix *fix // if it is the list that is wrong, that is reported and mended for itself
 		if n.entries != n.contains {
 			fix = setEntries(ino, n.contains)
 		}
-		c.fault(FaultEntries, ino, fix, "counts %d %s, has %s and lists %d", n.entries, printable.Number(n.entries, "entry", "entries"), printable.Count(n.contains, "name"), n.listed)
+		c.fault(FaultEntries, ino, fix, "counts %d %s, has %s and lists %d", n.entries,
+			printable.Number(n.entries, "entry", "entries"), printable.Count(n.contains, "name"), n.listed)
 	}
 	if share, top := c.roots[ino]; top {
 		if n.names != 0 || n.parent != ino || n.share != share {
-			c.fault(FaultShare, ino, nil, "is the top of share %d, with %d names, parent %d and share %d", share, n.names, n.parent, n.share)
+			c.fault(FaultShare, ino, nil, "is the top of share %d, with %d names, parent %d and share %d",
+				share, n.names, n.parent, n.share)
 		}
 		return
 	}
@@ -70,7 +75,8 @@ func (c *checker) checkDirectory(ino uint64, n *checked) {
 	case n.names == 0:
 		c.fault(FaultUnnamed, ino, reattach(ino, n.share), "is a directory without a name; its parent was %d", n.parent)
 	case n.names == 1 && n.namedIn != n.parent:
-		c.fault(FaultParent, ino, setParent(ino, n.namedIn), "is a directory with its name in directory %d; its parent is %d", n.namedIn, n.parent)
+		c.fault(FaultParent, ino, setParent(ino, n.namedIn), "is a directory with its name in directory %d; its parent is %d",
+			n.namedIn, n.parent)
 	default:
 		c.checkRooted(ino)
 	}

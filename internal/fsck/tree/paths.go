@@ -18,7 +18,9 @@ type Path struct{ Share, Path string }
 // names of the filesystem once, since only directories know where they are.
 func Paths(ctx context.Context, r meta.Reader, inodes []uint64) (map[uint64]Path, error) {
 	p := &pathFinder{r: r, tops: map[uint64]string{}, nodes: map[uint64]*pathNode{}}
-	for _, step := range []func(context.Context, []uint64) error{p.readTops, p.readNodes, p.nameLeaves, p.nameDirectories} {
+	for _, step := range []func(context.Context, []uint64) error{
+		p.readTops, p.readNodes, p.nameLeaves, p.nameDirectories,
+	} {
 		if err := step(ctx, inodes); err != nil {
 			return nil, err
 		}

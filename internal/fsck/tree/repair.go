@@ -223,7 +223,9 @@ func dropListed(dir, cookie uint64) *fix {
 
 // dropName removes a name; its place in the list too, if that is its own.
 func dropName(dir uint64, name string, d layout.Dirent) *fix {
-	return &fix{what: "removed the name", do: func(ctx context.Context, e *editor) error { return e.dropName(ctx, dir, name, d) }}
+	return &fix{
+		what: "removed the name", do: func(ctx context.Context, e *editor) error { return e.dropName(ctx, dir, name, d) },
+	}
 }
 
 func (e *editor) dropName(ctx context.Context, dir uint64, name string, d layout.Dirent) error {

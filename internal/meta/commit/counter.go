@@ -106,7 +106,8 @@ func (cs *counters) check(b *meta.Batch) error {
 			continue
 		}
 		if _, ok := cs.byKey[string(op.Key)]; ok {
-			return fmt.Errorf("batch refused: counter %q is put to a value of %d bytes, not %d", op.Key, len(op.Value), counterSize)
+			return fmt.Errorf("batch refused: counter %q is put to a value of %d bytes, not %d",
+				op.Key, len(op.Value), counterSize)
 		}
 	}
 	return nil

@@ -54,7 +54,8 @@ func (g *group) get(key []byte) (value []byte, ok bool) {
 	return g.ops[i].Value, true
 }
 
-// forget drops what the store has now: tickets are kept for long, by every inode for its last change. The caller holds Log.mu.
+// forget drops what the store has now: tickets are kept for long, by every inode for its last change. The caller holds
+// Log.mu.
 func (g *group) forget() { g.ops, g.byKey, g.index = nil, nil, nil }
 
 // batch is what the store applies.

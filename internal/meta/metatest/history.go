@@ -20,7 +20,9 @@ func testHistories(t *testing.T, open Open) {
 	history, reopens := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		history++
-		h := &histories{store: store, reopen: reopen, reopens: &reopens, prefix: fmt.Sprintf("h%06d/", history), model: map[string]string{}}
+		h := &histories{
+			store: store, reopen: reopen, reopens: &reopens, prefix: fmt.Sprintf("h%06d/", history), model: map[string]string{},
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"apply":  h.apply,
 			"get":    h.get,

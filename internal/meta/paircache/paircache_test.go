@@ -57,8 +57,10 @@ func (s *shard) check(c *Cache, t interface{ Fatalf(string, ...any) }) {
 			slots++
 		}
 	}
-	if sum != s.used || s.used > len(s.ring) || live != s.pairs || slots != s.pairs || (s.tail+s.used)%len(s.ring) != s.head {
-		t.Fatalf("%d of %d bytes, %d live, %d slots of %d pairs, tail %d, head %d", sum, s.used, live, slots, s.pairs, s.tail, s.head)
+	if sum != s.used || s.used > len(s.ring) || live != s.pairs || slots != s.pairs ||
+		(s.tail+s.used)%len(s.ring) != s.head {
+		t.Fatalf("%d of %d bytes, %d live, %d slots of %d pairs, tail %d, head %d",
+			sum, s.used, live, slots, s.pairs, s.tail, s.head)
 	}
 }
 
@@ -72,7 +74,8 @@ func TestAShardHoldsTheLastValueOfEachKeyOrNothing(t *testing.T) {
 			_, h := c.place([]byte(key))
 			switch rapid.IntRange(0, 4).Draw(rt, "step") {
 			case 0, 1:
-				value := strings.Repeat(string(rapid.ByteRange('a', 'z').Draw(rt, "value")), rapid.IntRange(0, 150).Draw(rt, "length"))
+				value := strings.Repeat(string(rapid.ByteRange('a', 'z').Draw(rt, "value")),
+					rapid.IntRange(0, 150).Draw(rt, "length"))
 				s.set(c, h, []byte(key), []byte(value))
 				model[key] = value
 				if got, ok, _ := s.get(c, nil, h, []byte(key)); !ok || string(got) != value {

@@ -63,7 +63,8 @@ func TestAStoreThatCannotWriteTablesSaysSoAndThatItCanAgain(t *testing.T) {
 	s, held, cancel := withoutTables(t, &full)
 	defer cancel()
 	f := fault.Of(s.Check(t.Context()))
-	if f == nil || f.Store != "metadata" || f.Reason != fault.StoreFailing || !errors.Is(f, syscall.ENOSPC) || !strings.Contains(f.Message, "make room") {
+	if f == nil || f.Store != "metadata" || f.Reason != fault.StoreFailing || !errors.Is(f, syscall.ENOSPC) ||
+		!strings.Contains(f.Message, "make room") {
 		t.Errorf("while it cannot: %+v", f)
 	}
 	full.Store(false)

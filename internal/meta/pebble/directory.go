@@ -37,7 +37,8 @@ func prepareDirectory(disk vfs.FS, dir string) error {
 		}
 	}
 	if foreign != "" {
-		return fmt.Errorf("metadata directory %s holds files that are no metadata store (%s); choose an empty directory", dir, foreign)
+		return fmt.Errorf("metadata directory %s holds files that are no metadata store (%s); choose an empty directory",
+			dir, foreign)
 	}
 	if hasState {
 		return fmt.Errorf("metadata directory %s has lost its manifest: %w", dir, meta.ErrCorrupt)

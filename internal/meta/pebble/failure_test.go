@@ -98,7 +98,9 @@ func TestADiskThatFailsAtAnyWriteIsAnErrorAndLosesNothing(t *testing.T) {
 			checkSticks(t, s, err)
 		}
 		percent := rand.IntN(101)
-		clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(failAt), 1))})
+		clone := mem.CrashClone(vfs.CrashCloneCfg{
+			UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(failAt), 1)),
+		})
 		if s == nil && !exists(clone, "meta") {
 			continue // a crash before the directory itself was durable
 		}

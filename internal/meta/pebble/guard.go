@@ -63,7 +63,8 @@ func (w *watch) backgroundError(err error) {
 	if now.Sub(time.Unix(0, said)) < repeatAfter || !w.said.CompareAndSwap(said, now.UnixNano()) {
 		return
 	}
-	w.log.Error("metadata store cannot flush or compact; trying again until it can", "attempts", failed, "error", err.Error())
+	w.log.Error("metadata store cannot flush or compact; trying again until it can",
+		"attempts", failed, "error", err.Error())
 }
 
 // fail records err, if it is the first, and returns the first.
@@ -153,7 +154,8 @@ func (fs guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 	}
 	f, err := fs.FS.Create(name, category)
 	guarded, err := fs.guard(name, f, fs.w.check("create", name, err))
-	if base := filepath.Base(name); err == nil && (strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, "marker.")) {
+	if base := filepath.Base(name); err == nil &&
+		(strings.HasPrefix(base, "MANIFEST-") || strings.HasPrefix(base, "marker.")) {
 		// Pebble syncs the directory only once, for the new manifest, for the
 		// marker that points to it and for the removal of the old marker. A
 		// crash could leave any of the three without the others.

@@ -91,7 +91,8 @@ func checkLogFile(disk vfs.FS, name string, c *logCheck) error {
 	c.bad = -1
 	damaged, err := c.run(f)
 	if err == nil && damaged {
-		err = fmt.Errorf("%s is damaged at byte %d, and what was committed behind it would be lost: restore a copy of the directory: %w",
+		err = fmt.Errorf("%s is damaged at byte %d, and what was committed behind it would be lost: "+
+			"restore a copy of the directory: %w",
 			disk.PathBase(name), c.bad, meta.ErrCorrupt)
 	}
 	return err
@@ -155,7 +156,8 @@ func (c *logCheck) walk(block []byte) (at int, ended bool) {
 }
 
 func (c *logCheck) isTrailer(b []byte) bool {
-	return c.isLog && len(b) >= unsynced && allZero(b[:crcFrom]) && b[crcFrom] == 5 && binary.LittleEndian.Uint32(b[7:]) == c.number+1
+	return c.isLog && len(b) >= unsynced && allZero(b[:crcFrom]) && b[crcFrom] == 5 &&
+		binary.LittleEndian.Uint32(b[7:]) == c.number+1
 }
 
 // header is the length of the header of a chunk of the type; 0 if this file

@@ -214,7 +214,8 @@ func TestEveryPowerCutLeavesAStore(t *testing.T) {
 			for range 1 + r.Pos()*7%clone.Len() {
 				again.Step()
 			}
-			checkCut(t, again.PowerCut(seed), least, fmt.Sprintf("power cut %d after %v, and after %v", seed, r.Last(), again.Last()))
+			checkCut(t, again.PowerCut(seed), least, fmt.Sprintf("power cut %d after %v, and after %v", seed,
+				r.Last(), again.Last()))
 		}
 		if t.Failed() {
 			return

@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// manyKeys is from how many keys on one iterator costs less than a search for each: the keys of a page of a directory lie
-// mostly beside each other.
+// manyKeys is from how many keys on one iterator costs less than a search for each: the keys of a page of a directory
+// lie mostly beside each other.
 const manyKeys = 8
 
 // getMany returns copies of the keys' values, nil for those that are absent, all of one moment.
@@ -24,7 +24,9 @@ func getMany(ctx context.Context, db pebble.Reader, keys [][]byte) ([][]byte, er
 	if len(first) == 0 {
 		first = nil // Pebble takes an empty bound for a key
 	}
-	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: first, UpperBound: append(slices.Clone(last), 0)})
+	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{
+		LowerBound: first, UpperBound: append(slices.Clone(last), 0),
+	})
 	if err != nil {
 		return nil, classify(err)
 	}

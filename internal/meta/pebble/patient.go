@@ -44,7 +44,9 @@ func (fs patientFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) 
 }
 
 // OpenReadWrite implements vfs.FS.
-func (fs patientFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+func (fs patientFS) OpenReadWrite(
+	name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption,
+) (vfs.File, error) {
 	return patiently(fs.limit, func() (vfs.File, error) { return fs.FS.OpenReadWrite(name, category, opts...) })
 }
 

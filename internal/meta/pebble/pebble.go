@@ -161,7 +161,9 @@ func (s *Store) openDB(o *pebble.Options) error {
 	if err != nil {
 		return err
 	}
-	isNew := !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "marker.format-version.") })
+	isNew := !slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, "marker.format-version.")
+	})
 	return s.watch.run(func() (err error) {
 		if s.db, err = pebble.Open(s.path, o.Clone()); err != nil || !isNew {
 			return classify(err)

@@ -45,10 +45,12 @@ func parseState(text string) (state, error) {
 	}
 	var found uint32
 	if _, err := fmt.Sscanf(text, "dittofs metadata store\nformat %d\n", &found); err != nil || found != format {
-		return state{}, fmt.Errorf("file %s has format %d, this version knows %d: %w", stateFile, found, format, meta.ErrFormat)
+		return state{}, fmt.Errorf("file %s has format %d, this version knows %d: %w",
+			stateFile, found, format, meta.ErrFormat)
 	}
 	var st state
-	if _, err := fmt.Sscanf(text[:at], "dittofs metadata store\nformat 1\nepoch %d\nclean %t\n", &st.epoch, &st.clean); err != nil || st.String() != text {
+	if _, err := fmt.Sscanf(text[:at], "dittofs metadata store\nformat 1\nepoch %d\nclean %t\n",
+		&st.epoch, &st.clean); err != nil || st.String() != text {
 		return state{}, fmt.Errorf("file %s cannot be read: %w", stateFile, meta.ErrCorrupt)
 	}
 	return st, nil
@@ -110,7 +112,8 @@ func (s *Store) start(before *state, minEpoch uint64) error {
 func (s *Store) checkWhole(before *state) (epoch uint64, err error) {
 	epoch, closed, err := s.ownRecords()
 	if err == nil && before != nil && (epoch < before.epoch || before.clean && closed != before.epoch) {
-		err = fmt.Errorf("the database ends in epoch %d (closed: %d), but was in %d (closed: %t): its last changes are lost: %w",
+		err = fmt.Errorf("the database ends in epoch %d (closed: %d), but was in %d (closed: %t): "+
+			"its last changes are lost: %w",
 			epoch, closed, before.epoch, before.clean, meta.ErrCorrupt)
 	}
 	return epoch, err
@@ -141,7 +144,8 @@ func (s *Store) ownRecords() (epoch, closed uint64, err error) {
 	case len(found) != 4 || len(records[1]) != 8 || len(records[2])%8 != 0 || len(records[2]) > 8:
 		return 0, 0, fmt.Errorf("records of format and epoch have wrong sizes: %w", meta.ErrCorrupt)
 	case binary.BigEndian.Uint32(found) != format:
-		return 0, 0, fmt.Errorf("format %d, this version knows %d: %w", binary.BigEndian.Uint32(found), format, meta.ErrFormat)
+		return 0, 0, fmt.Errorf("format %d, this version knows %d: %w", binary.BigEndian.Uint32(found),
+			format, meta.ErrFormat)
 	}
 	if records[2] != nil {
 		closed = binary.BigEndian.Uint64(records[2])

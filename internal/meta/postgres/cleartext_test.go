@@ -34,7 +34,8 @@ func TestARemoteDatabaseInClearTextIsWarnedOf(t *testing.T) {
 		var log bytes.Buffer
 		s := &Store{log: slog.New(slog.NewTextHandler(&log, nil))}
 		s.warnOfClearText(c.conn)
-		warned := strings.Contains(log.String(), "clear text") && strings.Contains(log.String(), "sslmode") && strings.Contains(log.String(), "level=WARN")
+		warned := strings.Contains(log.String(), "clear text") && strings.Contains(log.String(), "sslmode") &&
+			strings.Contains(log.String(), "level=WARN")
 		if warned != c.warn || !c.warn && log.Len() > 0 {
 			t.Errorf("%s: warned %v, want %v: %q", c.what, warned, c.warn, log.String())
 		}

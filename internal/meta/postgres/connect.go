@@ -13,7 +13,9 @@ import (
 )
 
 // dialer finds out about a server that has vanished while nothing is sent.
-var dialer = net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}}
+var dialer = net.Dialer{
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3},
+}
 
 // target is what messages call the database.
 type target struct{ host, user, database string }
@@ -76,7 +78,8 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	s.roundTrips.Add(1)
 	s.connects.Add(1)
 	var standby bool
-	if err := conn.QueryRow(ctx, session, pgx.QueryExecModeSimpleProtocol).Scan(&standby, nil, nil, nil, nil, nil, nil); err != nil {
+	if err := conn.QueryRow(ctx, session, pgx.QueryExecModeSimpleProtocol).Scan(&standby, nil, nil, nil, nil, nil,
+		nil); err != nil {
 		return err
 	}
 	if standby {
@@ -93,8 +96,9 @@ func (s *Store) openPool(config *pgx.ConnConfig) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	pool.ConnConfig = config
-	pool.MaxConns = int32(s.options.MaxConnections - 1)                                     // one is the heart-beat's
-	pool.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // a call that fails is repeated
+	pool.MaxConns = int32(s.options.MaxConnections - 1) // one is the heart-beat's
+	// a call that fails is repeated
+	pool.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	pool.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
 		fresh, err := load(s.options.DSNFile)
 		if err != nil {

@@ -36,10 +36,12 @@ func classify(err error, where target) *fault.Error {
 		f.Reason, f.Message, f.Lasting = answer(pg, where)
 	case errors.Is(err, errStandby) || errors.Is(err, pgconn.ErrReadOnlyConnection):
 		f.Reason = fault.DatabaseReadOnly
-		f.Message = fmt.Sprintf("PostgreSQL at %s is read-only (a standby, or default_transaction_read_only is set): name the primary in metadata.dsn_file", where.host)
+		f.Message = fmt.Sprintf("PostgreSQL at %s is read-only (a standby, or default_transaction_read_only is set): "+
+			"name the primary in metadata.dsn_file", where.host)
 	case isTLS(err):
 		f.Reason = fault.TLSFailed
-		f.Message = fmt.Sprintf("TLS with PostgreSQL at %s failed: %s; check sslmode and the root certificate (ca.crt) of metadata.dsn_file", where.host, cause(err))
+		f.Message = fmt.Sprintf("TLS with PostgreSQL at %s failed: %s; check sslmode and the root certificate (ca.crt) "+
+			"of metadata.dsn_file", where.host, cause(err))
 	default:
 		f.Reason = fault.Unreachable
 		f.Message = fmt.Sprintf("PostgreSQL at %s cannot be reached: %s", where.host, cause(err))
@@ -52,19 +54,26 @@ func classify(err error, where target) *fault.Error {
 func answer(pg *pgconn.PgError, at target) (reason, message string, lasting bool) {
 	switch pg.Code {
 	case "28P01":
-		return fault.InvalidCredentials, fmt.Sprintf("PostgreSQL at %s refuses the password of user %q: correct it in metadata.dsn_file", at.host, at.user), true
+		return fault.InvalidCredentials, fmt.Sprintf(
+			"PostgreSQL at %s refuses the password of user %q: correct it in metadata.dsn_file", at.host, at.user), true
 	case "28000":
-		return fault.AccessDenied, fmt.Sprintf("PostgreSQL at %s does not let user %q in: %s", at.host, at.user, pg.Message), false
+		return fault.AccessDenied, fmt.Sprintf("PostgreSQL at %s does not let user %q in: %s",
+			at.host, at.user, pg.Message), false
 	case "3D000":
-		return fault.DatabaseNotFound, fmt.Sprintf("PostgreSQL at %s has no database %q: create it, or correct metadata.dsn_file", at.host, at.database), true
+		return fault.DatabaseNotFound, fmt.Sprintf(
+			"PostgreSQL at %s has no database %q: create it, or correct metadata.dsn_file", at.host, at.database), true
 	case "42501":
-		return fault.AccessDenied, fmt.Sprintf("user %q lacks a permission in database %q (%s): let it own the database or the schema %s", at.user, at.database, pg.Message, schema), false
+		return fault.AccessDenied, fmt.Sprintf("user %q lacks a permission in database %q (%s): "+
+			"let it own the database or the schema %s", at.user, at.database, pg.Message, schema), false
 	case "25006":
-		return fault.DatabaseReadOnly, fmt.Sprintf("PostgreSQL at %s is read-only (a standby, or default_transaction_read_only is set): name the primary in metadata.dsn_file", at.host), false
+		return fault.DatabaseReadOnly, fmt.Sprintf("PostgreSQL at %s is read-only (a standby, "+
+			"or default_transaction_read_only is set): name the primary in metadata.dsn_file", at.host), false
 	case "53100":
-		return fault.DatabaseFull, fmt.Sprintf("PostgreSQL at %s has no space left on its disk: %s", at.host, pg.Message), false
+		return fault.DatabaseFull, fmt.Sprintf("PostgreSQL at %s has no space left on its disk: %s",
+			at.host, pg.Message), false
 	case "53300":
-		return fault.StoreFailing, fmt.Sprintf("PostgreSQL at %s has no free connection: lower metadata.max_connections or raise max_connections there", at.host), false
+		return fault.StoreFailing, fmt.Sprintf("PostgreSQL at %s has no free connection: "+
+			"lower metadata.max_connections or raise max_connections there", at.host), false
 	case "57P01", "57P02", "57P03":
 		return fault.Unreachable, fmt.Sprintf("PostgreSQL at %s is starting or stopping: %s", at.host, pg.Message), false
 	}
@@ -121,7 +130,8 @@ func isTLS(err error) bool {
 		record       tls.RecordHeaderError
 		alert        tls.AlertError
 	)
-	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) ||
+		errors.As(err, &invalid) ||
 		errors.As(err, &record) || errors.As(err, &alert) || strings.Contains(err.Error(), "server refused TLS connection")
 }
 

@@ -83,7 +83,8 @@ func TestALiveOwnerIsNotReplaced(t *testing.T) {
 		if !errors.Is(err, meta.ErrLocked) || f == nil || f.Reason != fault.OwnedByAnother || f.Lasting {
 			t.Fatalf("open: %v", err)
 		}
-		if !strings.Contains(f.Message, "is in use by host-a/1; its lease of 5s was renewed at 2") || !strings.Contains(f.Message, " and ends in ") {
+		if !strings.Contains(f.Message, "is in use by host-a/1; its lease of 5s was renewed at 2") ||
+			!strings.Contains(f.Message, " and ends in ") {
 			t.Fatalf("message %q", f.Message)
 		}
 	}
@@ -133,7 +134,8 @@ func TestTheLeaseIsJudgedByTheDatabasesClock(t *testing.T) {
 	}
 }
 
-// openAfter opens the database of another store whose lease of 4 s was last renewed so long after now, and says how long it took.
+// openAfter opens the database of another store whose lease of 4 s was last renewed so long after now, and says how
+// long it took.
 func openAfter(t *testing.T, server *pgserver.Server, renewed string, connected bool) (time.Duration, error) {
 	t.Helper()
 	db := server.NewDatabase(t)
@@ -147,7 +149,8 @@ func openAfter(t *testing.T, server *pgserver.Server, renewed string, connected 
 		eventually(t, "its connections have ended", func() bool { return connections(t, server, db) == 0 })
 	}
 	began := time.Now()
-	if err := server.ExecIn(db, `UPDATE dittofs.lease SET renewed = clock_timestamp() + interval '`+renewed+`'`); err != nil {
+	if err := server.ExecIn(db, `UPDATE dittofs.lease SET renewed = clock_timestamp() + interval '`+renewed+
+		`'`); err != nil {
 		t.Fatal(err)
 	}
 	second, err := Open(t.Context(), o)
@@ -180,7 +183,8 @@ func TestNothingChangesAfterATakeover(t *testing.T) {
 		for w := range writers {
 			wg.Go(func() {
 				for i := int64(1); ; i++ {
-					err := s.Apply(ctx, put(fmt.Sprintf("r%d/w%d", round, w), fmt.Sprint(i), fmt.Sprintf("r%d/w%d/%d", round, w, i%7), fmt.Sprint(i)))
+					err := s.Apply(ctx, put(fmt.Sprintf("r%d/w%d", round, w), fmt.Sprint(i),
+						fmt.Sprintf("r%d/w%d/%d", round, w, i%7), fmt.Sprint(i)))
 					if err != nil {
 						if !errors.Is(err, meta.ErrFenced) {
 							t.Errorf("apply: %v", err)
@@ -192,7 +196,8 @@ func TestNothingChangesAfterATakeover(t *testing.T) {
 			})
 		}
 		time.Sleep(rand.N(10 * time.Millisecond))
-		if err := server.ExecIn(s.where().database, `UPDATE dittofs.lease SET renewed = '-infinity', period = '0', released = true`); err != nil {
+		if err := server.ExecIn(s.where().database,
+			`UPDATE dittofs.lease SET renewed = '-infinity', period = '0', released = true`); err != nil {
 			t.Fatal(err)
 		}
 		next := openNext(t, o)

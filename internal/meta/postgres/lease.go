@@ -47,14 +47,16 @@ const heldSQL = `SELECT l.holder, l.epoch, l.renewed, l.period,
 	extract(epoch FROM ` + leaseStart + ` + CASE WHEN ` + leaseGone + ` THEN l.period / 2 ELSE l.period END - clock_timestamp())::float8
 	FROM dittofs.lease l`
 
-const renewSQL = `UPDATE dittofs.lease SET renewed = clock_timestamp(), backend = pg_backend_pid(), backend_start = ` + backendStart + `
+const renewSQL = `UPDATE dittofs.lease SET renewed = clock_timestamp(), backend = pg_backend_pid(), backend_start = ` +
+	backendStart + `
 	WHERE epoch = $1 AND NOT released AND set_config('synchronous_commit', 'off', true) IS NOT NULL`
 
 const releaseSQL = `UPDATE dittofs.lease SET released = true
 	WHERE epoch = $1 AND set_config('synchronous_commit', 'on', true) IS NOT NULL`
 
 func (s *Store) takeLease(ctx context.Context, q querier) (epoch int64, err error) {
-	err = q.QueryRow(ctx, takeLeaseSQL, s.options.Holder, float64(s.options.OwnerLease.Microseconds()), int64(s.options.MinEpoch)).Scan(&epoch)
+	err = q.QueryRow(ctx, takeLeaseSQL, s.options.Holder, float64(s.options.OwnerLease.Microseconds()),
+		int64(s.options.MinEpoch)).Scan(&epoch)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return epoch, err
 	}
@@ -64,8 +66,10 @@ func (s *Store) takeLease(ctx context.Context, q querier) (epoch int64, err erro
 	}
 	return 0, &fault.Error{
 		Store: store, Reason: fault.OwnedByAnother, Err: meta.ErrLocked,
-		Message: fmt.Sprintf("database %q at %s is in use by %s; its lease of %v was renewed at %s and ends in %v, unless it is renewed: stop that server, or use another database",
-			s.where().database, s.where().host, holder.name, holder.period, holder.renewed.UTC().Format(time.RFC3339), holder.left),
+		Message: fmt.Sprintf("database %q at %s is in use by %s; its lease of %v was renewed at %s and ends in %v, "+
+			"unless it is renewed: stop that server, or use another database",
+			s.where().database, s.where().host, holder.name, holder.period,
+			holder.renewed.UTC().Format(time.RFC3339), holder.left),
 	}
 }
 
@@ -158,7 +162,8 @@ func (s *Store) fenced(ctx context.Context, q querier) error {
 	}
 	return s.fence.set(&fault.Error{
 		Store: store, Reason: fault.OwnedByAnother, Lasting: true, Err: meta.ErrFenced,
-		Message: fmt.Sprintf("database %q at %s now belongs to %s (epoch %d, ours was %d): this server can commit nothing and must stop",
+		Message: fmt.Sprintf("database %q at %s now belongs to %s (epoch %d, ours was %d): "+
+			"this server can commit nothing and must stop",
 			s.where().database, s.where().host, h.name, h.epoch, s.epoch),
 	}, s.log)
 }

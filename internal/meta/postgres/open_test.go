@@ -116,7 +116,8 @@ func TestOlderTablesAreBroughtToThisVersionAtOnceAndOnlyByTheirOwner(t *testing.
 	s := open(t, o)
 	mustApply(t, s, put("a", "1"))
 	next := o
-	next.steps = append(slices.Clone(migrations), `CREATE TABLE dittofs.extra (x int); INSERT INTO dittofs.extra VALUES (1)`)
+	next.steps = append(slices.Clone(migrations),
+		`CREATE TABLE dittofs.extra (x int); INSERT INTO dittofs.extra VALUES (1)`)
 	if _, err := Open(t.Context(), next); !errors.Is(err, meta.ErrLocked) {
 		t.Fatalf("migrated below a live owner: %v", err)
 	}
@@ -156,7 +157,9 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 	db := server.NewDatabase(t)
 	at := fmt.Sprint(server.Port)
 	secret := func(ca []byte, host string) map[string]string {
-		return map[string]string{"host": host, "port": at, "user": pgserver.User, "password": pgserver.Password, "dbname": db, "ca.crt": string(ca)}
+		return map[string]string{
+			"host": host, "port": at, "user": pgserver.User, "password": pgserver.Password, "dbname": db, "ca.crt": string(ca),
+		}
 	}
 	open(t, Options{DSNFile: directory(t, secret(authority.pem, "localhost"))})
 	for _, c := range []struct {
@@ -188,8 +191,10 @@ func newAuthority(t *testing.T) *authority {
 		t.Fatal(err)
 	}
 	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "authority"}, IsCA: true,
+		BasicConstraintsValid: true,
+		NotBefore:             time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
 	if err != nil {
@@ -217,7 +222,9 @@ func (a *authority) issue(t *testing.T, dir, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, block := range map[string]*pem.Block{"crt": {Type: "CERTIFICATE", Bytes: der}, "key": {Type: "PRIVATE KEY", Bytes: private}} {
+	for file, block := range map[string]*pem.Block{
+		"crt": {Type: "CERTIFICATE", Bytes: der}, "key": {Type: "PRIVATE KEY", Bytes: private},
+	} {
 		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

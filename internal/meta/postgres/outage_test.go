@@ -157,7 +157,8 @@ func trouble(t *testing.T, server *pgserver.Server, db, code string) (mend func(
 	t.Helper()
 	if err := server.ExecIn(db, `CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN RAISE EXCEPTION 'made by the test' USING ERRCODE = '`+code+`'; END $$;
-		CREATE TRIGGER trouble BEFORE INSERT OR DELETE ON dittofs.kv FOR EACH STATEMENT EXECUTE FUNCTION trouble()`); err != nil {
+		CREATE TRIGGER trouble BEFORE INSERT OR DELETE ON dittofs.kv
+			FOR EACH STATEMENT EXECUTE FUNCTION trouble()`); err != nil {
 		t.Fatal(err)
 	}
 	return func() {
@@ -237,7 +238,8 @@ func TestAStandbyIsNeitherReadNorWritten(t *testing.T) {
 	if f := fault.Of(err); f == nil || f.Reason != fault.DatabaseReadOnly {
 		t.Errorf("get: %v", err)
 	}
-	if _, err := Open(t.Context(), o); fault.Of(err) == nil || fault.Of(err).Reason != fault.DatabaseReadOnly || fault.Of(err).Lasting {
+	if _, err := Open(t.Context(), o); fault.Of(err) == nil || fault.Of(err).Reason != fault.DatabaseReadOnly ||
+		fault.Of(err).Lasting {
 		t.Errorf("open: %v", err)
 	}
 	done := make(chan error)
@@ -293,7 +295,8 @@ func TestCallsEndWhenTheirContextOrTheStoreDoes(t *testing.T) {
 	if err := ended(t, "the batch is given up", done); !errors.Is(err, meta.ErrClosed) {
 		t.Errorf("apply: %v", err)
 	}
-	if fault.Of(err) == nil || !strings.HasPrefix(err.Error(), "the lease was not released, and another server waits until it ends: ") {
+	if fault.Of(err) == nil ||
+		!strings.HasPrefix(err.Error(), "the lease was not released, and another server waits until it ends: ") {
 		t.Errorf("close: %v", err)
 	}
 	if n := log.count("metadata database cannot be used; requests wait"); n != 1 {
@@ -343,7 +346,9 @@ func (l *logged) count(message string) (n int) {
 // TestCommitsAreDurableWhateverTheDatabaseIsSetTo kills a server that would
 // write its log seconds later.
 func TestCommitsAreDurableWhateverTheDatabaseIsSetTo(t *testing.T) {
-	server := pgserver.Start(t, pgserver.Options{Settings: map[string]string{"synchronous_commit": "off", "wal_writer_delay": "10s"}})
+	server := pgserver.Start(t, pgserver.Options{
+		Settings: map[string]string{"synchronous_commit": "off", "wal_writer_delay": "10s"},
+	})
 	o := options(t, server.DSN(server.NewDatabase(t)))
 	s := open(t, o)
 	for i := range 5 {
@@ -375,7 +380,8 @@ func TestASnapshotWhoseConnectionBreaksIsGoneAndSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := snap.Scan(t.Context(), meta.Range{}, 1); err == nil || !strings.Contains(err.Error(), "begin again with a new one") {
+		if _, err := snap.Scan(t.Context(), meta.Range{}, 1); err == nil ||
+			!strings.Contains(err.Error(), "begin again with a new one") {
 			t.Errorf("scan of a broken snapshot: %v", err)
 		}
 	}

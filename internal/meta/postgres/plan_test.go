@@ -27,7 +27,8 @@ func TestEveryReadUsesTheIndex(t *testing.T) {
 				scanSQL[[2]bool{true, true}]:   {[]byte("a"), 10, []byte("z")},
 			} {
 				plan := explain(t, s, mode, sql, args)
-				if !strings.Contains(plan, "using kv_pkey on kv") || strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort Key: kv") {
+				if !strings.Contains(plan, "using kv_pkey on kv") || strings.Contains(plan, "Seq Scan") ||
+					strings.Contains(plan, "Sort Key: kv") {
 					t.Errorf("%s, %s: %s\n%s", state, mode, sql, plan)
 				}
 			}
@@ -72,10 +73,12 @@ func explain(t *testing.T, s *Store, mode, sql string, args []any) (plan string)
 				params, values = append(params, "bigint"), append(values, fmt.Sprint(a))
 			}
 		}
-		if _, err := conn.Exec(t.Context(), fmt.Sprintf(`PREPARE q (%s) AS %s`, strings.Join(params, ", "), sql), pgx.QueryExecModeSimpleProtocol); err != nil {
+		if _, err := conn.Exec(t.Context(), fmt.Sprintf(`PREPARE q (%s) AS %s`, strings.Join(params, ", "), sql),
+			pgx.QueryExecModeSimpleProtocol); err != nil {
 			return err
 		}
-		rows, err := conn.Query(t.Context(), fmt.Sprintf(`EXPLAIN EXECUTE q (%s)`, strings.Join(values, ", ")), pgx.QueryExecModeSimpleProtocol)
+		rows, err := conn.Query(t.Context(), fmt.Sprintf(`EXPLAIN EXECUTE q (%s)`, strings.Join(values, ", ")),
+			pgx.QueryExecModeSimpleProtocol)
 		if err != nil {
 			return err
 		}
@@ -120,7 +123,8 @@ func TestEachCallIsOneRoundTripAndAnIdleStoreOnlyRenewsItsLease(t *testing.T) {
 	// each row with the transaction that wrote it and its place
 	rows := func() (state string) {
 		queryIn(t, server, db, `SELECT string_agg(concat_ws(' ', xmin, xmax, ctid, row), ',' ORDER BY row) FROM (
-			SELECT xmin, xmax, ctid, kv::text AS row FROM dittofs.kv UNION ALL SELECT xmin, xmax, ctid, owner::text FROM dittofs.owner
+			SELECT xmin, xmax, ctid, kv::text AS row FROM dittofs.kv
+			UNION ALL SELECT xmin, xmax, ctid, owner::text FROM dittofs.owner
 			UNION ALL SELECT xmin, xmax, ctid, format::text FROM dittofs.format) AS rows`, nil, &state)
 		return state
 	}

@@ -185,8 +185,10 @@ func (s *Store) warnOfLoss(ctx context.Context, q querier) {
 // sslmode prefer, the default of libpq, does without a word if the server has no TLS.
 func (s *Store) warnOfClearText(conn net.Conn) {
 	if leavesInClearText(conn) {
-		s.log.Warn("the metadata database is reached in clear text: the password and all metadata can be read and changed on the way; "+
-			"set sslmode to verify-full in metadata.dsn_file, with the authority's certificate in ca.crt or sslrootcert", "address", conn.RemoteAddr().String())
+		s.log.Warn(
+			"the metadata database is reached in clear text: the password and all metadata can be read and changed on the way; "+
+				"set sslmode to verify-full in metadata.dsn_file, with the authority's certificate in ca.crt or sslrootcert",
+			"address", conn.RemoteAddr().String())
 	}
 }
 
@@ -282,7 +284,8 @@ func (s *Store) Check(ctx context.Context) error {
 	defer cancel()
 	err := s.with(ctx, func(conn *pgx.Conn) error {
 		var readOnly bool
-		err := conn.QueryRow(ctx, `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean`).Scan(&readOnly)
+		err := conn.QueryRow(ctx,
+			`SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean`).Scan(&readOnly)
 		if err == nil && readOnly {
 			err = errStandby
 		}

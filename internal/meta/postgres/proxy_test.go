@@ -31,7 +31,8 @@ func newProxy(t testing.TB, port int) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, to: fmt.Sprintf("127.0.0.1:%d", port), Port: l.Addr().(*net.TCPAddr).Port, conns: map[net.Conn]struct{}{}, held: map[net.Conn]struct{}{},
+	p := &proxy{t: t, to: fmt.Sprintf("127.0.0.1:%d", port), Port: l.Addr().(*net.TCPAddr).Port,
+		conns: map[net.Conn]struct{}{}, held: map[net.Conn]struct{}{},
 		asking: map[net.Conn]bool{}}
 	p.change = sync.NewCond(&p.mu)
 	t.Cleanup(func() {

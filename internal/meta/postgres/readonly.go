@@ -68,10 +68,12 @@ func (r *ReadOnly) begin(ctx context.Context) error {
 	case v > len(r.s.options.steps):
 		return r.s.newer(v)
 	case v < len(r.s.options.steps):
-		return fmt.Errorf("database %q at %s has tables of version %d; start the server once, which brings them to %d: %w", where.database, where.host, v, len(r.s.options.steps), meta.ErrFormat)
+		return fmt.Errorf("database %q at %s has tables of version %d; start the server once, which brings them to %d: %w",
+			where.database, where.host, v, len(r.s.options.steps), meta.ErrFormat)
 	}
 	var free bool
-	if err := r.conn.QueryRow(ctx, `SELECT `+leaseFree+`, o.epoch FROM dittofs.lease l, dittofs.owner o`).Scan(&free, &r.epoch); err != nil {
+	if err := r.conn.QueryRow(ctx, `SELECT `+leaseFree+`, o.epoch FROM dittofs.lease l, dittofs.owner o`).Scan(&free,
+		&r.epoch); err != nil {
 		return err
 	}
 	if free {
@@ -83,7 +85,8 @@ func (r *ReadOnly) begin(ctx context.Context) error {
 	}
 	return &fault.Error{
 		Store: store, Reason: fault.OwnedByAnother, Err: meta.ErrLocked,
-		Message: fmt.Sprintf("database %q at %s is in use by %s; its lease of %v was renewed at %s and ends in %v, unless it is renewed",
+		Message: fmt.Sprintf("database %q at %s is in use by %s; its lease of %v was renewed at %s and ends in %v, "+
+			"unless it is renewed",
 			where.database, where.host, h.name, h.period, h.renewed.UTC().Format(time.RFC3339), h.left),
 	}
 }
@@ -101,7 +104,8 @@ func (r *ReadOnly) Check(ctx context.Context) error {
 		return classify(err, r.s.where())
 	}
 	if epoch != r.epoch {
-		return fmt.Errorf("a server has taken the database meanwhile (epoch %d, it was %d): %w", epoch, r.epoch, meta.ErrFenced)
+		return fmt.Errorf("a server has taken the database meanwhile (epoch %d, it was %d): %w",
+			epoch, r.epoch, meta.ErrFenced)
 	}
 	return nil
 }

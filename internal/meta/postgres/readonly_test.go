@@ -18,7 +18,8 @@ func TestADatabaseIsReadWithoutAnOwnershipWhileNobodyHasOne(t *testing.T) {
 	}
 	s := open(t, o)
 	mustApply(t, s, put("a", "1"))
-	if _, err := OpenReadOnly(t.Context(), o); !errors.Is(err, meta.ErrLocked) || !strings.Contains(err.Error(), "is in use by") {
+	if _, err := OpenReadOnly(t.Context(), o); !errors.Is(err, meta.ErrLocked) ||
+		!strings.Contains(err.Error(), "is in use by") {
 		t.Errorf("beside its owner: %v", err)
 	}
 	if err := s.Close(); err != nil {

@@ -67,7 +67,8 @@ type querier interface {
 func (s *Store) newer(v int) error {
 	return &fault.Error{
 		Store: store, Reason: fault.NewerVersion, Lasting: true, Err: meta.ErrFormat,
-		Message: fmt.Sprintf("database %q at %s has metadata of version %d; this dittofs knows versions up to %d: run the newer dittofs again. Nothing was changed",
+		Message: fmt.Sprintf("database %q at %s has metadata of version %d; this dittofs knows versions up to %d: "+
+			"run the newer dittofs again. Nothing was changed",
 			s.where().database, s.where().host, v, len(s.options.steps)),
 	}
 }
@@ -140,7 +141,8 @@ func migrationError(v int, err error) error {
 	if v == 0 && errors.As(err, &pg) && strings.HasPrefix(pg.Code, "42P07") {
 		return &fault.Error{
 			Store: store, Reason: fault.InvalidConfiguration, Lasting: true, Err: err,
-			Message: fmt.Sprintf("schema %s of the database has tables of another program (%s): choose another database in metadata.dsn_file", schema, printable.Line(pg.Message)),
+			Message: fmt.Sprintf("schema %s of the database has tables of another program (%s): "+
+				"choose another database in metadata.dsn_file", schema, printable.Line(pg.Message)),
 		}
 	}
 	return fmt.Errorf("bring tables from version %d to %d: %w", v, v+1, err)

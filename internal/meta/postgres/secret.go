@@ -24,7 +24,8 @@ const maxFile = 64 << 10
 // used. Errors are *fault.Error.
 func load(path string) (*pgx.ConnConfig, error) {
 	if path == "" {
-		return nil, misconfigured(errors.New("metadata.dsn_file is not set: name a file with a connection string, or a directory with the keys of a Secret"))
+		return nil, misconfigured(errors.New("metadata.dsn_file is not set: name a file with a connection string, " +
+			"or a directory with the keys of a Secret"))
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -50,7 +51,10 @@ func load(path string) (*pgx.ConnConfig, error) {
 }
 
 func misconfigured(err error) error {
-	return &fault.Error{Store: store, Reason: fault.InvalidConfiguration, Message: oneLine(err.Error()), Lasting: !disk.Passing(err), Err: err}
+	return &fault.Error{
+		Store: store, Reason: fault.InvalidConfiguration, Message: oneLine(err.Error()),
+		Lasting: !disk.Passing(err), Err: err,
+	}
 }
 
 func readFile(path string) (settings, error) {

@@ -241,7 +241,8 @@ func (s settings) connString() string {
 // defaults are those of libpq where they differ from pgx or its environment.
 var defaults = settings{
 	"port": "5432", "password": "", "passfile": "", "options": "", "application_name": "dittofs", "connect_timeout": "10",
-	"sslmode": "prefer", "sslcert": "", "sslkey": "", "sslpassword": "", "sslrootcert": "", "sslsni": "1", "sslcertmode": "allow",
+	"sslmode": "prefer", "sslcert": "", "sslkey": "", "sslpassword": "", "sslrootcert": "", "sslsni": "1",
+	"sslcertmode":    "allow",
 	"sslnegotiation": "", "channel_binding": "prefer", "require_auth": "", "target_session_attrs": "any",
 	"min_protocol_version": "", "max_protocol_version": "",
 }

@@ -30,13 +30,15 @@ func TestConnectionStringsAreUnderstood(t *testing.T) {
 		}
 	}
 	c, err := load(dsnFile(t, "postgres://u:p@h1:1,h2:2/d?sslmode=disable"))
-	if err != nil || len(c.Fallbacks) != 1 || c.Fallbacks[0].Host != "h2" || c.Fallbacks[0].Port != 2 || c.ValidateConnect == nil {
+	if err != nil || len(c.Fallbacks) != 1 || c.Fallbacks[0].Host != "h2" || c.Fallbacks[0].Port != 2 ||
+		c.ValidateConnect == nil {
 		t.Errorf("two hosts: %+v, %v", c, err)
 	}
 }
 
 func summary(c *pgx.ConnConfig) string {
-	return c.User + ":" + c.Password + ":" + strings.Replace(hostPort(c.Host, c.Port), "["+c.Host+"]", c.Host, 1) + "/" + c.Database
+	return c.User + ":" + c.Password + ":" + strings.Replace(hostPort(c.Host, c.Port), "["+c.Host+"]", c.Host, 1) +
+		"/" + c.Database
 }
 
 func TestAConnectionFileThatCannotBeUsedIsRefusedWithoutItsSecrets(t *testing.T) {
@@ -66,14 +68,16 @@ func TestAConnectionFileThatCannotBeUsedIsRefusedWithoutItsSecrets(t *testing.T)
 		path := dsnFile(t, text)
 		_, err := load(path)
 		f := fault.Of(err)
-		if f == nil || f.Reason != fault.InvalidConfiguration || !f.Lasting || f.Message != "metadata.dsn_file "+path+": "+want {
+		if f == nil || f.Reason != fault.InvalidConfiguration || !f.Lasting ||
+			f.Message != "metadata.dsn_file "+path+": "+want {
 			t.Errorf("%.60q: %v, want %s", text, err, want)
 		}
 		if strings.Contains(err.Error(), "s3cr") {
 			t.Errorf("%q: the password is in %v", text, err)
 		}
 	}
-	if _, err := load("/no/where"); fault.Of(err) == nil || fault.Of(err).Message != "metadata.dsn_file: stat /no/where: no such file or directory" {
+	if _, err := load("/no/where"); fault.Of(err) == nil ||
+		fault.Of(err).Message != "metadata.dsn_file: stat /no/where: no such file or directory" {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -83,12 +87,16 @@ func TestTheEnvironmentDoesNotChangeTheConnection(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, ".pgpass"), []byte("*:*:*:*:wrong\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"HOST", "USER", "PASSWORD", "DATABASE", "APPNAME", "OPTIONS", "TZ", "SSLCERT", "SSLKEY", "SSLROOTCERT", "SSLPASSWORD"} {
+	for _, name := range []string{
+		"HOST", "USER", "PASSWORD", "DATABASE", "APPNAME", "OPTIONS", "TZ", "SSLCERT", "SSLKEY", "SSLROOTCERT", "SSLPASSWORD",
+	} {
 		t.Setenv("PG"+name, "wrong")
 	}
 	for name, value := range map[string]string{
-		"PGPORT": "1", "PGSSLMODE": "disable", "PGCONNECT_TIMEOUT": "1", "PGTARGETSESSIONATTRS": "standby", "PGCHANNELBINDING": "require",
-		"PGREQUIREAUTH": "md5", "PGSSLNEGOTIATION": "direct", "PGMINPROTOCOLVERSION": "3.2", "PGSSLCERTMODE": "require", "PGSSLSNI": "0", "HOME": home,
+		"PGPORT": "1", "PGSSLMODE": "disable", "PGCONNECT_TIMEOUT": "1", "PGTARGETSESSIONATTRS": "standby",
+		"PGCHANNELBINDING": "require",
+		"PGREQUIREAUTH":    "md5", "PGSSLNEGOTIATION": "direct", "PGMINPROTOCOLVERSION": "3.2", "PGSSLCERTMODE": "require",
+		"PGSSLSNI": "0", "HOME": home,
 	} {
 		t.Setenv(name, value)
 	}
@@ -96,13 +104,17 @@ func TestTheEnvironmentDoesNotChangeTheConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.RuntimeParams) != 1 || got.RuntimeParams["application_name"] != "dittofs" || got.Password != "" || got.Port != 5432 ||
-		got.TLSConfig == nil || got.ConnectTimeout != 10e9 || got.ValidateConnect != nil || got.ChannelBinding != "prefer" || got.RequireAuth != "" ||
-		got.SSLNegotiation != "" || got.MinProtocolVersion != "3.0" || got.SSLCertMode != "allow" || got.TLSConfig.ServerName != "h" {
+	if len(got.RuntimeParams) != 1 || got.RuntimeParams["application_name"] != "dittofs" || got.Password != "" ||
+		got.Port != 5432 ||
+		got.TLSConfig == nil || got.ConnectTimeout != 10e9 || got.ValidateConnect != nil || got.ChannelBinding != "prefer" ||
+		got.RequireAuth != "" ||
+		got.SSLNegotiation != "" || got.MinProtocolVersion != "3.0" || got.SSLCertMode != "allow" ||
+		got.TLSConfig.ServerName != "h" {
 		t.Errorf("%+v", got.Config)
 	}
 	t.Setenv("PGSERVICE", "x")
-	if _, err := load(dsnFile(t, "host=h user=u dbname=d")); err == nil || !strings.HasSuffix(err.Error(), "the environment has PGSERVICE, which would change the connection; unset it") {
+	if _, err := load(dsnFile(t, "host=h user=u dbname=d")); err == nil ||
+		!strings.HasSuffix(err.Error(), "the environment has PGSERVICE, which would change the connection; unset it") {
 		t.Errorf("PGSERVICE: %v", err)
 	}
 }
@@ -122,14 +134,17 @@ func directory(t testing.TB, files map[string]string) string {
 func TestADirectoryHasTheKeysOfASecret(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"CloudNativePG": {
-			"dbname": "d", "host": "db-rw", "port": "5432", "user": "u", "username": "u", "password": "p/w", "pgpass": "db-rw:5432:d:u:p/w\n",
-			"uri": "postgresql://u:p%2Fw@db-rw.ns:5432/d", "jdbc-uri": "jdbc:postgresql://db-rw.ns:5432/d?password=p%2Fw&user=u",
+			"dbname": "d", "host": "db-rw", "port": "5432", "user": "u", "username": "u", "password": "p/w",
+			"pgpass":   "db-rw:5432:d:u:p/w\n",
+			"uri":      "postgresql://u:p%2Fw@db-rw.ns:5432/d",
+			"jdbc-uri": "jdbc:postgresql://db-rw.ns:5432/d?password=p%2Fw&user=u",
 			"fqdn-uri": "postgresql://u:p%2Fw@db-rw.ns.svc.cluster.local:5432/d", "fqdn-jdbc-uri": "jdbc:postgresql://x",
 		},
 		"Percona and Crunchy": {
 			"user": "u", "password": "p/w", "verifier": "SCRAM-SHA-256$x", "host": "primary", "port": "5432", "dbname": "d",
 			"uri": "postgresql://u:p%2Fw@db-rw.ns:5432/d", "jdbc-uri": "jdbc:postgresql://x",
-			"pgbouncer-host": "bouncer", "pgbouncer-port": "5432", "pgbouncer-uri": "postgresql://u:p@bouncer/d", "pgbouncer-jdbc-uri": "jdbc:postgresql://x",
+			"pgbouncer-host": "bouncer", "pgbouncer-port": "5432", "pgbouncer-uri": "postgresql://u:p@bouncer/d",
+			"pgbouncer-jdbc-uri": "jdbc:postgresql://x",
 		},
 		"parts":               {"host": "db-rw.ns\n", "port": "5432\n", "user": "u\n", "password": "p/w\n", "dbname": "d\n"},
 		"parts with username": {"host": "db-rw.ns", "username": "u", "password": "p/w", "dbname": "d"},
@@ -156,8 +171,10 @@ func TestADirectoryHasTheKeysOfASecret(t *testing.T) {
 // FuzzConnectionString compares with what pgx makes of the same text.
 func FuzzConnectionString(f *testing.F) {
 	for _, seed := range []string{
-		"host=h user=u dbname=d", "host='a\\'b' user = u dbname=d password=\\ x", "postgres://u:p@h:1,g:2/d?sslmode=disable&connect_timeout=3",
-		"postgresql://u:p%2F@[::1]:5/d", "postgres:///d?host=/x&user=u", "postgres://u@h?dbname=d", "host=h user=u dbname=d options='-c a=b'",
+		"host=h user=u dbname=d", "host='a\\'b' user = u dbname=d password=\\ x",
+		"postgres://u:p@h:1,g:2/d?sslmode=disable&connect_timeout=3",
+		"postgresql://u:p%2F@[::1]:5/d", "postgres:///d?host=/x&user=u", "postgres://u@h?dbname=d",
+		"host=h user=u dbname=d options='-c a=b'",
 	} {
 		f.Add(seed)
 	}
@@ -182,8 +199,10 @@ func FuzzConnectionString(f *testing.F) {
 		if err != nil {
 			return // what libpq refuses and we can read is no harm
 		}
-		if summary(got) != summary(want) || len(got.Fallbacks) != len(want.Fallbacks) || (got.TLSConfig == nil) != (want.TLSConfig == nil) {
-			t.Errorf("%q: %s and %d more, pgx says %s and %d more", text, summary(got), len(got.Fallbacks), summary(want), len(want.Fallbacks))
+		if summary(got) != summary(want) || len(got.Fallbacks) != len(want.Fallbacks) ||
+			(got.TLSConfig == nil) != (want.TLSConfig == nil) {
+			t.Errorf("%q: %s and %d more, pgx says %s and %d more",
+				text, summary(got), len(got.Fallbacks), summary(want), len(want.Fallbacks))
 		}
 	})
 }

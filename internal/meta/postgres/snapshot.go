@@ -119,7 +119,8 @@ func (s *snapshot) read(ctx context.Context, call func(ctx context.Context) erro
 	if err == nil {
 		return nil
 	}
-	s.gone = fmt.Errorf("the snapshot of the metadata database is gone with its transaction, begin again with a new one: %w",
+	s.gone = fmt.Errorf("the snapshot of the metadata database is gone with its transaction, "+
+		"begin again with a new one: %w",
 		asStoreError(classify(err, s.store.where())))
 	s.end()
 	return s.gone

@@ -101,7 +101,9 @@ func TestMountGivesTheHandleOfAShareOrOfADirectoryBelow(t *testing.T) {
 }
 
 func TestAHandleBelowAPrivateDirectoryIsNoPermission(t *testing.T) {
-	srv := nfstest.Start(t, nfstest.Memory, config.Share{Name: "export", Squash: config.SquashRoot, Root: config.Root{Mode: "0777"}})
+	srv := nfstest.Start(t, nfstest.Memory, config.Share{
+		Name: "export", Squash: config.SquashRoot, Root: config.Root{Mode: "0777"},
+	})
 	owner := srv.Dial(nfsclient.Options{UID: 1000, GID: 1000})
 	root := srv.Dial(nfsclient.Options{})
 	top := srv.Mount(owner, "/export")
@@ -165,7 +167,9 @@ func TestMountListIsBounded(t *testing.T) {
 func TestExportsThatAClientMayUseAreListedWithTheirClients(t *testing.T) {
 	srv := nfstest.Start(t, nfstest.Memory,
 		config.Share{Name: "everyone"},
-		config.Share{Name: "some", Path: "/x/some", Clients: []config.Client{{CIDR: "10.0.0.0/8"}, {CIDR: "127.0.0.0/8", Secure: true}}},
+		config.Share{
+			Name: "some", Path: "/x/some", Clients: []config.Client{{CIDR: "10.0.0.0/8"}, {CIDR: "127.0.0.0/8", Secure: true}},
+		},
 		config.Share{Name: "others", Clients: []config.Client{{CIDR: "10.0.0.0/8"}, {CIDR: "2001:db8::/32"}}})
 	got, err := srv.Dial(nfsclient.Options{AuthNone: true}).Exports()
 	if err != nil {
@@ -175,7 +179,9 @@ func TestExportsThatAClientMayUseAreListedWithTheirClients(t *testing.T) {
 		{Dir: "/everyone", Groups: []string{"0.0.0.0/0", "::/0"}},
 		{Dir: "/x/some", Groups: []string{"10.0.0.0/8", "127.0.0.0/8"}},
 	}
-	if !slices.EqualFunc(got, want, func(a, b nfsclient.Exported) bool { return a.Dir == b.Dir && slices.Equal(a.Groups, b.Groups) }) {
+	if !slices.EqualFunc(got, want, func(a, b nfsclient.Exported) bool {
+		return a.Dir == b.Dir && slices.Equal(a.Groups, b.Groups)
+	}) {
 		t.Errorf("EXPORT: %v, want %v", got, want)
 	}
 }
@@ -197,7 +203,9 @@ func TestMountsOfSharesThatAClientMayNotUseAreNotListed(t *testing.T) {
 }
 
 func TestMountFromAnUnprivilegedPortIsRefusedWhereItMustBePrivileged(t *testing.T) {
-	srv := nfstest.Start(t, nfstest.Memory, config.Share{Name: "a", Clients: []config.Client{{CIDR: "127.0.0.0/8", Secure: true}}})
+	srv := nfstest.Start(t, nfstest.Memory, config.Share{
+		Name: "a", Clients: []config.Client{{CIDR: "127.0.0.0/8", Secure: true}},
+	})
 	c := srv.Dial(nfsclient.Options{})
 	if port := c.LocalAddr().(*net.TCPAddr).Port; port < 1024 {
 		t.Fatalf("the client has port %d", port)

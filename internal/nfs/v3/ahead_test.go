@@ -82,13 +82,15 @@ func TestCallsThatComeTogetherAreAnsweredAsAlone(t *testing.T) {
 					done++
 				}
 			}
-			if want := 10*3 + 1; done != want { // GETATTR, ACCESS and LOOKUP of each file, and FSINFO: refusals are easily the same
+			// GETATTR, ACCESS and LOOKUP of each file, and FSINFO: refusals are easily the same
+			if want := 10*3 + 1; done != want {
 				e.Errorf("round %d: %d calls succeeded, want %d", round, done, want)
 			}
 			for i, together := range a.results {
 				alone, err := c.Call(nfsclient.ProgramNFS, 3, a.procs[i], a.args[i])
 				if err != nil || !bytes.Equal(alone, together) {
-					e.Errorf("round %d, call %d, procedure %d: % x together, % x alone (%v)", round, i, a.procs[i], together, alone, err)
+					e.Errorf("round %d, call %d, procedure %d: % x together, % x alone (%v)",
+						round, i, a.procs[i], together, alone, err)
 				}
 			}
 		}

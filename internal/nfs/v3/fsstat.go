@@ -20,7 +20,9 @@ func (s *service) fsstat(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptStat {
 	ok := s.putStatus(c, err)
 	putPostOp(c.Reply, &attr)
 	if ok {
-		for _, n := range []uint64{st.TotalBytes, st.FreeBytes, st.AvailBytes, st.TotalInodes, st.FreeInodes, st.AvailInodes} {
+		for _, n := range []uint64{
+			st.TotalBytes, st.FreeBytes, st.AvailBytes, st.TotalInodes, st.FreeInodes, st.AvailInodes,
+		} {
 			c.Reply.Uint64(n)
 		}
 		c.Reply.Uint32(0) // invarsec: may change at any time

@@ -60,7 +60,10 @@ func FuzzCall(f *testing.F) {
 
 // statuses are what calls of this share may be told: it is not read-only, and no disk fails.
 var statuses = []nfsclient.Status{
-	0, nfsclient.ErrPerm, nfsclient.ErrNoEnt, nfsclient.ErrAcces, nfsclient.ErrExist, nfsclient.ErrXDev, nfsclient.ErrNotDir, nfsclient.ErrIsDir,
-	nfsclient.ErrInval, nfsclient.ErrFBig, nfsclient.ErrNoSpc, nfsclient.ErrNameTooLong, nfsclient.ErrNotEmpty, nfsclient.ErrDQuot, nfsclient.ErrStale,
-	nfsclient.ErrBadHandle, nfsclient.ErrNotSync, nfsclient.ErrBadCookie, nfsclient.ErrTooSmall, nfsclient.ErrBadType, nfsclient.ErrJukebox,
+	0, nfsclient.ErrPerm, nfsclient.ErrNoEnt, nfsclient.ErrAcces, nfsclient.ErrExist, nfsclient.ErrXDev,
+	nfsclient.ErrNotDir, nfsclient.ErrIsDir,
+	nfsclient.ErrInval, nfsclient.ErrFBig, nfsclient.ErrNoSpc, nfsclient.ErrNameTooLong, nfsclient.ErrNotEmpty,
+	nfsclient.ErrDQuot, nfsclient.ErrStale,
+	nfsclient.ErrBadHandle, nfsclient.ErrNotSync, nfsclient.ErrBadCookie, nfsclient.ErrTooSmall, nfsclient.ErrBadType,
+	nfsclient.ErrJukebox,
 }

@@ -108,7 +108,8 @@ func TestEveryProcedureWorksOverTCP(t *testing.T) {
 			{"RENAME", rename}, {"LINK", link}, {"FSSTAT", fsstat}, {"FSINFO", fsinfo}, {"PATHCONF", pathconf},
 		} {
 			e.Run(step.name, func(t *testing.T) {
-				n, err := e.c.Mkdir(e.root, strings.ReplaceAll(step.name, " ", "_"), nfsclient.SetAttr{Mode: nfsclient.Ptr[uint32](0755)})
+				n, err := e.c.Mkdir(e.root, strings.ReplaceAll(step.name, " ", "_"),
+					nfsclient.SetAttr{Mode: nfsclient.Ptr[uint32](0755)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,7 +121,8 @@ func TestEveryProcedureWorksOverTCP(t *testing.T) {
 
 func getattr(e *env) {
 	a := e.getattr(e.root)
-	if a.Type != nfsclient.TypeDir || a.Mode != 0755 || a.Nlink != 2 || a.FSID != uint64(e.srv.IDs["export"]) || a.FileID == 0 {
+	if a.Type != nfsclient.TypeDir || a.Mode != 0755 || a.Nlink != 2 ||
+		a.FSID != uint64(e.srv.IDs["export"]) || a.FileID == 0 {
 		e.Errorf("attributes of a new directory: %+v", *a)
 	}
 	if age := time.Since(time.Unix(int64(a.Mtime.Sec), int64(a.Mtime.Nsec))); age < 0 || age > time.Minute {
@@ -141,7 +143,8 @@ func getattr(e *env) {
 func setattr(e *env) {
 	f := e.create(e.root, "f")
 	set := nfsclient.SetAttr{
-		Mode: nfsclient.Ptr[uint32](0640), UID: nfsclient.Ptr[uint32](7), GID: nfsclient.Ptr[uint32](8), Size: nfsclient.Ptr[uint64](5000),
+		Mode: nfsclient.Ptr[uint32](0640), UID: nfsclient.Ptr[uint32](7), GID: nfsclient.Ptr[uint32](8),
+		Size:  nfsclient.Ptr[uint64](5000),
 		Atime: &nfsclient.SetTime{Time: nfsclient.Time{Sec: 1, Nsec: 999999999}},
 		Mtime: &nfsclient.SetTime{Time: nfsclient.Time{Sec: 1<<32 - 1, Nsec: 1}},
 	}
@@ -149,7 +152,8 @@ func setattr(e *env) {
 	e.want(err, 0, "SETATTR")
 	e.wantWCC(w, f, true, "SETATTR")
 	a := w.After
-	if a.Mode != 0640 || a.UID != 7 || a.GID != 8 || a.Size != 5000 || a.Atime != set.Atime.Time || a.Mtime != set.Mtime.Time {
+	if a.Mode != 0640 || a.UID != 7 || a.GID != 8 || a.Size != 5000 || a.Atime != set.Atime.Time ||
+		a.Mtime != set.Mtime.Time {
 		e.Errorf("attributes %+v", *a)
 	}
 	w, err = e.c.SetAttr(f, nfsclient.SetAttr{Mtime: &nfsclient.SetTime{Now: true}}, &a.Ctime)
@@ -190,12 +194,14 @@ func lookup(e *env) {
 	f := e.create(e.root, "f")
 	n, err := e.c.Lookup(e.root, "f")
 	e.want(err, 0, "LOOKUP")
-	if !bytes.Equal(n.Handle, f) || n.Attr == nil || *n.Attr != *e.getattr(f) || n.Dir == nil || *n.Dir != *e.getattr(e.root) {
+	if !bytes.Equal(n.Handle, f) || n.Attr == nil || *n.Attr != *e.getattr(f) || n.Dir == nil ||
+		*n.Dir != *e.getattr(e.root) {
 		e.Errorf("LOOKUP: %+v", n)
 	}
 	for name, want := range map[string]nfsclient.Status{
 		"none": nfsclient.ErrNoEnt, "": nfsclient.ErrAcces, "a/b": nfsclient.ErrAcces, "a\x00": nfsclient.ErrAcces,
-		strings.Repeat("x", 255): nfsclient.ErrNoEnt, strings.Repeat("x", 256): nfsclient.ErrNameTooLong, strings.Repeat("x", 60000): nfsclient.ErrNameTooLong,
+		strings.Repeat("x", 255): nfsclient.ErrNoEnt, strings.Repeat("x", 256): nfsclient.ErrNameTooLong,
+		strings.Repeat("x", 60000): nfsclient.ErrNameTooLong,
 	} {
 		n, err = e.c.Lookup(e.root, name)
 		e.want(err, want, fmt.Sprintf("LOOKUP of %.10q", name))
@@ -338,7 +344,9 @@ func create(e *env) {
 		e.want(err, nfsclient.ErrExist, "guarded CREATE of "+name)
 		e.wantWCC(again.DirWCC, e.root, false, "guarded CREATE of "+name)
 	}
-	for name, want := range map[string]nfsclient.Status{"": nfsclient.ErrAcces, "a/b": nfsclient.ErrAcces, strings.Repeat("x", 256): nfsclient.ErrNameTooLong} {
+	for name, want := range map[string]nfsclient.Status{
+		"": nfsclient.ErrAcces, "a/b": nfsclient.ErrAcces, strings.Repeat("x", 256): nfsclient.ErrNameTooLong,
+	} {
 		again, err = e.c.Create(e.root, name, nfsclient.Unchecked, set, nil)
 		e.want(err, want, fmt.Sprintf("CREATE of %.10q", name))
 		e.wantWCC(again.DirWCC, e.root, false, fmt.Sprintf("CREATE of %.10q", name))
@@ -387,7 +395,9 @@ func mkdirRmdir(e *env) {
 }
 
 func mknod(e *env) {
-	for name, typ := range map[string]uint32{"fifo": nfsclient.TypeFIFO, "sock": nfsclient.TypeSock, "chr": nfsclient.TypeChr, "blk": nfsclient.TypeBlk} {
+	for name, typ := range map[string]uint32{
+		"fifo": nfsclient.TypeFIFO, "sock": nfsclient.TypeSock, "chr": nfsclient.TypeChr, "blk": nfsclient.TypeBlk,
+	} {
 		n, err := e.c.Mknod(e.root, name, typ, nfsclient.SetAttr{Mode: nfsclient.Ptr[uint32](0666)}, 1<<20-1, 1<<20-2)
 		e.want(err, 0, "MKNOD "+name)
 		e.wantWCC(n.DirWCC, e.root, true, "MKNOD "+name)

@@ -31,7 +31,9 @@ func (s *service) readdirplus(c *sunrpc.Call, req *vfs.Request) sunrpc.AcceptSta
 	if c.Args.Err() != nil {
 		return sunrpc.GarbageArgs
 	}
-	return s.list(c, req, handle, from, &listing{service: s, out: c.Reply, maxCount: maxCount, dirCount: dirCount, plus: true})
+	return s.list(c, req, handle, from, &listing{
+		service: s, out: c.Reply, maxCount: maxCount, dirCount: dirCount, plus: true,
+	})
 }
 
 // readdirWeight is the listing that a READDIR will hold.
@@ -58,7 +60,9 @@ func getPosition(d *xdr.Decoder) vfs.Position {
 	return vfs.Position{Cookie: d.Uint64(), End: d.Uint64()}
 }
 
-func (s *service) list(c *sunrpc.Call, req *vfs.Request, handle []byte, from vfs.Position, l *listing) sunrpc.AcceptStat {
+func (s *service) list(
+	c *sunrpc.Call, req *vfs.Request, handle []byte, from vfs.Position, l *listing,
+) sunrpc.AcceptStat {
 	start := c.Reply.Len()
 	c.Reply.Uint32(nfs3OK)
 	l.begin()

@@ -27,33 +27,37 @@ func TestListingIsCompleteWhateverTheLimits(t *testing.T) {
 		for _, limits := range []struct{ dir, max uint32 }{
 			{1 << 20, 1 << 20}, {64 << 10, 64 << 10}, {4096, 4096}, {512, 4096}, {4096, 700}, {1, 4096}, {0, 1 << 31}, {1<<32 - 1, 1<<32 - 1},
 		} {
-			e.checkListing(names, fmt.Sprintf("READDIR within %d", limits.max), func(cookie, verf uint64) (nfsclient.Listing, error) {
-				l, err := e.c.ReadDir(e.root, cookie, verf, limits.max)
-				if l.Size > int(limits.max) {
-					e.Errorf("READDIR within %d: %d bytes", limits.max, l.Size)
-				}
-				return l, err
-			})
-			e.checkListing(names, fmt.Sprintf("READDIRPLUS within %d and %d", limits.dir, limits.max), func(cookie, verf uint64) (nfsclient.Listing, error) {
-				l, err := e.c.ReadDirPlus(e.root, cookie, verf, limits.dir, limits.max)
-				if l.Size > int(limits.max) {
-					e.Errorf("READDIRPLUS within %d: %d bytes", limits.max, l.Size)
-				}
-				dirBytes := 0
-				for _, x := range l.Entries {
-					dirBytes += 4 + 8 + 4 + (len(x.Name)+3)&^3 + 8
-					e.checkPlus(x)
-				}
-				if dirBytes > int(limits.dir) && len(l.Entries) > 1 {
-					e.Errorf("READDIRPLUS: %d bytes of names, limit %d", dirBytes, limits.dir)
-				}
-				return l, err
-			})
+			e.checkListing(names, fmt.Sprintf("READDIR within %d", limits.max),
+				func(cookie, verf uint64) (nfsclient.Listing, error) {
+					l, err := e.c.ReadDir(e.root, cookie, verf, limits.max)
+					if l.Size > int(limits.max) {
+						e.Errorf("READDIR within %d: %d bytes", limits.max, l.Size)
+					}
+					return l, err
+				})
+			e.checkListing(names, fmt.Sprintf("READDIRPLUS within %d and %d", limits.dir, limits.max),
+				func(cookie, verf uint64) (nfsclient.Listing, error) {
+					l, err := e.c.ReadDirPlus(e.root, cookie, verf, limits.dir, limits.max)
+					if l.Size > int(limits.max) {
+						e.Errorf("READDIRPLUS within %d: %d bytes", limits.max, l.Size)
+					}
+					dirBytes := 0
+					for _, x := range l.Entries {
+						dirBytes += 4 + 8 + 4 + (len(x.Name)+3)&^3 + 8
+						e.checkPlus(x)
+					}
+					if dirBytes > int(limits.dir) && len(l.Entries) > 1 {
+						e.Errorf("READDIRPLUS: %d bytes of names, limit %d", dirBytes, limits.dir)
+					}
+					return l, err
+				})
 		}
 	})
 }
 
-func (e *env) checkListing(names map[string]bool, what string, list func(cookie, verf uint64) (nfsclient.Listing, error)) {
+func (e *env) checkListing(
+	names map[string]bool, what string, list func(cookie, verf uint64) (nfsclient.Listing, error),
+) {
 	e.Helper()
 	seen := map[string]bool{}
 	var cookie, verf uint64
@@ -195,7 +199,8 @@ func TestListingOfWhatCannotBeListed(t *testing.T) {
 		e.want(err, nfsclient.ErrStale, "READDIRPLUS of what was removed")
 		l, err := e.c.ReadDirPlus(e.root, 0, 0, 4096, 4096)
 		e.want(err, 0, "READDIRPLUS")
-		if len(l.Entries) != 3 || !bytes.Equal(l.Entries[0].Handle, e.root) || !bytes.Equal(l.Entries[1].Handle, e.root) || !bytes.Equal(l.Entries[2].Handle, f) {
+		if len(l.Entries) != 3 || !bytes.Equal(l.Entries[0].Handle, e.root) || !bytes.Equal(l.Entries[1].Handle, e.root) ||
+			!bytes.Equal(l.Entries[2].Handle, f) {
 			e.Errorf("READDIRPLUS: %+v", l.Entries)
 		}
 	})

@@ -322,7 +322,9 @@ func TestRandomHistoriesKeepTheSums(t *testing.T) {
 			}
 			var clients []*client
 			for i := range 20 {
-				clients = append(clients, &client{a: b.Open(address(i%4), func() { t.Errorf("seed %d: evicted without a stall", seed) })})
+				clients = append(clients, &client{
+					a: b.Open(address(i%4), func() { t.Errorf("seed %d: evicted without a stall", seed) }),
+				})
 			}
 			for range 500 {
 				c := clients[r.IntN(len(clients))]

@@ -118,7 +118,10 @@ func DecodeInode(b []byte) (Inode, error) {
 		return Inode{}, fmt.Errorf("inode record of %d bytes is damaged or of an unknown version", len(b))
 	}
 	c := cursor{b[1:]}
-	r := Inode{Type: FileType(c.u8()), Mode: uint32(c.u16()), Nlink: c.u32(), UID: c.u32(), GID: c.u32(), Share: c.u32(), Generation: c.u32()}
+	r := Inode{
+		Type: FileType(c.u8()), Mode: uint32(c.u16()), Nlink: c.u32(), UID: c.u32(), GID: c.u32(), Share: c.u32(),
+		Generation: c.u32(),
+	}
 	r.Size, r.Used = c.u64(), c.u64()
 	r.Device = Device{Major: c.u32(), Minor: c.u32()}
 	r.Parent, r.Entries, r.NextCookie = c.u64(), c.u64(), c.u64()

@@ -7,7 +7,10 @@ import (
 )
 
 func FuzzDecodeRecord(f *testing.F) {
-	r := Inode{Type: TypeSymlink, Mode: 0o777, Nlink: 1, Share: 1, Size: 6, Used: 0, Mtime: Time{Sec: -1, Nsec: 5}, Exclusive: true, Target: "target"}
+	r := Inode{
+		Type: TypeSymlink, Mode: 0o777, Nlink: 1, Share: 1, Size: 6, Used: 0, Mtime: Time{Sec: -1, Nsec: 5}, Exclusive: true,
+		Target: "target",
+	}
 	f.Add(r.Encode(r.Size, r.Used))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {

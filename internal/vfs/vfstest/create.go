@@ -38,7 +38,9 @@ var createTests = []behaviour{
 		a, _, err := e.FS.Create(alice, e.top, "f", vfs.CreateExclusive, vfs.SetAttr{}, v)
 		e.ok(err, "exclusive create")
 		past := vfs.Time{Sec: 1, Nsec: 1}
-		e.setattr(alice, a.ID, vfs.SetAttr{Mode: ptr(uint32(0o640)), Size: ptr(uint64(77)), Atime: &vfs.TimeSet{Time: past}, Mtime: &vfs.TimeSet{Time: past}})
+		e.setattr(alice, a.ID, vfs.SetAttr{
+			Mode: ptr(uint32(0o640)), Size: ptr(uint64(77)), Atime: &vfs.TimeSet{Time: past}, Mtime: &vfs.TimeSet{Time: past},
+		})
 		e.write(a.ID, 100, "data", vfs.FileSync)
 		again, _, err := e.FS.Create(alice, e.top, "f", vfs.CreateExclusive, vfs.SetAttr{}, v)
 		e.ok(err, "retry")
@@ -63,7 +65,8 @@ var createTests = []behaviour{
 		e.want(err, vfs.EEXIST, "another verifier")
 	}},
 	{"ASizeAtCreationMakesAHole", func(e *env) {
-		a, _, err := e.FS.Create(alice, e.top, "f", vfs.CreateGuarded, vfs.SetAttr{Mode: ptr(uint32(0o600)), Size: ptr(uint64(5000))}, vfs.Verifier{})
+		a, _, err := e.FS.Create(alice, e.top, "f", vfs.CreateGuarded,
+			vfs.SetAttr{Mode: ptr(uint32(0o600)), Size: ptr(uint64(5000))}, vfs.Verifier{})
 		e.ok(err, "create")
 		if a.Size != 5000 || a.Used != 0 {
 			e.Fatalf("size %d used %d", a.Size, a.Used)
@@ -119,7 +122,8 @@ func newFile(e *env) {
 	if child != a || dir != wcc.After || dir != e.attr(e.top) {
 		e.Fatalf("lookup says %+v in %+v", child, dir)
 	}
-	if wcc.Before != before || dir.Nlink != before.Nlink || !after(dir.Mtime, before.Mtime) || dir.Ctime != dir.Mtime || dir.Change <= before.Change {
+	if wcc.Before != before || dir.Nlink != before.Nlink || !after(dir.Mtime, before.Mtime) || dir.Ctime != dir.Mtime ||
+		dir.Change <= before.Change {
 		e.Fatalf("the directory went from %+v to %+v", before, dir)
 	}
 }
@@ -165,7 +169,8 @@ func unchecked(e *env) {
 	if wcc.Before != dir || wcc.After != dir {
 		e.Fatalf("the directory changed: %+v", wcc)
 	}
-	a, _, err = e.FS.Create(alice, e.top, "f", vfs.CreateUnchecked, vfs.SetAttr{Mode: ptr(uint32(0o777)), Size: ptr(uint64(0))}, vfs.Verifier{})
+	a, _, err = e.FS.Create(alice, e.top, "f", vfs.CreateUnchecked,
+		vfs.SetAttr{Mode: ptr(uint32(0o777)), Size: ptr(uint64(0))}, vfs.Verifier{})
 	e.ok(err, "unchecked create with size 0")
 	if a.ID != f || a.Size != 0 || a.Used != 0 || a.Mode != 0o640 || a != e.attr(f) {
 		e.Fatalf("an unchecked create with size 0 gave %+v", a)
@@ -205,11 +210,14 @@ func exclusiveRetry(e *env) {
 }
 
 func symbolicLink(e *env) {
-	for i, target := range []string{"t", "/absolute/path", "../../x", "no such thing", strings.Repeat("p", vfs.MaxPath), "\xff\xfe"} {
+	for i, target := range []string{
+		"t", "/absolute/path", "../../x", "no such thing", strings.Repeat("p", vfs.MaxPath), "\xff\xfe",
+	} {
 		name := fmt.Sprint("s", i)
 		a, _, err := e.FS.Symlink(bob, e.top, name, target, vfs.SetAttr{})
 		e.ok(err, "symlink")
-		if a.Type != vfs.TypeSymlink || a.Size != uint64(len(target)) || a.Nlink != 1 || a.UID != bob.Cred.UID || a.Mode != 0o777 {
+		if a.Type != vfs.TypeSymlink || a.Size != uint64(len(target)) || a.Nlink != 1 || a.UID != bob.Cred.UID ||
+			a.Mode != 0o777 {
 			e.Fatalf("the link is %+v", a)
 		}
 		got, attr, err := e.FS.Readlink(carol, a.ID)

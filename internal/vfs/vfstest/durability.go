@@ -99,7 +99,9 @@ var durabilityTests = []behaviour{
 			how = vfs.FileSync
 		}
 		e.write(f, 0, strings.Repeat("x", 5000), how)
-		set := vfs.SetAttr{Mode: ptr(uint32(0o600)), UID: ptr(uint32(5)), Mtime: &vfs.TimeSet{Time: vfs.Time{Sec: 3, Nsec: 4}}}
+		set := vfs.SetAttr{
+			Mode: ptr(uint32(0o600)), UID: ptr(uint32(5)), Mtime: &vfs.TimeSet{Time: vfs.Time{Sec: 3, Nsec: 4}},
+		}
 		e.setattr(super, f, set)
 		e.truncate(f, 3000)
 		g := e.create(super, e.top, "g", 0o644)
@@ -222,7 +224,8 @@ func overwrittenMeanwhile(e *env) {
 			e.Fatalf("round %d: the block is a mixture", round)
 		}
 		if who == 1 && v != last || who == 0 && v <= before {
-			e.Fatalf("round %d: the block holds value %d of writer %d; the stable write of value %d, and %d of the other, came before", round, v, who, last, before)
+			e.Fatalf("round %d: the block holds value %d of writer %d; the stable write of value %d, and %d of the other, "+
+				"came before", round, v, who, last, before)
 		}
 	}
 }

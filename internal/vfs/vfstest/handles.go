@@ -102,7 +102,8 @@ func stale(e *env, id vfs.ID, what string) {
 	for op, call := range calls {
 		err := call()
 		// Two handles can also be refused for what they are to each other.
-		if err == vfs.EXDEV && id.Share != e.share && slices.Contains([]string{"rename from", "rename to", "link", "link into"}, op) {
+		if err == vfs.EXDEV && id.Share != e.share &&
+			slices.Contains([]string{"rename from", "rename to", "link", "link into"}, op) {
 			continue
 		}
 		e.want(err, vfs.ESTALE, op+" by the handle of "+what)

@@ -166,7 +166,8 @@ func (h *history) doCreate(rt *rapid.T) {
 	}
 	want := h.m.mayAdd(d, name)
 	old, _ := d.find(name)
-	if want == vfs.EEXIST && isFile(old) && (how == vfs.CreateUnchecked || how == vfs.CreateExclusive && old.verf != nil && *old.verf == v) {
+	if want == vfs.EEXIST && isFile(old) &&
+		(how == vfs.CreateUnchecked || how == vfs.CreateExclusive && old.verf != nil && *old.verf == v) {
 		want = 0
 	}
 	a, _, err := h.FS.Create(super, d.id, name, how, set, v)
@@ -197,7 +198,11 @@ func (h *history) doCreate(rt *rapid.T) {
 func (h *history) doMake(rt *rapid.T) {
 	d, name := h.dir(rt, "dir"), historyNames.Draw(rt, "name")
 	want := h.m.mayAdd(d, name)
-	n := &inode{typ: rapid.SampledFrom([]vfs.FileType{vfs.TypeDirectory, vfs.TypeDirectory, vfs.TypeSymlink, vfs.TypeSocket}).Draw(rt, "type")}
+	n := &inode{
+		typ: rapid.SampledFrom([]vfs.FileType{
+			vfs.TypeDirectory, vfs.TypeDirectory, vfs.TypeSymlink, vfs.TypeSocket,
+		}).Draw(rt, "type"),
+	}
 	var a vfs.Attr
 	var err error
 	switch n.typ {
@@ -402,6 +407,7 @@ func (h *history) compare(deep bool) {
 	}
 	st := h.statfs(h.limit)
 	if used := st.TotalBytes - st.FreeBytes; used != h.m.bytes || st.TotalInodes-st.FreeInodes != uint64(len(live)) {
-		h.Fatalf("%d bytes and %d inodes are counted, want %d and %d", used, st.TotalInodes-st.FreeInodes, h.m.bytes, len(live))
+		h.Fatalf("%d bytes and %d inodes are counted, want %d and %d",
+			used, st.TotalInodes-st.FreeInodes, h.m.bytes, len(live))
 	}
 }

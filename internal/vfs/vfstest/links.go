@@ -11,7 +11,8 @@ var linkTests = []behaviour{
 		dir := e.attr(d)
 		a, wcc, err := e.FS.Link(super, f, d, "g")
 		e.ok(err, "link")
-		if a.ID != f || a.Nlink != 2 || !after(a.Ctime, before.Ctime) || a.Mtime != before.Mtime || a.Change <= before.Change || a != e.attr(f) {
+		if a.ID != f || a.Nlink != 2 || !after(a.Ctime, before.Ctime) || a.Mtime != before.Mtime ||
+			a.Change <= before.Change || a != e.attr(f) {
 			e.Fatalf("the file went from %+v to %+v", before, a)
 		}
 		if wcc.Before != dir || wcc.After != e.attr(d) || !after(wcc.After.Mtime, dir.Mtime) || wcc.After.Nlink != dir.Nlink {
@@ -92,7 +93,8 @@ var removeTests = []behaviour{
 		before := e.attr(e.top)
 		wcc, err := e.FS.Remove(super, e.top, "f")
 		e.ok(err, "remove")
-		if wcc.Before != before || wcc.After != e.attr(e.top) || !after(wcc.After.Mtime, before.Mtime) || wcc.After.Ctime != wcc.After.Mtime {
+		if wcc.Before != before || wcc.After != e.attr(e.top) || !after(wcc.After.Mtime, before.Mtime) ||
+			wcc.After.Ctime != wcc.After.Mtime {
 			e.Fatalf("the directory went from %+v to %+v", wcc.Before, wcc.After)
 		}
 		e.absent(e.top, "f")

@@ -35,7 +35,9 @@ var nameTests = []behaviour{
 	}},
 	{"DotAndDotDotExistAndCannotBeTakenAway", dots},
 	{"NamesAreBytes", func(e *env) {
-		names := []string{"a", "A", "ä", "a\u0308", "\xff\xfe", " ", ".a", "...", "a.", "-", "*", "\n", "\\", "日本語", "\x01\x7f"}
+		names := []string{
+			"a", "A", "ä", "a\u0308", "\xff\xfe", " ", ".a", "...", "a.", "-", "*", "\n", "\\", "日本語", "\x01\x7f",
+		}
 		ids := map[string]vfs.ID{}
 		for _, name := range names {
 			ids[name] = e.create(super, e.top, name, 0o600)

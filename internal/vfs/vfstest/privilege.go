@@ -61,7 +61,9 @@ var privilegeTests = []behaviour{
 		f := e.create(alice, e.top, "f", 0o666)
 		e.write(f, 0, "abc", vfs.FileSync)
 		before := e.attr(f)
-		set := vfs.SetAttr{Mode: ptr(uint32(0o600)), UID: ptr(uint32(9)), Size: ptr(uint64(0)), Mtime: &vfs.TimeSet{Now: true}}
+		set := vfs.SetAttr{
+			Mode: ptr(uint32(0o600)), UID: ptr(uint32(9)), Size: ptr(uint64(0)), Mtime: &vfs.TimeSet{Now: true},
+		}
 		wcc, err := e.FS.SetAttr(alice, f, set, nil)
 		e.want(err, vfs.EPERM, "setattr with a foreign owner")
 		if got := e.attr(f); got != before || wcc.After != before {

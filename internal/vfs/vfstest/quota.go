@@ -23,7 +23,8 @@ var quotaTests = []behaviour{
 		for w := range workers {
 			wg.Go(func() {
 				for i := range 10 {
-					switch _, _, err := e.FS.Create(super, top, fmt.Sprint(w, "-", i), vfs.CreateGuarded, mode(0o600), vfs.Verifier{}); err {
+					switch _, _, err := e.FS.Create(super, top, fmt.Sprint(w, "-", i), vfs.CreateGuarded, mode(0o600),
+						vfs.Verifier{}); err {
 					case nil:
 						made.Add(1)
 					case vfs.EDQUOT:
@@ -71,7 +72,9 @@ var quotaTests = []behaviour{
 	{"StatFSTellsWhatIsLeft", func(e *env) {
 		top := e.limited(10_000, 10)
 		st := e.statfs(top)
-		want := vfs.StatFS{TotalBytes: 10_000, FreeBytes: 10_000, AvailBytes: 10_000, TotalInodes: 10, FreeInodes: 9, AvailInodes: 9}
+		want := vfs.StatFS{
+			TotalBytes: 10_000, FreeBytes: 10_000, AvailBytes: 10_000, TotalInodes: 10, FreeInodes: 9, AvailInodes: 9,
+		}
 		if st != want {
 			e.Fatalf("an empty share: %+v, want %+v", st, want)
 		}
@@ -91,7 +94,10 @@ var quotaTests = []behaviour{
 			e.Fatalf("%+v, want %+v", st, want)
 		}
 		top := e.limited(math.MaxInt64, math.MaxInt64)
-		want = vfs.StatFS{TotalBytes: bytes, FreeBytes: bytes, AvailBytes: bytes, TotalInodes: inodes, FreeInodes: inodes - 1, AvailInodes: inodes - 1}
+		want = vfs.StatFS{
+			TotalBytes: bytes, FreeBytes: bytes, AvailBytes: bytes, TotalInodes: inodes, FreeInodes: inodes - 1,
+			AvailInodes: inodes - 1,
+		}
 		if st := e.statfs(top); st != want {
 			e.Fatalf("with the largest quota: %+v, want %+v", st, want)
 		}

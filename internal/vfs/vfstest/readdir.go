@@ -16,7 +16,8 @@ var readdirTests = []behaviour{
 		d := e.mkdir(super, e.top, "d", 0o755)
 		e.create(super, d, "f", 0o644)
 		var got []vfs.DirEntry
-		listed, attr, err := e.FS.ReadDir(super, d, vfs.Position{}, true, func(d vfs.DirEntry) bool { got = append(got, d); return true })
+		listed, attr, err := e.FS.ReadDir(super, d, vfs.Position{}, true,
+			func(d vfs.DirEntry) bool { got = append(got, d); return true })
 		e.ok(err, "readdir")
 		if !listed.EOF || attr != e.attr(d) || len(got) != 3 {
 			e.Fatalf("%d entries, %+v, %+v", len(got), listed, attr)
@@ -39,7 +40,8 @@ var readdirTests = []behaviour{
 			e.create(super, e.top, fmt.Sprint("f", i), 0o644)
 		}
 		var all []vfs.DirEntry
-		_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{}, false, func(d vfs.DirEntry) bool { all = append(all, d); return true })
+		_, _, err := e.FS.ReadDir(super, e.top, vfs.Position{}, false,
+			func(d vfs.DirEntry) bool { all = append(all, d); return true })
 		e.ok(err, "readdir")
 		var again []vfs.DirEntry
 		cookie := uint64(0)
@@ -120,7 +122,8 @@ var readdirTests = []behaviour{
 			n := 0
 			_, _, err := e.FS.ReadDir(who, d, vfs.Position{}, true, func(entry vfs.DirEntry) bool {
 				n++
-				if (entry.Attr != nil) != want || entry.Name == "secret" && (entry.ID.Inode != secret.Inode || entry.ID.Generation != 0 && !want) {
+				if (entry.Attr != nil) != want || entry.Name == "secret" &&
+					(entry.ID.Inode != secret.Inode || entry.ID.Generation != 0 && !want) {
 					e.Errorf("user %d is told %+v of %q; attributes and identity: want %v", who.Cred.UID, entry.Attr, entry.Name, want)
 				}
 				return true
@@ -144,7 +147,8 @@ var readdirTests = []behaviour{
 			// What was set is compared, too: attributes that were taken for
 			// another file's would be the same everywhere.
 			i := strings.TrimPrefix(d.Name, "f")
-			if d.Name != fmt.Sprint("f", n) || d.Attr == nil || d.Attr.Size != uint64(len(i)) || d.Attr.Mode != 0o600|uint32(n%8) {
+			if d.Name != fmt.Sprint("f", n) || d.Attr == nil || d.Attr.Size != uint64(len(i)) ||
+				d.Attr.Mode != 0o600|uint32(n%8) {
 				e.Fatalf("%q at place %d carries %+v", d.Name, n, d.Attr)
 			}
 			if *d.Attr != e.attr(d.ID) || d.ID != e.lookup(e.top, d.Name) {
@@ -173,7 +177,8 @@ func tenThousand(e *env) {
 	for w := range makers {
 		wg.Go(func() {
 			for i := w; i < n; i += makers {
-				if _, _, err := e.FS.Create(super, d, fmt.Sprintf("entry-%05d", i), vfs.CreateGuarded, mode(0o644), vfs.Verifier{}); err != nil {
+				if _, _, err := e.FS.Create(super, d, fmt.Sprintf("entry-%05d", i), vfs.CreateGuarded, mode(0o644),
+					vfs.Verifier{}); err != nil {
 					e.Errorf("create: %v", err)
 					return
 				}

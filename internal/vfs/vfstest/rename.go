@@ -21,7 +21,8 @@ var renameTests = []behaviour{
 			e.Fatalf("wrong attributes: %+v %+v", fromWCC, toWCC)
 		}
 		for _, w := range []vfs.WCC{fromWCC, toWCC} {
-			if !after(w.After.Mtime, w.Before.Mtime) || w.After.Ctime != w.After.Mtime || w.After.Nlink != w.Before.Nlink || w.After.Change <= w.Before.Change {
+			if !after(w.After.Mtime, w.Before.Mtime) || w.After.Ctime != w.After.Mtime || w.After.Nlink != w.Before.Nlink ||
+				w.After.Change <= w.Before.Change {
 				e.Fatalf("a directory went from %+v to %+v", w.Before, w.After)
 			}
 		}

@@ -27,7 +27,8 @@ var shareTests = []behaviour{
 		s := vfs.ShareSpec{Name: "own", UID: 7, GID: 8, Mode: 0o2750}
 		top := e.rootOf(e.addShare(s))
 		a := e.attr(top)
-		if a.Type != vfs.TypeDirectory || a.UID != 7 || a.GID != 8 || a.Mode != 0o2750 || a.Nlink != 2 || a.Parent != top.Inode {
+		if a.Type != vfs.TypeDirectory || a.UID != 7 || a.GID != 8 || a.Mode != 0o2750 || a.Nlink != 2 ||
+			a.Parent != top.Inode {
 			e.Fatalf("the top directory is %+v", a)
 		}
 		// It is made once; later it belongs to its users.

@@ -82,7 +82,8 @@ func (s *stress) step(rnd *rand.Rand) {
 	switch op := rnd.IntN(100); {
 	case op < 15:
 		var a vfs.Attr
-		if a, _, err = s.FS.Create(super, dir, name, vfs.CreateMode(rnd.IntN(3)), vfs.SetAttr{}, vfs.Verifier{byte(op)}); err == nil {
+		if a, _, err = s.FS.Create(super, dir, name, vfs.CreateMode(rnd.IntN(3)), vfs.SetAttr{},
+			vfs.Verifier{byte(op)}); err == nil {
 			s.made(a.ID, rnd)
 		}
 	case op < 20:
@@ -102,7 +103,8 @@ func (s *stress) step(rnd *rand.Rand) {
 	case op < 52:
 		_, _, err = s.FS.Link(super, s.file(rnd), dir, name)
 	case op < 55:
-		_, _, err = s.FS.ReadDir(super, dir, vfs.Position{}, rnd.IntN(2) == 0, func(vfs.DirEntry) bool { return rnd.IntN(20) > 0 })
+		_, _, err = s.FS.ReadDir(super, dir, vfs.Position{}, rnd.IntN(2) == 0,
+			func(vfs.DirEntry) bool { return rnd.IntN(20) > 0 })
 	case op < 60:
 		_, _, err = s.FS.Lookup(super, dir, name)
 	case op < 64:
@@ -256,7 +258,8 @@ func (s *stress) check(top vfs.ID) map[vfs.ID]found {
 	}
 	st := s.statfs(top)
 	if st.TotalBytes-st.FreeBytes != bytes || st.TotalInodes-st.FreeInodes != inodes {
-		s.Errorf("%d bytes in %d inodes are in the tree, %d and %d are counted", bytes, inodes, st.TotalBytes-st.FreeBytes, st.TotalInodes-st.FreeInodes)
+		s.Errorf("%d bytes in %d inodes are in the tree, %d and %d are counted",
+			bytes, inodes, st.TotalBytes-st.FreeBytes, st.TotalInodes-st.FreeInodes)
 	}
 	CheckConsistent(s, s.Meta)
 	return seen

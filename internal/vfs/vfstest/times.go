@@ -11,7 +11,9 @@ var timeTests = []behaviour{
 			{Sec: 0, Nsec: 0}, {Sec: 1, Nsec: 999_999_999}, {Sec: -1, Nsec: 1}, {Sec: -1 << 40, Nsec: 5},
 			{Sec: 1 << 31, Nsec: 7}, {Sec: 1 << 32, Nsec: 123_456_789}, {Sec: 1 << 40, Nsec: 0},
 		} {
-			e.setattr(alice, f, vfs.SetAttr{Atime: &vfs.TimeSet{Time: want}, Mtime: &vfs.TimeSet{Time: vfs.Time{Sec: want.Sec + 1, Nsec: want.Nsec}}})
+			e.setattr(alice, f, vfs.SetAttr{
+				Atime: &vfs.TimeSet{Time: want}, Mtime: &vfs.TimeSet{Time: vfs.Time{Sec: want.Sec + 1, Nsec: want.Nsec}},
+			})
 			a := e.attr(f)
 			if a.Atime != want || a.Mtime.Sec != want.Sec+1 || a.Mtime.Nsec != want.Nsec {
 				e.Fatalf("atime %+v mtime %+v, want %+v", a.Atime, a.Mtime, want)
@@ -27,7 +29,9 @@ var timeTests = []behaviour{
 		f := e.create(alice, e.top, "f", 0o644)
 		before := e.attr(f)
 		for _, nsec := range []uint32{1_000_000_000, 1<<32 - 1} {
-			for _, set := range []vfs.SetAttr{{Atime: &vfs.TimeSet{Time: vfs.Time{Nsec: nsec}}}, {Mtime: &vfs.TimeSet{Time: vfs.Time{Nsec: nsec}}}} {
+			for _, set := range []vfs.SetAttr{
+				{Atime: &vfs.TimeSet{Time: vfs.Time{Nsec: nsec}}}, {Mtime: &vfs.TimeSet{Time: vfs.Time{Nsec: nsec}}},
+			} {
 				_, err := e.FS.SetAttr(alice, f, set, nil)
 				e.want(err, vfs.EINVAL, "setattr")
 				_, _, err = e.FS.Create(alice, e.top, "n", vfs.CreateGuarded, set, vfs.Verifier{})
@@ -46,7 +50,8 @@ var timeTests = []behaviour{
 			before := e.attr(f)
 			e.truncate(f, size)
 			a := e.attr(f)
-			if !after(a.Mtime, before.Mtime) || !after(a.Ctime, before.Ctime) || a.Atime != before.Atime || a.Change <= before.Change {
+			if !after(a.Mtime, before.Mtime) || !after(a.Ctime, before.Ctime) || a.Atime != before.Atime ||
+				a.Change <= before.Change {
 				e.Fatalf("truncation to %d: from %+v to %+v", size, before, a)
 			}
 		}
@@ -131,7 +136,9 @@ func guard(e *env) {
 		e.Fatalf("wrong attributes: %+v", wcc)
 	}
 	before := e.attr(f)
-	for _, g := range []vfs.Time{old, {}, {Sec: before.Ctime.Sec, Nsec: before.Ctime.Nsec ^ 1}, {Sec: before.Ctime.Sec + 1, Nsec: before.Ctime.Nsec}} {
+	for _, g := range []vfs.Time{
+		old, {}, {Sec: before.Ctime.Sec, Nsec: before.Ctime.Nsec ^ 1}, {Sec: before.Ctime.Sec + 1, Nsec: before.Ctime.Nsec},
+	} {
 		wcc, err = e.FS.SetAttr(alice, f, vfs.SetAttr{Mode: ptr(uint32(0)), Size: ptr(uint64(0))}, &g)
 		e.want(err, vfs.ENOTSYNC, "setattr with a wrong guard")
 		if !wcc.Valid || wcc.Before != before || wcc.After != before || e.attr(f) != before {

@@ -36,8 +36,10 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.serverImage, "server-image", os.Getenv(imageVariable), "image of servers whose spec has none; default from "+imageVariable)
-	flag.BoolVar(&o.leaderElect, "leader-elect", true, "be active only while holding a lease, so that a second replica can stand by")
+	flag.StringVar(&o.serverImage, "server-image", os.Getenv(imageVariable),
+		"image of servers whose spec has none; default from "+imageVariable)
+	flag.BoolVar(&o.leaderElect, "leader-elect", true,
+		"be active only while holding a lease, so that a second replica can stand by")
 	flag.StringVar(&o.leaseNamespace, "lease-namespace", "", "namespace of the lease; default: that of the pod")
 	flag.StringVar(&o.metricsAddress, "metrics-address", ":8080", "address of /metrics; 0 turns it off")
 	flag.StringVar(&o.healthAddress, "health-address", ":8081", "address of /healthz and /readyz; 0 turns it off")

@@ -108,7 +108,8 @@ func (b *bench) start(endpoint string, cache config.Size) (*running, error) {
 	}
 	content := fmt.Sprintf("{type: filesystem, path: %s/content}", home)
 	if endpoint != "" {
-		content = fmt.Sprintf(`{type: s3, bucket: bench, prefix: "n%d/", endpoint: "%s", credentials_file: %s}`, b.n, endpoint, credentials)
+		content = fmt.Sprintf(`{type: s3, bucket: bench, prefix: "n%d/", endpoint: "%s", credentials_file: %s}`,
+			b.n, endpoint, credentials)
 	}
 	cfg, _, err := config.Parse(fmt.Appendf(nil, `
 cache: {path: %[1]s/cache, size: %[2]d}

@@ -71,7 +71,8 @@ func (b *bench) smallFiles() error {
 			puts += c.Requests
 		}
 	}
-	fmt.Printf("%d files of 4 KiB: %d PUTs (goal 160), %d bytes to S3, %.2f times the files' bytes\n", *files, puts, sent, float64(sent)/float64(*files*block))
+	fmt.Printf("%d files of 4 KiB: %d PUTs (goal 160), %d bytes to S3, %.2f times the files' bytes\n",
+		*files, puts, sent, float64(sent)/float64(*files*block))
 	return nil
 }
 
@@ -104,7 +105,8 @@ func (b *bench) localAck() error {
 		}
 	}
 	direct, delayed := median(rates[0]), median(rates[1])
-	fmt.Printf("WRITE 4 KiB FILE_SYNC, %d outstanding, S3 behind: %.0f/s; %v farther away: %.0f/s; ratio %.2f (goal 0.90)\n",
+	fmt.Printf("WRITE 4 KiB FILE_SYNC, %d outstanding, S3 behind: %.0f/s; %v farther away: %.0f/s; "+
+		"ratio %.2f (goal 0.90)\n",
 		conns*depth, direct, *latency, delayed, delayed/direct)
 	if err := near.stop(); err != nil {
 		return err
@@ -243,7 +245,8 @@ func (b *bench) compareReads(where, endpoint, home, prefix string, h nfsclient.H
 		}
 		plain, through, ratios = append(plain, p), append(through, t), append(ratios, t/p)
 	}
-	fmt.Printf("cold sequential READ of %d MiB, S3 %s: %.0f MiB/s; plain parallel GETs: %.0f MiB/s; ratio %.2f, %.2f to %.2f in the rounds (goal 0.80)\n",
+	fmt.Printf("cold sequential READ of %d MiB, S3 %s: %.0f MiB/s; plain parallel GETs: %.0f MiB/s; ratio %.2f, "+
+		"%.2f to %.2f in the rounds (goal 0.80)\n",
 		*megs, where, median(through), median(plain), median(ratios), slices.Min(ratios), slices.Max(ratios))
 	return nil
 }
@@ -284,7 +287,9 @@ func (l *sequential) Done(_ int, results *xdr.Decoder) error { return status(res
 
 // plainGets reads all objects by ranges of 4 MiB, eight at a time.
 func (b *bench) plainGets(endpoint, prefix string) (mibs float64, err error) {
-	store, err := s3.Open(s3.Options{Bucket: "bench", Endpoint: endpoint, CredentialsFile: filepath.Join(b.dir, "credentials")})
+	store, err := s3.Open(s3.Options{
+		Bucket: "bench", Endpoint: endpoint, CredentialsFile: filepath.Join(b.dir, "credentials"),
+	})
 	if err != nil {
 		return 0, err
 	}

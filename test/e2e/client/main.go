@@ -1,5 +1,6 @@
-// Command client is the application of the end-to-end tests: it runs in pods and guests whose kernel has mounted a share, and
-// uses files as applications do. It knows nothing of NFS. It is static, since the images have no other program.
+// Command client is the application of the end-to-end tests: it runs in pods and guests whose kernel has mounted a
+// share, and uses files as applications do. It knows nothing of NFS. It is static, since the images have no other
+// program.
 //
 //	client write-tree DIR [-files N] [-seed S]   writes a tree of files, directories and links, and prints its checksum
 //	client checksum DIR                          reads a tree and prints its checksum

@@ -17,16 +17,17 @@ import (
 	"time"
 )
 
-// recordSize is that of a record: its number, bytes derived from it, and a checksum. It does not divide a page, so that records
-// straddle pages.
+// recordSize is that of a record: its number, bytes derived from it, and a checksum. It does not divide a page, so that
+// records straddle pages.
 const recordSize = 4000
 
 // pause between records: a steady trickle, so that something is always in flight when a server dies.
 const pause = 20 * time.Millisecond
 
-// patience of a reader with a record that is wrong. While another client appends, Linux shows for a moment zeros after the old
-// end of the file: its page of the end is filled from a READ of before, its size from attributes of after the WRITE. It asks
-// again when its attributes are old (acregmax, 60 s, but 3 s for a file that changes); what stays wrong is a fault.
+// patience of a reader with a record that is wrong. While another client appends, Linux shows for a moment zeros after
+// the old end of the file: its page of the end is filled from a READ of before, its size from attributes of after the
+// WRITE. It asks again when its attributes are old (acregmax, 60 s, but 3 s for a file that changes); what stays wrong
+// is a fault.
 const patience = 15 * time.Second
 
 var errNotWhatWasWritten = errors.New("is not what was written")
@@ -140,7 +141,8 @@ func openWhenThere(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// verifyRecords reads from record number on to the end of the file, and returns the number of the first that is not whole yet.
+// verifyRecords reads from record number on to the end of the file, and returns the number of the first that is not
+// whole yet.
 func verifyRecords(f *os.File, number uint64) (uint64, error) {
 	b := make([]byte, recordSize)
 	for {

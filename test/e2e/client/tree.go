@@ -65,8 +65,9 @@ func parseWithPath(flags *flag.FlagSet, args []string) (string, error) {
 	return path, nil
 }
 
-// writeTree makes dir, which must not exist yet, and fills it: files from empty to a megabyte, some with holes, symbolic and
-// hard links, names that are not ASCII, and permissions that differ. It reads each file back through its open descriptor.
+// writeTree makes dir, which must not exist yet, and fills it: files from empty to a megabyte, some with holes,
+// symbolic and hard links, names that are not ASCII, and permissions that differ. It reads each file back through its
+// open descriptor.
 func writeTree(dir string, files int, seed uint64) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err

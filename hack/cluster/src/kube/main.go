@@ -54,6 +54,7 @@ func main() {
 		}
 		name, os.Args = os.Args[1], os.Args[1:]
 	}
-	fmt.Fprintln(os.Stderr, "usage: kube {etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kube-proxy|kubelet|kubectl} ...")
+	fmt.Fprintln(os.Stderr,
+		"usage: kube {etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kube-proxy|kubelet|kubectl} ...")
 	os.Exit(2)
 }

@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// localProvisioner is the smallest dynamic provisioner: a volume is a directory under dir, on the one node that it serves. It
-// knows both binding modes; the reclaim policy Delete removes the directory.
+// localProvisioner is the smallest dynamic provisioner: a volume is a directory under dir, on the one node that it
+// serves. It knows both binding modes; the reclaim policy Delete removes the directory.
 func localProvisioner(kubeconfig, node, dir string) {
 	const name = "dittofs.local/hostpath"
 	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
@@ -30,7 +30,8 @@ func localProvisioner(kubeconfig, node, dir string) {
 			continue
 		}
 		for _, p := range pvcs.Items {
-			if p.Status.Phase != v1.ClaimPending || p.Spec.VolumeName != "" || p.Annotations["volume.kubernetes.io/storage-provisioner"] != name {
+			if p.Status.Phase != v1.ClaimPending || p.Spec.VolumeName != "" ||
+				p.Annotations["volume.kubernetes.io/storage-provisioner"] != name {
 				continue
 			}
 			sc, err := c.StorageV1().StorageClasses().Get(ctx, *p.Spec.StorageClassName, metav1.GetOptions{})
@@ -38,7 +39,8 @@ func localProvisioner(kubeconfig, node, dir string) {
 				log.Print(err)
 				continue
 			}
-			if sc.VolumeBindingMode != nil && *sc.VolumeBindingMode == "WaitForFirstConsumer" && p.Annotations["volume.kubernetes.io/selected-node"] == "" {
+			if sc.VolumeBindingMode != nil && *sc.VolumeBindingMode == "WaitForFirstConsumer" &&
+				p.Annotations["volume.kubernetes.io/selected-node"] == "" {
 				continue
 			}
 			pv := "pvc-" + string(p.UID)
@@ -54,9 +56,13 @@ func localProvisioner(kubeconfig, node, dir string) {
 					PersistentVolumeReclaimPolicy: *sc.ReclaimPolicy,
 					StorageClassName:              sc.Name,
 					VolumeMode:                    p.Spec.VolumeMode,
-					ClaimRef:                      &v1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: p.Namespace, Name: p.Name, UID: p.UID},
+					ClaimRef: &v1.ObjectReference{
+						APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: p.Namespace, Name: p.Name, UID: p.UID,
+					},
 					NodeAffinity: &v1.VolumeNodeAffinity{Required: &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{{
-						MatchExpressions: []v1.NodeSelectorRequirement{{Key: v1.LabelHostname, Operator: v1.NodeSelectorOpIn, Values: []string{node}}},
+						MatchExpressions: []v1.NodeSelectorRequirement{
+							{Key: v1.LabelHostname, Operator: v1.NodeSelectorOpIn, Values: []string{node}},
+						},
 					}}}},
 					PersistentVolumeSource: v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: path}},
 				}}, metav1.CreateOptions{})
@@ -70,7 +76,8 @@ func localProvisioner(kubeconfig, node, dir string) {
 			continue
 		}
 		for _, pv := range pvs.Items {
-			if pv.Status.Phase != v1.VolumeReleased || pv.Spec.PersistentVolumeReclaimPolicy != v1.PersistentVolumeReclaimDelete ||
+			if pv.Status.Phase != v1.VolumeReleased ||
+				pv.Spec.PersistentVolumeReclaimPolicy != v1.PersistentVolumeReclaimDelete ||
 				pv.Annotations["pv.kubernetes.io/provisioned-by"] != name || pv.DeletionTimestamp != nil {
 				continue
 			}

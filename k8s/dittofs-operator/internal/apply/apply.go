@@ -75,9 +75,11 @@ type TakenError struct {
 // Error names the object and the fix.
 func (e *TakenError) Error() string {
 	if e.Leftover {
-		return fmt.Sprintf("%s %s is of a DittoServer of this name that was deleted: it is waited for until the cluster has removed it", e.Kind, e.Key.Name)
+		return fmt.Sprintf("%s %s is of a DittoServer of this name that was deleted: it is waited for until the cluster "+
+			"has removed it", e.Kind, e.Key.Name)
 	}
-	return fmt.Sprintf("%s %s exists and does not belong to this DittoServer: delete it, or give the DittoServer another name", e.Kind, e.Key.Name)
+	return fmt.Sprintf("%s %s exists and does not belong to this DittoServer: delete it, "+
+		"or give the DittoServer another name", e.Kind, e.Key.Name)
 }
 
 // WaitsForLeftover reports whether err says that an object of the wanted name

@@ -29,7 +29,8 @@ func Difference(intent, live map[string]any, managed []metav1.ManagedFieldsEntry
 // and an element of a set, "." for the thing itself.
 func ownedFields(managed []metav1.ManagedFieldsEntry, owner string) (map[string]any, bool) {
 	for _, entry := range managed {
-		if entry.Manager != owner || entry.Operation != metav1.ManagedFieldsOperationApply || entry.Subresource != "" || entry.FieldsV1 == nil {
+		if entry.Manager != owner || entry.Operation != metav1.ManagedFieldsOperationApply || entry.Subresource != "" ||
+			entry.FieldsV1 == nil {
 			continue
 		}
 		var fields map[string]any

@@ -11,11 +11,13 @@ import (
 // and an update by somebody else.
 const (
 	ownedService = `{"f:metadata":{"f:labels":{"f:app":{}},"f:ownerReferences":{"k:{\"uid\":\"u\"}":{}}},
-		"f:spec":{"f:type":{},"f:selector":{},"f:ports":{"k:{\"port\":2049,\"protocol\":\"TCP\"}":{".":{},"f:name":{},"f:port":{},"f:protocol":{}}}}}`
+		"f:spec":{"f:type":{},"f:selector":{},
+			"f:ports":{"k:{\"port\":2049,\"protocol\":\"TCP\"}":{".":{},"f:name":{},"f:port":{},"f:protocol":{}}}}}`
 	intendedService = `{"apiVersion":"v1","kind":"Service","metadata":{"name":"nas","namespace":"n","labels":{"app":"x"},"ownerReferences":[{"uid":"u","name":"nas"}]},
 		"spec":{"type":"ClusterIP","selector":{"a":"b"},"ports":[{"name":"nfs","port":2049,"protocol":"TCP"}]}}`
 	liveService = `{"apiVersion":"v1","kind":"Service","metadata":{"name":"nas","namespace":"n","uid":"z","labels":{"app":"x","theirs":"y"},"ownerReferences":[{"uid":"u","name":"nas"}]},
-		"spec":{"type":"ClusterIP","clusterIP":"10.0.0.1","selector":{"a":"b"},"ports":[{"name":"other","port":1,"protocol":"TCP"},{"name":"nfs","port":2049,"protocol":"TCP","targetPort":2049}]}}`
+		"spec":{"type":"ClusterIP","clusterIP":"10.0.0.1","selector":{"a":"b"},
+			"ports":[{"name":"other","port":1,"protocol":"TCP"},{"name":"nfs","port":2049,"protocol":"TCP","targetPort":2049}]}}`
 )
 
 func decode(t *testing.T, text string) map[string]any {
@@ -52,15 +54,19 @@ func TestDifferenceNamesWhatAnApplyWouldChange(t *testing.T) {
 		intent, live func(map[string]any)
 		want         string
 	}{
-		"nothing":                  {nil, nil, ""},
-		"a field of others":        {nil, set("metadata", "labels", "theirs", "new"), ""},
-		"a scalar":                 {nil, set("spec", "type", "NodePort"), "spec.type"},
-		"an atomic map":            {nil, set("spec", "selector", "extra", "x"), "spec.selector"},
-		"a label":                  {nil, set("metadata", "labels", "app", "z"), "metadata.labels.app"},
-		"a new field":              {set("spec", "externalName", "x"), nil, "spec.externalName"},
-		"an element's field":       {nil, func(l map[string]any) { port(l)["name"] = "x" }, `spec.ports[k:{"port":2049,"protocol":"TCP"}].name`},
-		"a defaulted sibling":      {nil, func(l map[string]any) { port(l)["targetPort"] = int64(1) }, ""},
-		"an element that went":     {nil, func(l map[string]any) { port(l)["port"] = int64(3) }, `spec.ports[k:{"port":2049,"protocol":"TCP"}]`},
+		"nothing":           {nil, nil, ""},
+		"a field of others": {nil, set("metadata", "labels", "theirs", "new"), ""},
+		"a scalar":          {nil, set("spec", "type", "NodePort"), "spec.type"},
+		"an atomic map":     {nil, set("spec", "selector", "extra", "x"), "spec.selector"},
+		"a label":           {nil, set("metadata", "labels", "app", "z"), "metadata.labels.app"},
+		"a new field":       {set("spec", "externalName", "x"), nil, "spec.externalName"},
+		"an element's field": {
+			nil, func(l map[string]any) { port(l)["name"] = "x" }, `spec.ports[k:{"port":2049,"protocol":"TCP"}].name`,
+		},
+		"a defaulted sibling": {nil, func(l map[string]any) { port(l)["targetPort"] = int64(1) }, ""},
+		"an element that went": {
+			nil, func(l map[string]any) { port(l)["port"] = int64(3) }, `spec.ports[k:{"port":2049,"protocol":"TCP"}]`,
+		},
 		"a field no longer wanted": {func(i map[string]any) { delete(i["spec"].(map[string]any), "type") }, nil, "spec.type"},
 		"an element more": {func(i map[string]any) {
 			spec := i["spec"].(map[string]any)
@@ -87,12 +93,15 @@ func TestDifferenceNamesWhatAnApplyWouldChange(t *testing.T) {
 
 func TestDifferenceIsEverythingWithoutAnApplyOfOurs(t *testing.T) {
 	for name, managed := range map[string][]metav1.ManagedFieldsEntry{
-		"nobody":       nil,
-		"another":      managedBy("kubectl", ownedService),
-		"broken":       managedBy(Owner, `{"f:`),
-		"only updates": {{Manager: Owner, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(ownedService)}},
+		"nobody":  nil,
+		"another": managedBy("kubectl", ownedService),
+		"broken":  managedBy(Owner, `{"f:`),
+		"only updates": {
+			{Manager: Owner, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(ownedService)},
+		},
 	} {
-		if got := Difference(decode(t, intendedService), decode(t, liveService), managed, Owner); got != "metadata.managedFields" {
+		if got := Difference(decode(t, intendedService), decode(t, liveService), managed,
+			Owner); got != "metadata.managedFields" {
 			t.Errorf("%s: the difference is %q", name, got)
 		}
 	}

@@ -27,7 +27,8 @@ func waitReady(t *testing.T, ds *v1alpha1.DittoServer, reason, contains string) 
 		}
 		return nil
 	})
-	wantCondition(t, ds, v1alpha1.ConditionReady, apimeta.FindStatusCondition(ds.Status.Conditions, v1alpha1.ConditionReady).Status, reason, contains)
+	wantCondition(t, ds, v1alpha1.ConditionReady, apimeta.FindStatusCondition(ds.Status.Conditions,
+		v1alpha1.ConditionReady).Status, reason, contains)
 }
 
 // take makes a Service of somebody else with an address.
@@ -80,7 +81,8 @@ func TestAnAddressThatIsTakenIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitReady(t, again, "AddressUnavailable", "every mount of "+address+" hangs")
-	wantCondition(t, again, v1alpha1.ConditionAddressKept, metav1.ConditionFalse, "AddressUnavailable", "spec.service.abandonClusterIP: "+address)
+	wantCondition(t, again, v1alpha1.ConditionAddressKept, metav1.ConditionFalse, "AddressUnavailable",
+		"spec.service.abandonClusterIP: "+address)
 	wantWarning(t, again, address)
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(again), &corev1.Service{}); !apierrors.IsNotFound(err) {
 		t.Errorf("a Service was made with another address (%v)", err)
@@ -183,9 +185,12 @@ func TestObjectsOfADittoServerThatWasDeletedAreWaitedFor(t *testing.T) {
 	again := &v1alpha1.DittoServer{ObjectMeta: metav1.ObjectMeta{Name: "nas", Namespace: ds.Namespace}}
 	eventually(t, func() error { return api.Create(t.Context(), again) })
 	waitPhase(t, again, v1alpha1.PhasePending)
-	wantCondition(t, again, v1alpha1.ConditionReady, metav1.ConditionFalse, "WaitingForLeftover", "of a DittoServer of this name that was deleted")
+	wantCondition(t, again, v1alpha1.ConditionReady, metav1.ConditionFalse, "WaitingForLeftover",
+		"of a DittoServer of this name that was deleted")
 	// The garbage collector comes.
-	for name, objects := range map[string][]client.Object{"nas": {&appsv1.StatefulSet{}, &corev1.Service{}, &corev1.ServiceAccount{}},
+	for name, objects := range map[string][]client.Object{"nas": {
+		&appsv1.StatefulSet{}, &corev1.Service{}, &corev1.ServiceAccount{},
+	},
 		"nas-headless": {&corev1.Service{}}, "nas-config": {&corev1.ConfigMap{}}} {
 		for _, object := range objects {
 			get(t, ds.Namespace, name, object)
@@ -208,7 +213,10 @@ func TestObjectsOfADittoServerThatWasDeletedAreWaitedFor(t *testing.T) {
 func TestPodsWithTheLabelsOfOursAreLeftAlone(t *testing.T) {
 	ds := server(t, v1alpha1.DittoServerSpec{})
 	ours := bringUp(t, ds, "nas-data")
-	foreign := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "job", Namespace: ds.Namespace, Labels: map[string]string{}}, Spec: *ours.Spec.DeepCopy()}
+	foreign := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "job", Namespace: ds.Namespace, Labels: map[string]string{}},
+		Spec:       *ours.Spec.DeepCopy(),
+	}
 	for name, value := range ours.Labels {
 		foreign.Labels[name] = value
 	}
@@ -218,7 +226,8 @@ func TestPodsWithTheLabelsOfOursAreLeftAlone(t *testing.T) {
 	}
 	setPod(t, foreign, false, running)
 	settle(t, ds)
-	if err := api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign); err != nil || foreign.DeletionTimestamp != nil {
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign); err != nil ||
+		foreign.DeletionTimestamp != nil {
 		t.Fatalf("somebody else's pod was deleted (%v)", err)
 	}
 	waitPhase(t, ds, v1alpha1.PhaseRunning)

@@ -32,7 +32,9 @@ func TestTheRecoveryPointIsInTheStatus(t *testing.T) {
 		})
 	}
 	wake := func() { // the operator, which would ask in four seconds
-		update(t, pod, func(pod *corev1.Pod) { metav1.SetMetaDataAnnotation(&pod.ObjectMeta, "test/wake", time.Now().String()) })
+		update(t, pod, func(pod *corev1.Pod) {
+			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, "test/wake", time.Now().String())
+		})
 	}
 	says := func(b health.Backup) {
 		t.Helper()
@@ -41,7 +43,8 @@ func TestTheRecoveryPointIsInTheStatus(t *testing.T) {
 	}
 
 	says(health.Backup{Reason: health.BackupNone, Message: "no backup is known yet"})
-	waitCondition(t, ds, v1alpha1.ConditionBackupCurrent, metav1.ConditionFalse, health.BackupNone, "no backup is known yet")
+	waitCondition(t, ds, v1alpha1.ConditionBackupCurrent, metav1.ConditionFalse, health.BackupNone,
+		"no backup is known yet")
 	first := time.Now()
 	says(health.Backup{RecoveryPoint: &first, OK: true})
 	waitCondition(t, ds, v1alpha1.ConditionBackupCurrent, metav1.ConditionTrue, "OnSchedule", "")

@@ -33,7 +33,8 @@ func bindClaim(t *testing.T, namespace, name string) {
 // bindClaimTo names the volume of a claim.
 func bindClaimTo(t *testing.T, namespace, name, volume string) {
 	t.Helper()
-	update(t, get(t, namespace, name, &corev1.PersistentVolumeClaim{}), func(pvc *corev1.PersistentVolumeClaim) { pvc.Spec.VolumeName = volume })
+	update(t, get(t, namespace, name, &corev1.PersistentVolumeClaim{}),
+		func(pvc *corev1.PersistentVolumeClaim) { pvc.Spec.VolumeName = volume })
 }
 
 // observeSet says that the StatefulSet controller has seen the newest
@@ -56,12 +57,16 @@ func observeSet(t *testing.T, ds *v1alpha1.DittoServer, revision string) {
 func makePod(t *testing.T, ds *v1alpha1.DittoServer, revision string) *corev1.Pod {
 	t.Helper()
 	set := get(t, ds.Namespace, ds.Name, &appsv1.StatefulSet{})
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: ds.Name + "-0", Namespace: ds.Namespace, Labels: map[string]string{}}}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: ds.Name + "-0", Namespace: ds.Namespace, Labels: map[string]string{}},
+	}
 	for k, v := range set.Spec.Template.Labels {
 		pod.Labels[k] = v
 	}
 	pod.Labels[appsv1.ControllerRevisionHashLabelKey] = revision
-	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}
+	pod.OwnerReferences = []metav1.OwnerReference{
+		*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet")),
+	}
 	pod.Spec = *set.Spec.Template.Spec.DeepCopy()
 	if err := api.Create(t.Context(), pod); err != nil {
 		t.Fatal(err)
@@ -84,7 +89,9 @@ func setPod(t *testing.T, pod *corev1.Pod, ready bool, container corev1.Containe
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
 		{Type: corev1.PodReady, Status: is},
 	}
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "dittofs", Image: testImage, Ready: ready, State: container}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{
+		{Name: "dittofs", Image: testImage, Ready: ready, State: container},
+	}
 	if err := api.Status().Update(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ const controlPath = "/a\tb"
 func TestConfigurationThatTheServerRefusesIsNotApplied(t *testing.T) {
 	ds := server(t, v1alpha1.DittoServerSpec{Shares: []v1alpha1.ShareSpec{{Name: "odd", Path: controlPath}}})
 	waitPhase(t, ds, v1alpha1.PhaseFailed)
-	wantCondition(t, ds, v1alpha1.ConditionConfigReady, metav1.ConditionFalse, "Refused", `shares[0].path: "/a\tb" is not UTF-8 without control characters`)
+	wantCondition(t, ds, v1alpha1.ConditionConfigReady, metav1.ConditionFalse, "Refused",
+		`shares[0].path: "/a\tb" is not UTF-8 without control characters`)
 	var sets appsv1.StatefulSetList
 	if err := api.List(t.Context(), &sets, client.InNamespace(ds.Namespace)); err != nil || len(sets.Items) != 0 {
 		t.Errorf("%d StatefulSets were made (%v)", len(sets.Items), err)
@@ -46,7 +47,9 @@ func TestRefusedChangeLeavesTheServerRunning(t *testing.T) {
 }
 
 func TestPodFaultsAreShown(t *testing.T) {
-	ds := server(t, v1alpha1.DittoServerSpec{ImagePullSecrets: []corev1.LocalObjectReference{{Name: "there"}, {Name: "forgotten"}}})
+	ds := server(t, v1alpha1.DittoServerSpec{
+		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "there"}, {Name: "forgotten"}},
+	})
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "there", Namespace: ds.Namespace}}
 	if err := api.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
@@ -57,10 +60,13 @@ func TestPodFaultsAreShown(t *testing.T) {
 	setPod(t, pod, false, running)
 	waitPhase(t, ds, v1alpha1.PhaseStarting)
 
-	setPod(t, pod, false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "Back-off"}})
+	setPod(t, pod, false, corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "Back-off"},
+	})
 	waitPhase(t, ds, v1alpha1.PhaseFailed)
 	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ImagePullFailed", testImage)
-	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ImagePullFailed", "these do not exist: forgotten")
+	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ImagePullFailed",
+		"these do not exist: forgotten")
 
 	setPod(t, pod, false, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error",
 		Message: "content.path: /data/content belongs to another instance\n"}})
@@ -128,7 +134,8 @@ func TestObjectsOfOthersAreNotTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitPhase(t, ds, v1alpha1.PhaseFailed)
-	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ApplyFailed", "Service nas exists and does not belong to this DittoServer")
+	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ApplyFailed",
+		"Service nas exists and does not belong to this DittoServer")
 	if after := get(t, ns, "nas", &corev1.Service{}); after.ResourceVersion != foreign.ResourceVersion {
 		t.Error("somebody else's Service was written")
 	}
@@ -138,7 +145,9 @@ func TestClaimOfAnotherApplicationIsNotTakenOver(t *testing.T) {
 	ns := namespace(t)
 	foreign := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "nas-data", Namespace: ns},
 		Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}}}
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+			}}}
 	if err := api.Create(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +156,8 @@ func TestClaimOfAnotherApplicationIsNotTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitPhase(t, ds, v1alpha1.PhaseFailed)
-	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ApplyFailed", "PersistentVolumeClaim nas-data exists")
+	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "ApplyFailed",
+		"PersistentVolumeClaim nas-data exists")
 }
 
 func TestExpansionThatTheClassForbidsIsShownAndTheServerRunsOn(t *testing.T) {
@@ -155,6 +165,7 @@ func TestExpansionThatTheClassForbidsIsShownAndTheServerRunsOn(t *testing.T) {
 	bringUp(t, ds, "nas-data")
 	update(t, ds, func(ds *v1alpha1.DittoServer) { ds.Spec.Storage.Size = resource.MustParse("20Gi") })
 	waitPhase(t, ds, v1alpha1.PhaseDegraded)
-	wantCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, "ExpansionRefused", "nas-data cannot grow from 10Gi to 20Gi")
+	wantCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, "ExpansionRefused",
+		"nas-data cannot grow from 10Gi to 20Gi")
 	wantCondition(t, ds, v1alpha1.ConditionAvailable, metav1.ConditionTrue, "Serving", "")
 }

@@ -109,7 +109,8 @@ func TestTheIdentityIsInTheStatusFromTheFirstStart(t *testing.T) {
 	}
 	for _, object := range []client.Object{pvc, get(t, ds.Namespace, "nas-config", &corev1.ConfigMap{})} {
 		notes := object.GetAnnotations()
-		if notes[names.AnnotationFilesystem] != f.ID || notes[names.AnnotationClusterIP] != ds.Status.ClusterIP || ds.Status.ClusterIP == "" {
+		if notes[names.AnnotationFilesystem] != f.ID || notes[names.AnnotationClusterIP] != ds.Status.ClusterIP ||
+			ds.Status.ClusterIP == "" {
 			t.Errorf("%T has the annotations %v", object, notes)
 		}
 	}
@@ -142,12 +143,16 @@ func TestNoServerStartsInThePlaceOfOneThatHadData(t *testing.T) {
 	}
 	waitReplicas(t, ds, 0) // no pod is started
 	settle(t, ds)
-	if err := api.Get(t.Context(), client.ObjectKeyFromObject(pvc), &corev1.PersistentVolumeClaim{}); !apierrors.IsNotFound(err) {
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(pvc),
+		&corev1.PersistentVolumeClaim{}); !apierrors.IsNotFound(err) {
 		t.Fatalf("a claim was made in the place of the one that had data (%v)", err)
 	}
 
 	// Somebody makes one, perhaps from a snapshot.
-	other := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "nas-data", Namespace: ds.Namespace, Labels: names.Labels(ds)}, Spec: *pvc.Spec.DeepCopy()}
+	other := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "nas-data", Namespace: ds.Namespace, Labels: names.Labels(ds)},
+		Spec:       *pvc.Spec.DeepCopy(),
+	}
 	other.Spec.VolumeName = ""
 	if err := api.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
@@ -162,7 +167,8 @@ func TestNoServerStartsInThePlaceOfOneThatHadData(t *testing.T) {
 	bindClaimTo(t, ds.Namespace, "nas-data", "pv-restored")
 	waitReplicas(t, ds, 1)
 	bringUp(t, ds, "nas-data")
-	if f := ds.Status.Filesystem; f.ID != id || f.Volumes[0].ClaimUID != other.UID || f.Volumes[0].VolumeName != "pv-restored" || expected(t, ds.Namespace) != id {
+	if f := ds.Status.Filesystem; f.ID != id || f.Volumes[0].ClaimUID != other.UID ||
+		f.Volumes[0].VolumeName != "pv-restored" || expected(t, ds.Namespace) != id {
 		t.Errorf("status.filesystem is %+v", f)
 	}
 }
@@ -170,9 +176,14 @@ func TestNoServerStartsInThePlaceOfOneThatHadData(t *testing.T) {
 func TestAClaimOverTheSameVolumeIsTheSameVolume(t *testing.T) {
 	ds := server(t, v1alpha1.DittoServerSpec{})
 	loseClaim(t, ds, bringUp(t, ds, "nas-data"))
-	again := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "nas-data", Namespace: ds.Namespace, Labels: names.Labels(ds)},
-		Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, VolumeName: "pv-nas-data",
-			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: ds.Spec.Storage.Size}}}}
+	again := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Name: "nas-data", Namespace: ds.Namespace, Labels: names.Labels(ds),
+	},
+		Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			VolumeName: "pv-nas-data",
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: ds.Spec.Storage.Size},
+			}}}
 	if err := api.Create(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +231,8 @@ func TestALostStatusIsMadeAgainFromTheClaims(t *testing.T) {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(ds), ds); err != nil {
 			return err
 		}
-		if f := ds.Status.Filesystem; f == nil || f.ID != before.Filesystem.ID || len(f.Volumes) != 1 || ds.Status.ClusterIP != before.ClusterIP {
+		if f := ds.Status.Filesystem; f == nil || f.ID != before.Filesystem.ID || len(f.Volumes) != 1 ||
+			ds.Status.ClusterIP != before.ClusterIP {
 			return fmt.Errorf("the status is %+v", ds.Status)
 		}
 		return nil
@@ -279,7 +291,8 @@ func TestAClaimThatHasGoneMeanwhileIsNotMadeAgain(t *testing.T) {
 	if err := api.Delete(t.Context(), seen); err != nil {
 		t.Fatal(err)
 	}
-	_, err = volumes.Ensure(t.Context(), applier, ds, []volumes.State{{Claim: claims[0].Claim, Live: seen}}, map[string]string{"a": "b"})
+	_, err = volumes.Ensure(t.Context(), applier, ds, []volumes.State{{Claim: claims[0].Claim, Live: seen}},
+		map[string]string{"a": "b"})
 	if !apierrors.IsConflict(err) {
 		t.Errorf("a claim that has gone is applied: %v", err)
 	}

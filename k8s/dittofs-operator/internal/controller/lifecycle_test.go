@@ -34,11 +34,15 @@ func waitPhase(t *testing.T, ds *v1alpha1.DittoServer, phase v1alpha1.Phase) {
 	})
 }
 
-func wantCondition(t *testing.T, ds *v1alpha1.DittoServer, kind string, status metav1.ConditionStatus, reason, contains string) {
+func wantCondition(
+	t *testing.T, ds *v1alpha1.DittoServer, kind string, status metav1.ConditionStatus, reason, contains string,
+) {
 	t.Helper()
 	c := apimeta.FindStatusCondition(ds.Status.Conditions, kind)
-	if c == nil || c.Status != status || c.Reason != reason || !strings.Contains(c.Message, contains) || c.ObservedGeneration != ds.Generation {
-		t.Errorf("condition %s is %+v; want %s, %s, a message with %q, generation %d", kind, c, status, reason, contains, ds.Generation)
+	if c == nil || c.Status != status || c.Reason != reason || !strings.Contains(c.Message, contains) ||
+		c.ObservedGeneration != ds.Generation {
+		t.Errorf("condition %s is %+v; want %s, %s, a message with %q, generation %d",
+			kind, c, status, reason, contains, ds.Generation)
 	}
 }
 
@@ -80,7 +84,8 @@ func TestEmptySpecBecomesARunningServer(t *testing.T) {
 	if len(ds.Status.Shares) != 1 || ds.Status.Shares[0] != want {
 		t.Errorf("shares are %+v, not %+v", ds.Status.Shares, want)
 	}
-	if ds.Status.Version != "test" || ds.Status.SharePaths != "/export" || len(ds.Status.ConfigHash) != 16 || ds.Status.Replicas != 1 {
+	if ds.Status.Version != "test" || ds.Status.SharePaths != "/export" || len(ds.Status.ConfigHash) != 16 ||
+		ds.Status.Replicas != 1 {
 		t.Errorf("status is %+v", ds.Status)
 	}
 	for kind, status := range map[string]metav1.ConditionStatus{
@@ -88,7 +93,8 @@ func TestEmptySpecBecomesARunningServer(t *testing.T) {
 		v1alpha1.ConditionProgressing: metav1.ConditionFalse, v1alpha1.ConditionConfigReady: metav1.ConditionTrue,
 		v1alpha1.ConditionStorageReady: metav1.ConditionTrue,
 	} {
-		if c := apimeta.FindStatusCondition(ds.Status.Conditions, kind); c == nil || c.Status != status || c.ObservedGeneration != ds.Generation {
+		if c := apimeta.FindStatusCondition(ds.Status.Conditions, kind); c == nil || c.Status != status ||
+			c.ObservedGeneration != ds.Generation {
 			t.Errorf("condition %s is %+v, not %s", kind, c, status)
 		}
 	}
@@ -306,7 +312,8 @@ func TestOnlyWhatThePodUsesRollsItOut(t *testing.T) {
 	if set = get(t, ds.Namespace, "nas", set); set.Generation != generation {
 		t.Errorf("shares, logging and a Service annotation rolled the pod out")
 	}
-	if text := get(t, ds.Namespace, "nas-config", &corev1.ConfigMap{}).Data["config.yaml"]; !strings.Contains(text, "/more") {
+	if text := get(t, ds.Namespace, "nas-config", &corev1.ConfigMap{}).Data["config.yaml"]; !strings.Contains(text,
+		"/more") {
 		t.Errorf("the new share is not in the configuration:\n%s", text)
 	}
 
@@ -322,7 +329,9 @@ func TestServiceKeepsItsAddressThroughChangesOfType(t *testing.T) {
 	ds := server(t, v1alpha1.DittoServerSpec{})
 	bringUp(t, ds, "nas-data")
 	before := get(t, ds.Namespace, "nas", &corev1.Service{})
-	for _, kind := range []corev1.ServiceType{corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeClusterIP} {
+	for _, kind := range []corev1.ServiceType{
+		corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeClusterIP,
+	} {
 		update(t, ds, func(ds *v1alpha1.DittoServer) { ds.Spec.Service = v1alpha1.ServiceSpec{Type: kind} })
 		waitPhase(t, ds, v1alpha1.PhaseRunning)
 		after := get(t, ds.Namespace, "nas", &corev1.Service{})

@@ -36,7 +36,9 @@ type fleet struct {
 var fakePods = newFleet()
 
 func newFleet() *fleet {
-	f := &fleet{reports: map[string]health.Report{}, pods: map[string]string{}, stuck: map[string]string{}, asked: map[string]int{}}
+	f := &fleet{
+		reports: map[string]health.Report{}, pods: map[string]string{}, stuck: map[string]string{}, asked: map[string]int{},
+	}
 	f.server = httptest.NewServer(http.HandlerFunc(f.answer))
 	return f
 }
@@ -116,8 +118,9 @@ func (f *fleet) report(address string, phase health.Phase, metadata, content str
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.reports[address] = health.Report{Ready: phase == health.Serving && metadata+content == "", Phase: phase, Instance: filesystemOf(f.pods[address]),
-		Checks: []health.Check{check(health.Metadata, metadata), check(health.Content, content)}}
+	f.reports[address] = health.Report{Ready: phase == health.Serving && metadata+content == "", Phase: phase,
+		Instance: filesystemOf(f.pods[address]),
+		Checks:   []health.Check{check(health.Metadata, metadata), check(health.Content, content)}}
 }
 
 // backup is what a pod says of its backups from now on, until its next report.

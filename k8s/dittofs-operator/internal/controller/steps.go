@@ -30,7 +30,9 @@ import (
 
 // recall finds the claims, and what is remembered of the server. It returns the
 // claims that may be made or changed.
-func (r *Reconciler) recall(ctx context.Context, seen *status.Observation, layout volumes.Layout) ([]volumes.State, error) {
+func (r *Reconciler) recall(
+	ctx context.Context, seen *status.Observation, layout volumes.Layout,
+) ([]volumes.State, error) {
 	ds := seen.Server
 	claims, err := volumes.Find(ctx, r.Applier, ds, layout)
 	if err != nil {
@@ -52,7 +54,9 @@ func (r *Reconciler) recall(ctx context.Context, seen *status.Observation, layou
 
 // apply makes all objects: the address first, so that it is there to be looked
 // at while volumes are made, and the pod last.
-func (r *Reconciler) apply(ctx context.Context, seen *status.Observation, layout volumes.Layout, claims []volumes.State) (err error) {
+func (r *Reconciler) apply(
+	ctx context.Context, seen *status.Observation, layout volumes.Layout, claims []volumes.State,
+) (err error) {
 	ds := seen.Server
 	if seen.Service, seen.Address, err = service.Reconcile(ctx, r.Applier, ds, seen.Known.ClusterIP); err != nil {
 		return err
@@ -131,7 +135,8 @@ func (r *Reconciler) findPods(ctx context.Context, seen *status.Observation) err
 		}
 	}
 	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, client.InNamespace(ds.Namespace), client.MatchingLabels(names.Selector(ds))); err != nil {
+	if err := r.Client.List(ctx, &pods, client.InNamespace(ds.Namespace),
+		client.MatchingLabels(names.Selector(ds))); err != nil {
 		return err
 	}
 	seen.Pods = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return !metav1.IsControlledBy(&pod, set) })
@@ -158,7 +163,9 @@ func (r *Reconciler) findSecrets(ctx context.Context, seen *status.Observation) 
 }
 
 // owned reads an object and reports whether it exists and belongs to ds, or may be taken over.
-func (r *Reconciler) owned(ctx context.Context, ds *v1alpha1.DittoServer, name string, object client.Object) (bool, error) {
+func (r *Reconciler) owned(
+	ctx context.Context, ds *v1alpha1.DittoServer, name string, object client.Object,
+) (bool, error) {
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: ds.Namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) {
 		return false, nil
@@ -218,7 +225,8 @@ func (r *Reconciler) writeStatus(ctx context.Context, ds *v1alpha1.DittoServer, 
 	// Refused if ds was read from a cache that is behind: its transitions would
 	// be announced twice.
 	u.SetResourceVersion(ds.ResourceVersion)
-	err = r.Client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(apply.Owner), client.ForceOwnership)
+	err = r.Client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(apply.Owner),
+		client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("write status of %s: %w", ds.Name, err)
 	}
@@ -241,6 +249,7 @@ func (r *Reconciler) announce(ctx context.Context, ds *v1alpha1.DittoServer, now
 	if bad {
 		kind = corev1.EventTypeWarning
 	}
-	log.FromContext(ctx).Info("phase changed", "from", ds.Status.Phase, "to", now.Phase, "reason", is.Reason, "message", is.Message)
+	log.FromContext(ctx).Info("phase changed", "from", ds.Status.Phase, "to", now.Phase, "reason", is.Reason,
+		"message", is.Message)
 	r.Events.Eventf(ds, nil, kind, string(now.Phase), "Reconcile", "%s", is.Message)
 }

@@ -46,7 +46,9 @@ func hibernated(ds *v1alpha1.DittoServer) bool {
 
 // resolve looks at the Secrets and ConfigMaps that the server needs: what they
 // lack, and the values that it reads only once.
-func (r *Reconciler) resolve(ctx context.Context, ds *v1alpha1.DittoServer) (faults []stores.Fault, once [][]byte, err error) {
+func (r *Reconciler) resolve(
+	ctx context.Context, ds *v1alpha1.DittoServer,
+) (faults []stores.Fault, once [][]byte, err error) {
 	for _, reference := range stores.References(ds) {
 		values, err := r.values(ctx, ds.Namespace, reference)
 		if apierrors.IsNotFound(err) {
@@ -67,7 +69,9 @@ func (r *Reconciler) resolve(ctx context.Context, ds *v1alpha1.DittoServer) (fau
 }
 
 // values of a Secret or ConfigMap.
-func (r *Reconciler) values(ctx context.Context, namespace string, reference stores.Reference) (map[string][]byte, error) {
+func (r *Reconciler) values(
+	ctx context.Context, namespace string, reference stores.Reference,
+) (map[string][]byte, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: reference.Name}
 	if reference.Kind == stores.Secret {
 		secret := &corev1.Secret{}

@@ -27,7 +27,10 @@ const soon = 10 * time.Second
 func elsewhere() v1alpha1.DittoServerSpec {
 	return v1alpha1.DittoServerSpec{
 		Metadata: v1alpha1.MetadataSpec{Type: v1alpha1.MetadataPostgres,
-			Postgres: &v1alpha1.PostgresSpec{SecretRef: corev1.LocalObjectReference{Name: "database-app"}, OwnerLease: &metav1.Duration{Duration: 90 * time.Second}}},
+			Postgres: &v1alpha1.PostgresSpec{
+				SecretRef:  corev1.LocalObjectReference{Name: "database-app"},
+				OwnerLease: &metav1.Duration{Duration: 90 * time.Second},
+			}},
 		Content: v1alpha1.ContentSpec{Type: v1alpha1.ContentS3, S3: &v1alpha1.S3Spec{
 			Bucket: "files", Endpoint: "http://s3:7070",
 			CredentialsSecretRef: &corev1.LocalObjectReference{Name: "s3-credentials"},
@@ -73,7 +76,9 @@ func serverWithSecrets(t *testing.T, spec v1alpha1.DittoServerSpec) *v1alpha1.Di
 }
 
 // waitCondition waits for a condition, and fails if that takes longer than soon.
-func waitCondition(t *testing.T, ds *v1alpha1.DittoServer, kind string, status metav1.ConditionStatus, reason, contains string) {
+func waitCondition(
+	t *testing.T, ds *v1alpha1.DittoServer, kind string, status metav1.ConditionStatus, reason, contains string,
+) {
 	t.Helper()
 	began := time.Now()
 	eventually(t, func() error {
@@ -111,10 +116,12 @@ func TestStoresElsewhereReachThePodAndNoSecretTheConfiguration(t *testing.T) {
 			mounts[mount.Name] = mount.MountPath
 		}
 	}
-	if cfg.Metadata.DSNFile != mounts["postgres"] || cfg.Content.CredentialsFile != mounts["s3"] || cfg.Content.CAFile != mounts["s3-ca"]+"/ca.crt" || len(mounts) != 4 {
+	if cfg.Metadata.DSNFile != mounts["postgres"] || cfg.Content.CredentialsFile != mounts["s3"] ||
+		cfg.Content.CAFile != mounts["s3-ca"]+"/ca.crt" || len(mounts) != 4 {
 		t.Errorf("read-only mounts are %v of\n%s", mounts, text)
 	}
-	if cfg.Durability != config.DurabilityRemote || cfg.Content.PartSize != 8<<20 || cfg.Metadata.OwnerLease.Duration() != 90*time.Second {
+	if cfg.Durability != config.DurabilityRemote || cfg.Content.PartSize != 8<<20 ||
+		cfg.Metadata.OwnerLease.Duration() != 90*time.Second {
 		t.Errorf("the configuration is\n%s", text)
 	}
 	template, err := set.Spec.Template.Marshal()
@@ -125,7 +132,8 @@ func TestStoresElsewhereReachThePodAndNoSecretTheConfiguration(t *testing.T) {
 		t.Error("a Secret's value is in the ConfigMap or the StatefulSet")
 	}
 	var claims corev1.PersistentVolumeClaimList
-	if err := api.List(t.Context(), &claims, client.InNamespace(ds.Namespace)); err != nil || len(claims.Items) != 1 || claims.Items[0].Name != "nas-data" {
+	if err := api.List(t.Context(), &claims, client.InNamespace(ds.Namespace)); err != nil || len(claims.Items) != 1 ||
+		claims.Items[0].Name != "nas-data" {
 		t.Errorf("claims are %v (%v)", claims.Items, err)
 	}
 }
@@ -142,13 +150,15 @@ func TestConditionsFollowTheServersReport(t *testing.T) {
 
 	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionFalse, "Unreachable", "no way to the metadata")
 	waitPhase(t, ds, v1alpha1.PhaseStarting)
-	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "DatabaseUnreachable", "the pod nas-0 waits: database: no way")
+	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "DatabaseUnreachable",
+		"the pod nas-0 waits: database: no way")
 	wantCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionUnknown, "Starting", "bucket files")
 
 	fakePods.report(address, health.Serving, "", "")
 	setPod(t, pod, true, running)
 	waitPhase(t, ds, v1alpha1.PhaseRunning)
-	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionTrue, "Reachable", "database of Secret database-app")
+	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionTrue, "Reachable",
+		"database of Secret database-app")
 	generation := setGeneration(t, ds)
 
 	for _, test := range []struct{ metadata, content, kind, reason, ready string }{
@@ -172,7 +182,8 @@ func TestConditionsFollowTheServersReport(t *testing.T) {
 
 	// A server that says nothing is not called faulty.
 	fakePods.silence(address)
-	waitCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionUnknown, "NoReport", "does not answer the operator at port 8080")
+	waitCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionUnknown, "NoReport",
+		"does not answer the operator at port 8080")
 	waitPhase(t, ds, v1alpha1.PhaseRunning)
 }
 
@@ -180,8 +191,10 @@ func TestServerWaitsForItsSecretsWithoutAPod(t *testing.T) {
 	spec := elsewhere()
 	spec.Content.S3.CASecretRef = nil
 	ds := server(t, spec)
-	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionFalse, "SecretNotFound", "Secret database-app of spec.metadata.postgres.secretRef does not exist")
-	wantCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, "SecretNotFound", "Secret s3-credentials of spec.content.s3.credentialsSecretRef does not exist")
+	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionFalse, "SecretNotFound",
+		"Secret database-app of spec.metadata.postgres.secretRef does not exist")
+	wantCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, "SecretNotFound",
+		"Secret s3-credentials of spec.content.s3.credentialsSecretRef does not exist")
 	waitPhase(t, ds, v1alpha1.PhasePending)
 	wantCondition(t, ds, v1alpha1.ConditionReady, metav1.ConditionFalse, "SecretNotFound", "database-app")
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(ds), &appsv1.StatefulSet{}); !apierrors.IsNotFound(err) {
@@ -206,17 +219,21 @@ func TestRunningServerIsLeftAloneWhenASecretIsMissing(t *testing.T) {
 	fakePods.report(fakePods.join(t, bringUp(t, ds, "nas-data")), health.Serving, "", "")
 	generation := setGeneration(t, ds)
 
-	if err := api.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "tls", Namespace: ds.Namespace}}); err != nil {
+	if err := api.Delete(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "tls", Namespace: ds.Namespace},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	waitCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, "SecretNotFound", "Secret tls of spec.content.s3.caSecretRef does not exist")
+	waitCondition(t, ds, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, "SecretNotFound",
+		"Secret tls of spec.content.s3.caSecretRef does not exist")
 	waitPhase(t, ds, v1alpha1.PhaseDegraded)
 	wantCondition(t, ds, v1alpha1.ConditionAvailable, metav1.ConditionTrue, "Serving", "")
 	makeSecret(t, ds.Namespace, "tls", secrets["tls"])
 	waitPhase(t, ds, v1alpha1.PhaseRunning)
 
 	// The CA is read once; other new contents are the server's to read.
-	update(t, get(t, ds.Namespace, "tls", &corev1.Secret{}), func(s *corev1.Secret) { s.StringData = map[string]string{"ca.crt": "new", "tls.key": "x"} })
+	update(t, get(t, ds.Namespace, "tls", &corev1.Secret{}),
+		func(s *corev1.Secret) { s.StringData = map[string]string{"ca.crt": "new", "tls.key": "x"} })
 	eventually(t, func() error {
 		if now := setGeneration(t, ds); now != generation+1 {
 			return fmt.Errorf("with another CA the StatefulSet is of generation %d", now)
@@ -224,7 +241,8 @@ func TestRunningServerIsLeftAloneWhenASecretIsMissing(t *testing.T) {
 		return nil
 	})
 	generation++
-	update(t, get(t, ds.Namespace, "database-app", &corev1.Secret{}), func(s *corev1.Secret) { s.StringData = map[string]string{"password": "new"} })
+	update(t, get(t, ds.Namespace, "database-app", &corev1.Secret{}),
+		func(s *corev1.Secret) { s.StringData = map[string]string{"password": "new"} })
 	update(t, ds, func(ds *v1alpha1.DittoServer) { ds.Spec.Metadata.Postgres.SecretRef.Name = "other" })
 	waitCondition(t, ds, v1alpha1.ConditionDatabaseReady, metav1.ConditionFalse, "SecretNotFound", "other")
 	if now := setGeneration(t, ds); now != generation {
@@ -276,7 +294,9 @@ func TestHibernatedServerIsNotAsked(t *testing.T) {
 }
 
 func TestNegativeQuotaIsRefusedByTheServersLoader(t *testing.T) {
-	ds := server(t, v1alpha1.DittoServerSpec{Shares: []v1alpha1.ShareSpec{{Name: "a", Quota: &v1alpha1.QuotaSpec{Bytes: ptr.To(resource.MustParse("-1Gi"))}}}})
+	ds := server(t, v1alpha1.DittoServerSpec{
+		Shares: []v1alpha1.ShareSpec{{Name: "a", Quota: &v1alpha1.QuotaSpec{Bytes: ptr.To(resource.MustParse("-1Gi"))}}},
+	})
 	waitPhase(t, ds, v1alpha1.PhaseFailed)
 	wantCondition(t, ds, v1alpha1.ConditionConfigReady, metav1.ConditionFalse, "Refused", "shares[0].quota.bytes")
 }

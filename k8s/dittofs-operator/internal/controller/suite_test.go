@@ -102,7 +102,9 @@ func startOperator(ctx context.Context, config *rest.Config) (<-chan struct{}, e
 	if err != nil {
 		return nil, err
 	}
-	if err := controller.Add(mgr, controller.Options{DefaultImage: testImage, Transport: fakePods.transport()}); err != nil {
+	if err := controller.Add(mgr, controller.Options{
+		DefaultImage: testImage, Transport: fakePods.transport(),
+	}); err != nil {
 		return nil, err
 	}
 	stopped := make(chan struct{})

@@ -59,7 +59,8 @@ func (w *writeCounter) count(namespace string) int {
 
 func (w *writeCounter) funcs() interceptor.Funcs {
 	return interceptor.Funcs{
-		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration,
+			opts ...client.ApplyOption) error {
 			w.add("apply", object)
 			return c.Apply(ctx, object, opts...)
 		},
@@ -71,7 +72,8 @@ func (w *writeCounter) funcs() interceptor.Funcs {
 			w.add("update", object)
 			return c.Update(ctx, object, opts...)
 		},
-		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch,
+			opts ...client.PatchOption) error {
 			w.add("patch", object)
 			return c.Patch(ctx, object, patch, opts...)
 		},
@@ -79,7 +81,8 @@ func (w *writeCounter) funcs() interceptor.Funcs {
 			w.add("delete", object)
 			return c.Delete(ctx, object, opts...)
 		},
-		SubResourceApply: func(ctx context.Context, c client.Client, sub string, object runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
+		SubResourceApply: func(ctx context.Context, c client.Client, sub string, object runtime.ApplyConfiguration,
+			opts ...client.SubResourceApplyOption) error {
 			w.add("apply "+sub, object)
 			return c.SubResource(sub).Apply(ctx, object, opts...)
 		},

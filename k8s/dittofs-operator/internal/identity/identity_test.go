@@ -77,7 +77,9 @@ func claim(volume, uid, pv string, change ...func(*corev1.PersistentVolumeClaim)
 	if uid == "" {
 		return state
 	}
-	state.Live = &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{UID: types.UID(uid)}, Spec: corev1.PersistentVolumeClaimSpec{VolumeName: pv}}
+	state.Live = &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{UID: types.UID(uid)}, Spec: corev1.PersistentVolumeClaimSpec{VolumeName: pv},
+	}
 	for _, f := range change {
 		f(state.Live)
 	}
@@ -88,7 +90,11 @@ func deleted(pvc *corev1.PersistentVolumeClaim) { pvc.DeletionTimestamp = &metav
 func noted(pvc *corev1.PersistentVolumeClaim)   { pvc.Annotations = note(one, "") }
 
 func TestJudge(t *testing.T) {
-	known := Known{Filesystem: one, Volumes: []v1alpha1.VolumeStatus{{Claim: "nas-data", ClaimUID: "u1", VolumeName: "pv1"}, {Claim: "nas-cache", ClaimUID: "u2", VolumeName: "pv2"}}}
+	known := Known{
+		Filesystem: one, Volumes: []v1alpha1.VolumeStatus{
+			{Claim: "nas-data", ClaimUID: "u1", VolumeName: "pv1"}, {Claim: "nas-cache", ClaimUID: "u2", VolumeName: "pv2"},
+		},
+	}
 	forgotten := Known{Filesystem: one}
 	remote := func(ds *v1alpha1.DittoServer) { ds.Spec.Durability = "remote" }
 	accept := func(uid string) func(*v1alpha1.DittoServer) {
@@ -149,7 +155,9 @@ func TestRecord(t *testing.T) {
 		t.Errorf("before a server has served, %+v is recorded", got)
 	}
 	first := (Known{}).Record(ds, one, claims, false)
-	want := &v1alpha1.FilesystemStatus{ID: one, Volumes: []v1alpha1.VolumeStatus{{Claim: "nas-data", ClaimUID: "u1", VolumeName: "pv1"}}}
+	want := &v1alpha1.FilesystemStatus{
+		ID: one, Volumes: []v1alpha1.VolumeStatus{{Claim: "nas-data", ClaimUID: "u1", VolumeName: "pv1"}},
+	}
 	if !reflect.DeepEqual(first, want) {
 		t.Errorf("first: %+v", first)
 	}
@@ -160,10 +168,12 @@ func TestRecord(t *testing.T) {
 	if got := known.Record(ds, "", []volumes.State{claim("data", "u2", "")}, false); !reflect.DeepEqual(got, want) {
 		t.Errorf("while an accepted claim is not bound: %+v", got)
 	}
-	if got := known.Record(ds, "", []volumes.State{claim("data", "u2", "pv2")}, false); got.Volumes[0].ClaimUID != "u2" || got.ID != one {
+	if got := known.Record(ds, "", []volumes.State{claim("data", "u2", "pv2")}, false); got.Volumes[0].ClaimUID != "u2" ||
+		got.ID != one {
 		t.Errorf("with an accepted claim: %+v", got)
 	}
-	if got := (Known{AcceptedLoss: one}).Record(ds, "", claims, false); got.ID != "" || got.Volumes != nil || got.AcceptedLoss != one {
+	if got := (Known{AcceptedLoss: one}).Record(ds, "", claims, false); got.ID != "" || got.Volumes != nil ||
+		got.AcceptedLoss != one {
 		t.Errorf("after an accepted loss: %+v", got)
 	}
 	ds.Status.Filesystem, ds.Spec.AcceptDataLoss = want, one

@@ -58,15 +58,20 @@ func (k Known) judge(ds *v1alpha1.DittoServer, claim volumes.State) *Loss {
 	}
 	switch {
 	case claim.Live == nil:
-		return lost(VolumeGone, "%s is gone, and with it filesystem %s. No server is started in its place. Make the claim again over its volume, if that is still there; or let a server begin with an empty filesystem by spec.acceptDataLoss: %s",
+		return lost(VolumeGone, "%s is gone, and with it filesystem %s. No server is started in its place. "+
+			"Make the claim again over its volume, if that is still there; or let a server begin with an empty filesystem by "+
+			"spec.acceptDataLoss: %s",
 			over(before), k.Filesystem, k.Filesystem)
 	case claim.Live.DeletionTimestamp != nil:
-		return lost(VolumeDeleting, " is being deleted: as soon as the pod stops, it goes, and with it filesystem %s. Do not stop the pod. Copy the files away, or keep the volume: kubectl patch pv %s -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'",
+		return lost(VolumeDeleting, " is being deleted: as soon as the pod stops, it goes, and with it filesystem %s. "+
+			"Do not stop the pod. Copy the files away, or keep the volume: kubectl patch pv %s -p "+
+			"'{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'",
 			k.Filesystem, claim.Live.Spec.VolumeName)
 	case k.same(claim.Live, before) || slices.Contains(ds.Spec.AcceptVolumes, v1alpha1.AcceptedUID(claim.Live.UID)):
 		return nil
 	}
-	return lost(VolumeReplaced, " is another one than the one that held filesystem %s%s. No server is started over it. If it holds that filesystem, restored from a snapshot for example, say spec.acceptVolumes: [%s]",
+	return lost(VolumeReplaced, " is another one than the one that held filesystem %s%s. No server is started over it. "+
+		"If it holds that filesystem, restored from a snapshot for example, say spec.acceptVolumes: [%s]",
 		k.Filesystem, over(before), claim.Live.UID)
 }
 
@@ -88,7 +93,8 @@ func over(before *v1alpha1.VolumeStatus) string {
 
 // expendable is a cache whose contents the stores have.
 func expendable(ds *v1alpha1.DittoServer, claim volumes.Claim) bool {
-	alone := claim.Volume == volumes.Cache || claim.Volume == volumes.Data && stores.UsesDatabase(ds) && stores.UsesBucket(ds)
+	alone := claim.Volume == volumes.Cache || claim.Volume == volumes.Data && stores.UsesDatabase(ds) &&
+		stores.UsesBucket(ds)
 	return alone && ds.Spec.Durability == "remote"
 }
 
@@ -102,8 +108,11 @@ func known(ds *v1alpha1.DittoServer, claims []volumes.State) bool {
 
 // Record is what the status has to remember: that of before, and what is newly
 // known. served is the filesystem that a server has said to serve, or empty.
-func (k Known) Record(ds *v1alpha1.DittoServer, served string, claims []volumes.State, lost bool) *v1alpha1.FilesystemStatus {
-	if old := ds.Status.Filesystem; k.Filesystem == "" && served != "" && old != nil && old.ID == served && old.AcceptedLoss != served {
+func (k Known) Record(
+	ds *v1alpha1.DittoServer, served string, claims []volumes.State, lost bool,
+) *v1alpha1.FilesystemStatus {
+	if old := ds.Status.Filesystem; k.Filesystem == "" && served != "" && old != nil && old.ID == served &&
+		old.AcceptedLoss != served {
 		return old.DeepCopy() // given up, and still served: the loss is yet to come
 	}
 	out := &v1alpha1.FilesystemStatus{ID: k.Filesystem, Volumes: k.Volumes, AcceptedLoss: k.AcceptedLoss}
@@ -130,7 +139,9 @@ func (k Known) Record(ds *v1alpha1.DittoServer, served string, claims []volumes.
 		before := k.volume(claim.Claim.Name)
 		switch live := claim.Live; {
 		case live != nil && live.Spec.VolumeName != "":
-			out.Volumes = append(out.Volumes, v1alpha1.VolumeStatus{Claim: claim.Claim.Name, ClaimUID: live.UID, VolumeName: live.Spec.VolumeName})
+			out.Volumes = append(out.Volumes, v1alpha1.VolumeStatus{
+				Claim: claim.Claim.Name, ClaimUID: live.UID, VolumeName: live.Spec.VolumeName,
+			})
 		case before != nil:
 			out.Volumes = append(out.Volumes, *before)
 		}

@@ -64,7 +64,8 @@ func TestReferenceHasEveryRuleAndNoEmptyItem(t *testing.T) {
 	}
 	for _, field := range []string{"metadata.volume", "metadata.postgres", "content.volume", "content.s3"} {
 		section, _, _ := strings.Cut(field, ".")
-		if want := "- " + field + " is of no use with " + section + ".type (the value of type)\n"; !strings.Contains(rules, want) {
+		if want := "- " + field + " is of no use with " + section + ".type (the value of type)\n"; !strings.Contains(rules,
+			want) {
 			t.Errorf("no item %q", want)
 		}
 	}

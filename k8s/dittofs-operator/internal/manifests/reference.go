@@ -47,7 +47,8 @@ func Reference(dir string) ([]byte, error) {
 }
 
 func section(out *bytes.Buffer, name string, schema apiextensionsv1.JSONSchemaProps) {
-	fmt.Fprintf(out, "\n## %s\n\n%s\n\n| field | type | default | meaning |\n|---|---|---|---|\n", name, paragraph(schema.Description))
+	fmt.Fprintf(out, "\n## %s\n\n%s\n\n| field | type | default | meaning |\n|---|---|---|---|\n",
+		name, paragraph(schema.Description))
 	fields(out, "", schema)
 }
 

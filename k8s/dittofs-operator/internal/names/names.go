@@ -150,7 +150,8 @@ func made(ds *v1alpha1.DittoServer, object client.Object) bool {
 func Leftover(ds *v1alpha1.DittoServer) func(client.Object) bool {
 	return func(object client.Object) bool {
 		for _, ref := range object.GetOwnerReferences() {
-			if ref.Kind == v1alpha1.Kind && strings.HasPrefix(ref.APIVersion, v1alpha1.GroupVersion.Group+"/") && ref.Name == ds.Name && ref.UID != ds.UID {
+			if ref.Kind == v1alpha1.Kind && strings.HasPrefix(ref.APIVersion, v1alpha1.GroupVersion.Group+"/") &&
+				ref.Name == ds.Name && ref.UID != ds.UID {
 				return true
 			}
 		}

@@ -15,7 +15,9 @@ func TestAnObjectIsOursByItsOwnerOrWithoutOneByItsMaker(t *testing.T) {
 	applied := []metav1.ManagedFieldsEntry{{Manager: Operator, Operation: metav1.ManagedFieldsOperationApply}}
 	owner := func(kind, name, uid string) []metav1.OwnerReference {
 		is := true
-		return []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind, Name: name, UID: types.UID(uid), Controller: &is}}
+		return []metav1.OwnerReference{
+			{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind, Name: name, UID: types.UID(uid), Controller: &is},
+		}
 	}
 	tests := []struct {
 		name           string

@@ -48,7 +48,8 @@ func TestReportIsReadWhetherReadyOrNot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if check := report.Find(health.Metadata); report.Phase != health.Starting || check == nil || check.Reason != "Unreachable" {
+		if check := report.Find(health.Metadata); report.Phase != health.Starting || check == nil ||
+			check.Reason != "Unreachable" {
 			t.Errorf("the report is %+v", report)
 		}
 	}

@@ -60,7 +60,8 @@ func (k *Kubelets) Tell(ctx context.Context, pod *corev1.Pod, hash string) error
 	}
 	target := &corev1.Pod{}
 	target.Namespace, target.Name = pod.Namespace, pod.Name
-	if err := k.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(apply.Owner)); err != nil {
+	if err := k.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch),
+		client.FieldOwner(apply.Owner)); err != nil {
 		return fmt.Errorf("annotate pod %s: %w", pod.Name, err)
 	}
 	return nil

@@ -18,8 +18,10 @@ import (
 // notOfTheServer are fields of the spec, with all below them, that say what is
 // around the server, or what happens to it, and not how it is configured.
 var notOfTheServer = []string{
-	"image", "imagePullPolicy", "imagePullSecrets", "replicas", "service", "serviceAccount", "deletionPolicy", "acceptDataLoss", "acceptVolumes",
-	"nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName", "podLabels", "podAnnotations",
+	"image", "imagePullPolicy", "imagePullSecrets", "replicas", "service", "serviceAccount", "deletionPolicy",
+	"acceptDataLoss", "acceptVolumes",
+	"nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName", "podLabels",
+	"podAnnotations",
 	"resources.requests", "resources.claims", "storage.storageClassName",
 	// Names of Secrets and ConfigMaps, which are mounted at places of their own.
 	"metadata.postgres.secretRef", "content.s3.caSecretRef.name", "content.s3.caConfigMapRef.name",
@@ -57,7 +59,8 @@ func leaves(of reflect.Type, path string, at func(*v1alpha1.DittoServerSpec) ref
 	case reflect.Struct:
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
-			all = append(all, leaves(of.Field(i).Type, strings.TrimPrefix(path+"."+name, "."), func(s *v1alpha1.DittoServerSpec) reflect.Value { return at(s).Field(i) })...)
+			all = append(all, leaves(of.Field(i).Type, strings.TrimPrefix(path+"."+name, "."),
+				func(s *v1alpha1.DittoServerSpec) reflect.Value { return at(s).Field(i) })...)
 		}
 		return all
 	}
@@ -125,7 +128,8 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 		}
 		return false
 	}
-	for _, l := range leaves(reflect.TypeFor[v1alpha1.DittoServerSpec](), "", func(s *v1alpha1.DittoServerSpec) reflect.Value { return reflect.ValueOf(s).Elem() }) {
+	for _, l := range leaves(reflect.TypeFor[v1alpha1.DittoServerSpec](),
+		"", func(s *v1alpha1.DittoServerSpec) reflect.Value { return reflect.ValueOf(s).Elem() }) {
 		excepted := except(l.path)
 		if l.set == nil {
 			if !excepted {
@@ -133,7 +137,9 @@ func TestEveryFieldReachesTheConfiguration(t *testing.T) {
 			}
 			continue
 		}
-		reaches := slices.ContainsFunc(bases, func(base func(*v1alpha1.DittoServerSpec)) bool { return outcome(base, l.set) != outcome(base) })
+		reaches := slices.ContainsFunc(bases, func(base func(*v1alpha1.DittoServerSpec)) bool {
+			return outcome(base, l.set) != outcome(base)
+		})
 		if reaches == excepted {
 			t.Errorf("spec.%s reaches the configuration: %v, and it is among those that do not: %v", l.path, reaches, excepted)
 		}

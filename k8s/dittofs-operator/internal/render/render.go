@@ -91,7 +91,9 @@ func shareOf(in v1alpha1.ShareSpec) config.Share {
 		out.Clients = make([]config.Client, 0, len(in.Clients))
 	}
 	for _, client := range in.Clients {
-		out.Clients = append(out.Clients, config.Client{CIDR: client.CIDR, Access: config.Access(client.Access), Secure: client.Secure})
+		out.Clients = append(out.Clients, config.Client{
+			CIDR: client.CIDR, Access: config.Access(client.Access), Secure: client.Secure,
+		})
 	}
 	if in.Squash != "" {
 		out.Squash = config.Squash(in.Squash)

@@ -35,7 +35,9 @@ func TestFieldsBecomeWhatTheServerReads(t *testing.T) {
 	ds.Spec.Logging = v1alpha1.LoggingSpec{Level: "debug", Format: "json"}
 	ds.Spec.ShutdownTimeout.Duration = 90 * time.Second
 	ds.Spec.Backup = v1alpha1.BackupSpec{Every: &metav1.Duration{Duration: 90 * time.Minute}, Keep: ptr.To[int32](7)}
-	ds.Spec.Compaction = v1alpha1.CompactionSpec{GarbagePercent: ptr.To[int32](5), Rate: ptr.To(resource.MustParse("64Gi"))}
+	ds.Spec.Compaction = v1alpha1.CompactionSpec{
+		GarbagePercent: ptr.To[int32](5), Rate: ptr.To(resource.MustParse("64Gi")),
+	}
 	ds.Spec.Shares = []v1alpha1.ShareSpec{{
 		Name: "home", Path: "/srv/home", Squash: "none", ReadOnly: true,
 		Clients:   []v1alpha1.ClientSpec{{CIDR: "10.0.0.0/8", Access: "ro", Secure: true}},
@@ -68,7 +70,8 @@ func TestFieldsBecomeWhatTheServerReads(t *testing.T) {
 		Quota:     config.Quota{Bytes: 5 << 30, Inodes: 7},
 	}
 	got := c.Shares[0]
-	if len(got.Clients) != 1 || got.Clients[0] != (config.Client{CIDR: "10.0.0.0/8", Access: config.AccessReadOnly, Secure: true}) {
+	if len(got.Clients) != 1 ||
+		got.Clients[0] != (config.Client{CIDR: "10.0.0.0/8", Access: config.AccessReadOnly, Secure: true}) {
 		t.Errorf("clients are %+v", got.Clients)
 	}
 	got.Clients = nil
@@ -118,7 +121,8 @@ func TestFaultsAreTheLoadersOwn(t *testing.T) {
 	ds.Spec.Shares[0].Path = "relative"
 	ds.Spec.Shares[0].Clients = []v1alpha1.ClientSpec{{CIDR: "10.0.0.0/33"}}
 	_, err := Config(ds, volumes.For(ds), "")
-	if err == nil || !strings.Contains(err.Error(), "shares[0].path") || !strings.Contains(err.Error(), "shares[0].clients[0].cidr") {
+	if err == nil || !strings.Contains(err.Error(), "shares[0].path") ||
+		!strings.Contains(err.Error(), "shares[0].clients[0].cidr") {
 		t.Errorf("the error is %v", err)
 	}
 }

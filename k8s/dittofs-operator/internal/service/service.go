@@ -40,7 +40,9 @@ const (
 // hibernates. One that was deleted asks for the address of before, or for that
 // of the spec, and is not made with another: who mounted it could wait for
 // ever, and everything would look well.
-func Reconcile(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, before string) (*corev1.Service, *Fault, error) {
+func Reconcile(
+	ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, before string,
+) (*corev1.Service, *Fault, error) {
 	if _, err := a.Ensure(ctx, intent(ds, headless(ds)), &corev1.Service{}); err != nil {
 		return nil, nil, err
 	}
@@ -91,18 +93,23 @@ func unavailable(ds *v1alpha1.DittoServer, address string, err error) *Fault {
 		give = "name another in spec.service.clusterIP"
 	}
 	return &Fault{Unavailable, fmt.Sprintf(
-		"the address %s cannot be had, so there is no Service %s: every mount of %s hangs until there is. Free it (kubectl get services -A | grep -wF %s), or %s; PersistentVolumes that name it must then be made anew. The API server says: %v",
+		"the address %s cannot be had, so there is no Service %s: every mount of %s hangs until there is. "+
+			"Free it (kubectl get services -A | grep -wF %s), or %s; PersistentVolumes that name it must then be made anew. "+
+			"The API server says: %v",
 		address, names.Service(ds), address, address, give, errors.Unwrap(err))}
 }
 
 func differs(ds *v1alpha1.DittoServer, is, want string) *Fault {
 	if ds.Spec.Service.ClusterIP == want {
 		return &Fault{Differs, fmt.Sprintf(
-			"the Service %s has the address %s, and spec.service.clusterIP says %s. Delete it (kubectl delete service %s) to have it made with that: every mount of %s is then dead",
+			"the Service %s has the address %s, and spec.service.clusterIP says %s. Delete it (kubectl delete service %s) "+
+				"to have it made with that: every mount of %s is then dead",
 			names.Service(ds), is, want, names.Service(ds), is)}
 	}
 	return &Fault{Differs, fmt.Sprintf(
-		"the Service %s has the address %s, and had %s before: every mount of %s is dead. Delete it (kubectl delete service %s) to have it made with %s again, which ends those of %s; or give %s up by spec.service.abandonClusterIP: %s",
+		"the Service %s has the address %s, and had %s before: every mount of %s is dead. "+
+			"Delete it (kubectl delete service %s) to have it made with %s again, which ends those of %s; "+
+			"or give %s up by spec.service.abandonClusterIP: %s",
 		names.Service(ds), is, want, want, names.Service(ds), want, is, want, want)}
 }
 

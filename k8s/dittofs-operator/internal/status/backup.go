@@ -11,7 +11,8 @@ import (
 )
 
 // Asked reports whether the operator asks the server of a DittoServer for its
-// report again and again, and not only when something has changed: about stores outside of its pod, or about scheduled backups.
+// report again and again, and not only when something has changed: about stores outside of its pod, or about scheduled
+// backups.
 func Asked(ds *v1alpha1.DittoServer) bool { return stores.Elsewhere(ds) || scheduled(ds) }
 
 func scheduled(ds *v1alpha1.DittoServer) bool { return ds.Spec.Backup.Every != nil }
@@ -42,9 +43,11 @@ func backupCurrent(o Observation) metav1.Condition {
 	case o.Report.Phase == health.Starting:
 		return unknown(kind, "Starting", "the server starts, and has not looked for backups yet")
 	case o.Report.Backup == nil:
-		return unknown(kind, "NoReport", "the server does not say when the last backup was: is its image of the operator's version?")
+		return unknown(kind, "NoReport",
+			"the server does not say when the last backup was: is its image of the operator's version?")
 	case !o.Report.Backup.OK:
 		return condition(kind, false, reasonOf(o.Report.Backup.Reason), o.Report.Backup.Message)
 	}
-	return condition(kind, true, "OnSchedule", "backups are made as spec.backup.every says; status.backup has the recovery point")
+	return condition(kind, true, "OnSchedule",
+		"backups are made as spec.backup.every says; status.backup has the recovery point")
 }

@@ -72,7 +72,8 @@ func TestBackupsAreJudgedByWhatTheServerSays(t *testing.T) {
 				t.Errorf("a server that serves is %s for its backups", got.Phase)
 			}
 			// Ready says nothing of backups, neither in our words nor in the server's.
-			if message := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady).Message; strings.Contains(message, "backup") {
+			if message := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady).Message; strings.Contains(message,
+				"backup") {
 				t.Errorf("Ready says %q", message)
 			}
 			o.Server.Status, o.Now = got, noon.Add(time.Hour)

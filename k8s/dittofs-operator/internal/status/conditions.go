@@ -40,7 +40,8 @@ func serving(out v1alpha1.DittoServerStatus) string {
 
 func progressing(o Observation, v verdict) metav1.Condition {
 	if v.phase == v1alpha1.PhaseRunning && serves(o.Report) && o.Report.ConfigHash == "" {
-		return condition(v1alpha1.ConditionProgressing, false, "NotReported", "the server does not say which configuration is in effect: is its image of the operator's version?")
+		return condition(v1alpha1.ConditionProgressing, false, "NotReported",
+			"the server does not say which configuration is in effect: is its image of the operator's version?")
 	}
 	switch v.phase {
 	case v1alpha1.PhaseRunning, v1alpha1.PhaseHibernated:

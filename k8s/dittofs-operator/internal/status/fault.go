@@ -40,9 +40,11 @@ func faultOf(pod *corev1.Pod) *fault {
 func containerFault(pod *corev1.Pod, c *corev1.ContainerStatus) *fault {
 	if waiting := c.State.Waiting; waiting != nil {
 		switch waiting.Reason {
-		case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable":
+		case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError",
+			"RegistryUnavailable":
 			return &fault{imagePullFailed, fmt.Sprintf(
-				"the node cannot get the image %q: check spec.image, spec.imagePullSecrets and the node's way to the registry (kubectl describe pod %s)", c.Image, pod.Name)}
+				"the node cannot get the image %q: check spec.image, spec.imagePullSecrets and the node's way to the registry "+
+					"(kubectl describe pod %s)", c.Image, pod.Name)}
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return &fault{waiting.Reason, waiting.Message}
 		case "CrashLoopBackOff":
@@ -68,7 +70,10 @@ func crash(ended *corev1.ContainerStateTerminated) *fault {
 		return &fault{"CrashLoop", "the server ends again and again"}
 	}
 	if ended.Reason == "OOMKilled" {
-		return &fault{"OutOfMemory", "the server was killed because it needed more memory than its limit: raise spec.resources.limits.memory"}
+		return &fault{
+			"OutOfMemory", "the server was killed because it needed more memory than its limit: " +
+				"raise spec.resources.limits.memory",
+		}
 	}
 	message := fmt.Sprintf("the server ended with exit code %d", ended.ExitCode)
 	if text := strings.TrimSpace(ended.Message); text != "" {

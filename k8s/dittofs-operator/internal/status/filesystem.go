@@ -51,7 +51,10 @@ func filesystemFault(o Observation) *fault {
 		return &fault{loss.Reason, loss.Message}
 	}
 	if is := served(o); is != "" && o.Known.Filesystem != "" && is != o.Known.Filesystem {
-		return &fault{identity.OtherFilesystem, fmt.Sprintf("the server serves filesystem %s in the place of %s: stop it (spec.replicas: 0) and bring back the volume, bucket or database of that", is, o.Known.Filesystem)}
+		return &fault{
+			identity.OtherFilesystem, fmt.Sprintf("the server serves filesystem %s in the place of %s: "+
+				"stop it (spec.replicas: 0) and bring back the volume, bucket or database of that", is, o.Known.Filesystem),
+		}
 	}
 	if len(o.Losses) > 0 {
 		return &fault{o.Losses[0].Reason, o.Losses[0].Message}
@@ -95,7 +98,8 @@ func filesystemIntact(o Observation) metav1.Condition {
 	case id != "":
 		return condition(kind, true, "Intact", "the server has, or waits for, filesystem "+id)
 	case serves(o.Report):
-		return unknown(kind, "NoReport", "the server does not say which filesystem it serves: is its image of the operator's version?")
+		return unknown(kind, "NoReport",
+			"the server does not say which filesystem it serves: is its image of the operator's version?")
 	}
 	return unknown(kind, "NotServedYet", "no server has said yet which filesystem it serves")
 }
@@ -135,7 +139,8 @@ func Behind(o Observation) *corev1.Pod {
 // nothing was known of it: what is made from that has yet to be made.
 func Unrecorded(o Observation) bool {
 	is, old := served(o), o.Server.Status.Filesystem
-	return o.Known.Filesystem == "" && is != "" && o.Server.Spec.Metadata.Type != v1alpha1.MetadataMemory && (old == nil || old.ID != is)
+	return o.Known.Filesystem == "" && is != "" && o.Server.Spec.Metadata.Type != v1alpha1.MetadataMemory &&
+		(old == nil || old.ID != is)
 }
 
 // notApplied says what is known of a server that is behind.

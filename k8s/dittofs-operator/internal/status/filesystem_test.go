@@ -50,8 +50,10 @@ func TestLossIsNeverHiddenByWhatRuns(t *testing.T) {
 		{"while it hibernates", []func(*Observation){lose(gone), noPod, func(o *Observation) { o.Server.Spec.Replicas = &none }}, v1alpha1.PhaseFailed, identity.VolumeGone, true},
 		{"the worse of two", []func(*Observation){lose(going), lose(gone)}, v1alpha1.PhaseDegraded, identity.VolumeGone, false},
 		{"a server of another filesystem", []func(*Observation){reports(strings.Repeat("b", 32), "0123456789abcdef"), func(o *Observation) { o.Known.Filesystem = filesystem }}, v1alpha1.PhaseDegraded, identity.OtherFilesystem, false},
-		{"a server that refuses its stores", []func(*Observation){containerState(corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-			ExitCode: 2, Message: "content.bucket: it holds no filesystem, and metadata.expected_instance says …"}}})}, v1alpha1.PhaseFailed, filesystemLost, false},
+		{"a server that refuses its stores", []func(*Observation){containerState(
+			corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+				ExitCode: 2, Message: "content.bucket: it holds no filesystem, and metadata.expected_instance says …"}}})},
+			v1alpha1.PhaseFailed, filesystemLost, false},
 		{"an address that cannot be had", []func(*Observation){func(o *Observation) {
 			o.Service, o.Address = nil, &service.Fault{Reason: service.Unavailable, Message: "taken"}
 		}}, v1alpha1.PhaseDegraded, service.Unavailable, false},
@@ -71,7 +73,8 @@ func TestLossIsNeverHiddenByWhatRuns(t *testing.T) {
 			}
 			got := Compute(o)
 			ready := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady)
-			if got.Phase != test.phase || ready.Status != metav1.ConditionFalse || ready.Reason != test.reason || ready.Message == "" {
+			if got.Phase != test.phase || ready.Status != metav1.ConditionFalse || ready.Reason != test.reason ||
+				ready.Message == "" {
 				t.Errorf("phase %s, Ready %+v; want %s, %s", got.Phase, ready, test.phase, test.reason)
 			}
 			if Holds(o) != test.holds {
@@ -112,10 +115,13 @@ func TestRunningIsSaidWhenTheServerHasSaidSo(t *testing.T) {
 			}
 			got := Compute(o)
 			ready := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady)
-			if got.Phase != test.phase || got.AppliedConfigHash != test.applied || !strings.Contains(ready.Message, test.contain) {
+			if got.Phase != test.phase || got.AppliedConfigHash != test.applied ||
+				!strings.Contains(ready.Message, test.contain) {
 				t.Errorf("phase %s, applied %q, Ready %+v", got.Phase, got.AppliedConfigHash, ready)
 			}
-			if progressing := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionProgressing); (progressing.Reason == "Complete") != (test.phase == v1alpha1.PhaseRunning && test.applied == now) {
+			if progressing := apimeta.FindStatusCondition(got.Conditions,
+				v1alpha1.ConditionProgressing); (progressing.Reason == "Complete") != (test.phase == v1alpha1.PhaseRunning &&
+				test.applied == now) {
 				t.Errorf("Progressing is %+v", progressing)
 			}
 			if (Behind(o) != nil || Unrecorded(o)) != (test.phase == v1alpha1.PhaseStarting) {

@@ -74,7 +74,10 @@ func Compute(o Observation) v1alpha1.DittoServerStatus {
 
 	v := judge(o)
 	out.Phase = v.phase
-	for _, condition := range []metav1.Condition{ready(o, v, out), available(o, v, out), progressing(o, v), configReady(o), storageReady(o), databaseReady(o), filesystemIntact(o), addressKept(o), backupCurrent(o)} {
+	for _, condition := range []metav1.Condition{
+		ready(o, v, out), available(o, v, out), progressing(o, v), configReady(o), storageReady(o), databaseReady(o),
+		filesystemIntact(o), addressKept(o), backupCurrent(o),
+	} {
 		condition.ObservedGeneration = o.Server.Generation
 		condition.LastTransitionTime = metav1.NewTime(o.Now.Truncate(time.Second))
 		condition.Message = shorten(condition.Message)

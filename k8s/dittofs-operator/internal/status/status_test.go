@@ -46,7 +46,9 @@ func healthy() Observation {
 		}},
 		Claims: []volumes.State{{
 			Claim: volumes.Claim{Name: "nas-data", Spec: ds.Spec.Storage},
-			Live: &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{Requests: size}},
+			Live: &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{
+				Resources: corev1.VolumeResourceRequirements{Requests: size},
+			},
 				Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound, Capacity: size}},
 		}},
 		ClaimsKnown: true,
@@ -55,7 +57,9 @@ func healthy() Observation {
 }
 
 func waiting(reason string) func(*Observation) {
-	return containerState(corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "said the kubelet"}}})
+	return containerState(corev1.ContainerStatus{
+		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "said the kubelet"}},
+	})
 }
 
 func containerState(c corev1.ContainerStatus) func(*Observation) {
@@ -108,10 +112,14 @@ func TestPhaseAndReasonFollowTheCluster(t *testing.T) {
 			LastTerminationState: corev1.ContainerState{Terminated: &crashed}}),
 			v1alpha1.PhaseFailed, "CrashLoop", "the server ended with exit code 2: nfs.listen: the port is in use"},
 		"crashing, between": {containerState(corev1.ContainerStatus{RestartCount: 3, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
-			LastTerminationState: corev1.ContainerState{Terminated: &crashed}}), v1alpha1.PhaseFailed, "CrashLoop", "port is in use"},
+			LastTerminationState: corev1.ContainerState{Terminated: &crashed}}), v1alpha1.PhaseFailed, "CrashLoop",
+			"port is in use"},
 		"killed once": {all(was(v1alpha1.PhaseRunning), containerState(corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
-			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}})), v1alpha1.PhaseDegraded, "PodNotReady", "nas-0"},
-		"out of memory": {containerState(corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}}}),
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}})),
+			v1alpha1.PhaseDegraded, "PodNotReady", "nas-0"},
+		"out of memory": {containerState(corev1.ContainerStatus{
+			State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}},
+		}),
 			v1alpha1.PhaseFailed, "OutOfMemory", "spec.resources.limits.memory"},
 		"evicted": {func(o *Observation) {
 			o.Pods[0].Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on disk"}
@@ -120,7 +128,9 @@ func TestPhaseAndReasonFollowTheCluster(t *testing.T) {
 		"rolling out":             {func(o *Observation) { o.Set.Status.UpdateRevision = "r2" }, v1alpha1.PhaseStarting, "RollingOut", "about to be replaced"},
 		"change not yet observed": {func(o *Observation) { o.Set.Generation++ }, v1alpha1.PhaseStarting, "RollingOut", "about to be replaced"},
 		"no node": {func(o *Observation) {
-			o.Pods[0].Status = corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/1 nodes"}}}
+			o.Pods[0].Status = corev1.PodStatus{
+				Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/1 nodes"}},
+			}
 		}, v1alpha1.PhasePending, "Unscheduled", "0/1 nodes"},
 		"no volume":         {all(notReady, unboundClaim), v1alpha1.PhasePending, "WaitingForVolume", "nas-data"},
 		"no pod":            {noPod, v1alpha1.PhasePending, "WaitingForPod", "does not exist yet"},
@@ -203,11 +213,14 @@ func TestStorageReadyTellsAboutEveryClaim(t *testing.T) {
 
 func TestStatusDescribesEndpointSharesAndVersion(t *testing.T) {
 	o := healthy()
-	o.Server.Spec.Shares = []v1alpha1.ShareSpec{{Name: "a"}, {Name: "b", Path: "/x/b"}, {Name: "c"}, {Name: "d"}, {Name: "e"}}
+	o.Server.Spec.Shares = []v1alpha1.ShareSpec{
+		{Name: "a"}, {Name: "b", Path: "/x/b"}, {Name: "c"}, {Name: "d"}, {Name: "e"},
+	}
 	o.Service.Spec.ClusterIP = "fd00::17"
 	o.Service.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.1"}, {Hostname: "nas.example"}}
 	got := Compute(o)
-	if got.NFSEndpoint != "[fd00::17]:2049" || got.SharePaths != "/a,/x/b,/c,+2" || got.Version != "v1" || got.ConfigHash != "0123456789abcdef" {
+	if got.NFSEndpoint != "[fd00::17]:2049" || got.SharePaths != "/a,/x/b,/c,+2" || got.Version != "v1" ||
+		got.ConfigHash != "0123456789abcdef" {
 		t.Errorf("status is %+v", got)
 	}
 	if got.Shares[1] != (v1alpha1.ShareStatus{Name: "b", Path: "/x/b", MountSource: "[fd00::17]:/x/b"}) {
@@ -238,7 +251,8 @@ func TestMessagesAreBounded(t *testing.T) {
 	long := 0
 	for _, c := range Compute(o).Conditions {
 		if len(c.Message) > most || !utf8.ValidString(c.Message) {
-			t.Errorf("the message of %s has %d bytes: %.20q … %q", c.Type, len(c.Message), c.Message, c.Message[max(0, len(c.Message)-20):])
+			t.Errorf("the message of %s has %d bytes: %.20q … %q",
+				c.Type, len(c.Message), c.Message, c.Message[max(0, len(c.Message)-20):])
 		}
 		if len(c.Message) > most/2 {
 			long++

@@ -56,7 +56,8 @@ func storeReady(o Observation, kind, check, what string) metav1.Condition {
 		return unknown(kind, "Starting", "the server starts, and has not used the "+what+" yet")
 	}
 	if o.Report.Find(check) == nil {
-		return unknown(kind, "NoReport", "the server does not say whether it can use the "+what+": is its image of the operator's version?")
+		return unknown(kind, "NoReport", "the server does not say whether it can use the "+what+
+			": is its image of the operator's version?")
 	}
 	return condition(kind, true, "Reachable", "the server can use the "+what)
 }
@@ -123,7 +124,8 @@ func claimsReady(o Observation) metav1.Condition {
 		return not(loss.Reason, "%s", loss.Message)
 	}
 	if len(o.Claims) == 0 {
-		return condition(v1alpha1.ConditionStorageReady, true, "NotNeeded", "everything is in memory and lost when the pod stops")
+		return condition(v1alpha1.ConditionStorageReady, true, "NotNeeded",
+			"everything is in memory and lost when the pod stops")
 	}
 	for _, claim := range o.Claims {
 		switch {
@@ -140,9 +142,11 @@ func claimsReady(o Observation) metav1.Condition {
 	for _, claim := range o.Claims {
 		capacity := claim.Live.Status.Capacity[corev1.ResourceStorage]
 		if capacity.Cmp(claim.Claim.Spec.Size) < 0 {
-			return condition(v1alpha1.ConditionStorageReady, true, reasonExpanding, fmt.Sprintf("PersistentVolumeClaim %s grows from %s to %s",
-				claim.Claim.Name, capacity.String(), claim.Claim.Spec.Size.String()))
+			return condition(v1alpha1.ConditionStorageReady, true, reasonExpanding,
+				fmt.Sprintf("PersistentVolumeClaim %s grows from %s to %s",
+					claim.Claim.Name, capacity.String(), claim.Claim.Spec.Size.String()))
 		}
 	}
-	return condition(v1alpha1.ConditionStorageReady, true, "Bound", fmt.Sprintf("%d of %d volumes are bound", len(o.Claims), len(o.Claims)))
+	return condition(v1alpha1.ConditionStorageReady, true,
+		"Bound", fmt.Sprintf("%d of %d volumes are bound", len(o.Claims), len(o.Claims)))
 }

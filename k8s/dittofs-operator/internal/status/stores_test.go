@@ -22,7 +22,11 @@ func remote() Observation {
 	o.Server.Spec.Metadata = v1alpha1.MetadataSpec{Type: v1alpha1.MetadataPostgres,
 		Postgres: &v1alpha1.PostgresSpec{SecretRef: corev1.LocalObjectReference{Name: "db"}}}
 	o.Server.Spec.Content = v1alpha1.ContentSpec{Type: v1alpha1.ContentS3, S3: &v1alpha1.S3Spec{Bucket: "files"}}
-	o.Report = &health.Report{Ready: true, Phase: health.Serving, Checks: []health.Check{{Name: health.Metadata, OK: true}, {Name: health.Content, OK: true}}}
+	o.Report = &health.Report{
+		Ready: true, Phase: health.Serving, Checks: []health.Check{
+			{Name: health.Metadata, OK: true}, {Name: health.Content, OK: true},
+		},
+	}
 	return o
 }
 
@@ -93,11 +97,13 @@ func TestStoresOutsideOfThePodAreJudged(t *testing.T) {
 				v1alpha1.ConditionDatabaseReady: {test.database, test.databaseReason},
 				v1alpha1.ConditionStorageReady:  {test.storage, test.storageReason},
 			} {
-				if c := apimeta.FindStatusCondition(got.Conditions, kind); c.Status != want.status || c.Reason != want.reason || c.Message == "" {
+				if c := apimeta.FindStatusCondition(got.Conditions, kind); c.Status != want.status || c.Reason != want.reason ||
+					c.Message == "" {
 					t.Errorf("condition %s is %+v, not %+v", kind, c, want)
 				}
 			}
-			if c := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady); c.Reason != test.ready || (c.Status == yes) != (test.phase == v1alpha1.PhaseRunning) {
+			if c := apimeta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady); c.Reason != test.ready ||
+				(c.Status == yes) != (test.phase == v1alpha1.PhaseRunning) {
 				t.Errorf("Ready is %+v", c)
 			}
 			if serves := apimeta.IsStatusConditionTrue(got.Conditions, v1alpha1.ConditionAvailable); serves != test.stillServes {

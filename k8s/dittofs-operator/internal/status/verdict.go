@@ -79,7 +79,8 @@ func judge(o Observation) verdict {
 	}
 	switch {
 	case v.serving && v.rolledOut && Unrecorded(o):
-		return result(v1alpha1.PhaseStarting, "ConfigNotApplied", "the pod "+pod.Name+" serves filesystem "+served(o)+", and has yet to be told that no other is expected")
+		return result(v1alpha1.PhaseStarting, "ConfigNotApplied",
+			"the pod "+pod.Name+" serves filesystem "+served(o)+", and has yet to be told that no other is expected")
 	case v.serving && v.rolledOut && applied(o):
 		return result(v1alpha1.PhaseRunning, "", "")
 	case v.serving && v.rolledOut:

@@ -93,7 +93,10 @@ func References(ds *v1alpha1.DittoServer) []Reference {
 		})
 	}
 	ca := func(kind, field string, ref *v1alpha1.KeyRef) {
-		out = append(out, Reference{Kind: kind, Name: ref.Name, Field: field, Check: health.Content, Volume: S3CA, Only: ref.Key, Needs: [][]string{{ref.Key}}})
+		out = append(out, Reference{
+			Kind: kind, Name: ref.Name, Field: field, Check: health.Content, Volume: S3CA, Only: ref.Key,
+			Needs: [][]string{{ref.Key}},
+		})
 	}
 	switch {
 	case s3.CASecretRef != nil:
@@ -114,7 +117,10 @@ type Fault struct {
 
 // NotFound is the fault of a reference to what does not exist.
 func (r Reference) NotFound() *Fault {
-	return &Fault{Check: r.Check, Reason: r.Kind + "NotFound", Message: fmt.Sprintf("%s %s of %s does not exist: create it", r.Kind, r.Name, r.Field)}
+	return &Fault{
+		Check: r.Check, Reason: r.Kind + "NotFound", Message: fmt.Sprintf("%s %s of %s does not exist: create it", r.Kind,
+			r.Name, r.Field),
+	}
 }
 
 // Lacks is the fault of an object without the keys that are needed, or nil. has

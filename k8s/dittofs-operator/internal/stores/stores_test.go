@@ -15,7 +15,8 @@ func elsewhere() *v1alpha1.DittoServer {
 	ds.Spec.Metadata = v1alpha1.MetadataSpec{Type: v1alpha1.MetadataPostgres,
 		Postgres: &v1alpha1.PostgresSpec{SecretRef: corev1.LocalObjectReference{Name: "nas-app"}}}
 	ds.Spec.Content = v1alpha1.ContentSpec{Type: v1alpha1.ContentS3, S3: &v1alpha1.S3Spec{Bucket: "nas",
-		CredentialsSecretRef: &corev1.LocalObjectReference{Name: "nas-s3"}, CAConfigMapRef: &v1alpha1.KeyRef{Name: "ca", Key: "root.pem"}}}
+		CredentialsSecretRef: &corev1.LocalObjectReference{Name: "nas-s3"},
+		CAConfigMapRef:       &v1alpha1.KeyRef{Name: "ca", Key: "root.pem"}}}
 	return ds
 }
 
@@ -80,7 +81,9 @@ func TestSecretsOfEveryOperatorAreTaken(t *testing.T) {
 }
 
 func TestWhatDoesNotExistIsNamed(t *testing.T) {
-	want := Fault{health.Content, "ConfigMapNotFound", "ConfigMap ca of spec.content.s3.caConfigMapRef does not exist: create it"}
+	want := Fault{
+		health.Content, "ConfigMapNotFound", "ConfigMap ca of spec.content.s3.caConfigMapRef does not exist: create it",
+	}
 	if got := References(elsewhere())[2].NotFound(); *got != want {
 		t.Errorf("the fault is %+v", got)
 	}

@@ -60,7 +60,9 @@ func Notes(ds *v1alpha1.DittoServer, states []State) (notes []map[string]string)
 
 // Ensure makes claims, or changes them, and annotates them. One that cannot grow
 // is reported in its State; any other fault is an error.
-func Ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, found []State, notes map[string]string) ([]State, error) {
+func Ensure(
+	ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, found []State, notes map[string]string,
+) ([]State, error) {
 	states := make([]State, 0, len(found))
 	for _, claim := range found {
 		state, err := ensure(ctx, a, ds, claim, notes)
@@ -72,7 +74,9 @@ func Ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, fou
 	return states, nil
 }
 
-func ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, found State, notes map[string]string) (State, error) {
+func ensure(
+	ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, found State, notes map[string]string,
+) (State, error) {
 	claim, live := found.Claim, found.Live
 	if live == nil {
 		live = &corev1.PersistentVolumeClaim{}
@@ -87,7 +91,8 @@ func ensure(ctx context.Context, a *apply.Applier, ds *v1alpha1.DittoServer, fou
 	_, err := a.Ensure(ctx, grown, live)
 	if bound && have.Cmp(claim.Spec.Size) < 0 && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
 		// The old size is applied so that everything else about it is right.
-		refusal := fmt.Errorf("%s cannot grow from %s to %s; set allowVolumeExpansion in its storage class, if the driver can expand: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)
+		refusal := fmt.Errorf("%s cannot grow from %s to %s; set allowVolumeExpansion in its storage class, "+
+			"if the driver can expand: %w", claim.Name, have.String(), claim.Spec.Size.String(), err)
 		_, err = a.Ensure(ctx, intent(ds, found, have, notes), live)
 		return State{Claim: claim, Live: live, Refusal: refusal}, err
 	}

@@ -52,7 +52,11 @@ func (c *rigid) Apply(_ context.Context, object runtime.ApplyConfiguration, _ ..
 // A server with stores elsewhere is looked at every two seconds.
 func TestAClaimThatMayNotGrowIsNotAskedToAtEveryLook(t *testing.T) {
 	ds := &v1alpha1.DittoServer{ObjectMeta: metav1.ObjectMeta{Name: "nas", Namespace: "n"}}
-	c := &rigid{claim: &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "nas-data", Namespace: "n", Labels: names.Labels(ds)}}}
+	c := &rigid{
+		claim: &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Name: "nas-data", Namespace: "n", Labels: names.Labels(ds)},
+		},
+	}
 	c.claim.Spec.VolumeName = "pv"
 	c.claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")}
 	applier := &apply.Applier{Client: c, Live: c}

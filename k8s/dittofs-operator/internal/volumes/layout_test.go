@@ -73,7 +73,8 @@ func TestLayoutPutsEveryDirectoryOnAVolume(t *testing.T) {
 			if !reflect.DeepEqual(claims, test.claims) {
 				t.Errorf("claims are %v, not %v", claims, test.claims)
 			}
-			if l.MetadataDir != test.metadata || l.ContentDir != test.content || l.CacheDir != test.cache || l.Scratch != test.scratch {
+			if l.MetadataDir != test.metadata || l.ContentDir != test.content || l.CacheDir != test.cache ||
+				l.Scratch != test.scratch {
 				t.Errorf("layout is %+v", l)
 			}
 			if l.CacheSize != test.size {

@@ -85,7 +85,8 @@ func mounts(in Input) []*corev1ac.VolumeMountApplyConfiguration {
 		out = append(out, corev1ac.VolumeMount().WithName(mount.Volume).WithMountPath(mount.Path))
 	}
 	for _, reference := range stores.References(in.Server) {
-		out = append(out, corev1ac.VolumeMount().WithName(reference.Volume).WithMountPath(stores.Dir(reference.Volume)).WithReadOnly(true))
+		out = append(out,
+			corev1ac.VolumeMount().WithName(reference.Volume).WithMountPath(stores.Dir(reference.Volume)).WithReadOnly(true))
 	}
 	return out
 }

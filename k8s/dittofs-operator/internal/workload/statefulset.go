@@ -76,7 +76,8 @@ func podTemplate(in Input) (*corev1ac.PodTemplateSpecApplyConfiguration, error) 
 		// Service links would put DITTOFS_… variables into the environment of a
 		// server whose Service is called dittofs, which overrides its configuration.
 		WithEnableServiceLinks(false).
-		WithTerminationGracePeriodSeconds(int64((ds.Spec.ShutdownTimeout.Duration + names.ShutdownDelay).Seconds()) + stopReserve).
+		WithTerminationGracePeriodSeconds(int64((ds.Spec.ShutdownTimeout.Duration + names.ShutdownDelay).Seconds()) +
+			stopReserve).
 		// OnRootMismatch: the group is set once, on a fresh volume. Always would walk
 		// the whole volume at every start.
 		WithSecurityContext(corev1ac.PodSecurityContext().
@@ -121,7 +122,10 @@ func place(pod *corev1ac.PodSpecApplyConfiguration, spec *v1alpha1.DittoServerSp
 		TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
 		PriorityClassName         string                            `json:"priorityClassName,omitempty"`
 		ImagePullSecrets          []corev1.LocalObjectReference     `json:"imagePullSecrets,omitempty"`
-	}{spec.NodeSelector, spec.Tolerations, spec.Affinity, spec.TopologySpreadConstraints, spec.PriorityClassName, spec.ImagePullSecrets})
+	}{
+		spec.NodeSelector, spec.Tolerations, spec.Affinity, spec.TopologySpreadConstraints, spec.PriorityClassName,
+		spec.ImagePullSecrets,
+	})
 	if err == nil {
 		err = json.Unmarshal(raw, pod)
 	}

@@ -26,7 +26,9 @@ func made(t *testing.T, change func(*v1alpha1.DittoServerSpec)) appsv1.StatefulS
 	if change != nil {
 		change(&ds.Spec)
 	}
-	set, err := statefulSet(Input{Server: ds, Config: render.Rendered{RestartHash: "hash"}, Layout: volumes.For(ds), DefaultImage: "default:1"})
+	set, err := statefulSet(Input{
+		Server: ds, Config: render.Rendered{RestartHash: "hash"}, Layout: volumes.For(ds), DefaultImage: "default:1",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,17 +47,19 @@ func TestPodIsRestricted(t *testing.T) {
 	pod := made(t, nil).Spec.Template.Spec
 	c := pod.Containers[0]
 	for what, ok := range map[string]bool{
-		"runAsNonRoot":             *pod.SecurityContext.RunAsNonRoot && *pod.SecurityContext.RunAsUser == 65532,
-		"seccompProfile":           pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
-		"fsGroup on a fresh one":   *pod.SecurityContext.FSGroupChangePolicy == corev1.FSGroupChangeOnRootMismatch,
-		"no capabilities":          len(c.SecurityContext.Capabilities.Drop) == 1 && c.SecurityContext.Capabilities.Drop[0] == "ALL" && c.SecurityContext.Capabilities.Add == nil,
+		"runAsNonRoot":           *pod.SecurityContext.RunAsNonRoot && *pod.SecurityContext.RunAsUser == 65532,
+		"seccompProfile":         pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+		"fsGroup on a fresh one": *pod.SecurityContext.FSGroupChangePolicy == corev1.FSGroupChangeOnRootMismatch,
+		"no capabilities": len(c.SecurityContext.Capabilities.Drop) == 1 &&
+			c.SecurityContext.Capabilities.Drop[0] == "ALL" && c.SecurityContext.Capabilities.Add == nil,
 		"no escalation":            !*c.SecurityContext.AllowPrivilegeEscalation,
 		"readOnlyRootFilesystem":   *c.SecurityContext.ReadOnlyRootFilesystem,
 		"no token":                 !*pod.AutomountServiceAccountToken,
 		"no DITTOFS_ of a Service": !*pod.EnableServiceLinks,
 		"time to stop":             *pod.TerminationGracePeriodSeconds > 30,
 		"last words":               c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError,
-		"probes":                   c.StartupProbe != nil && c.ReadinessProbe.HTTPGet.Path == "/readyz" && c.LivenessProbe.HTTPGet.Path == "/healthz",
+		"probes": c.StartupProbe != nil && c.ReadinessProbe.HTTPGet.Path == "/readyz" &&
+			c.LivenessProbe.HTTPGet.Path == "/healthz",
 	} {
 		if !ok {
 			t.Errorf("the pod lacks: %s", what)
@@ -74,7 +78,9 @@ func TestPodIsRestricted(t *testing.T) {
 func TestMemoryLimitReachesTheRuntime(t *testing.T) {
 	limit := func(s string) func(*v1alpha1.DittoServerSpec) {
 		return func(spec *v1alpha1.DittoServerSpec) {
-			spec.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(s)}}
+			spec.Resources = &corev1.ResourceRequirements{
+				Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(s)},
+			}
 		}
 	}
 	for name, test := range map[string]struct {
@@ -116,7 +122,9 @@ func TestPlacementIsCopied(t *testing.T) {
 		spec.PriorityClassName = "high"
 		spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
 		spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{}}
-		spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.DoNotSchedule}}
+		spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{
+			{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.DoNotSchedule},
+		}
 	}).Spec.Template.Spec
 	if pod.NodeSelector["disk"] != "fast" || len(pod.Tolerations) != 1 || pod.PriorityClassName != "high" ||
 		len(pod.ImagePullSecrets) != 1 || pod.Affinity.NodeAffinity == nil || len(pod.TopologySpreadConstraints) != 1 {

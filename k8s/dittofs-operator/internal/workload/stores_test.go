@@ -12,9 +12,12 @@ import (
 )
 
 func elsewhere(spec *v1alpha1.DittoServerSpec) {
-	spec.Metadata = v1alpha1.MetadataSpec{Type: v1alpha1.MetadataPostgres, Postgres: &v1alpha1.PostgresSpec{SecretRef: corev1.LocalObjectReference{Name: "db"}}}
+	spec.Metadata = v1alpha1.MetadataSpec{
+		Type: v1alpha1.MetadataPostgres, Postgres: &v1alpha1.PostgresSpec{SecretRef: corev1.LocalObjectReference{Name: "db"}},
+	}
 	spec.Content = v1alpha1.ContentSpec{Type: v1alpha1.ContentS3, S3: &v1alpha1.S3Spec{Bucket: "files",
-		CredentialsSecretRef: &corev1.LocalObjectReference{Name: "keys"}, CASecretRef: &v1alpha1.KeyRef{Name: "tls", Key: "ca.crt"}}}
+		CredentialsSecretRef: &corev1.LocalObjectReference{Name: "keys"},
+		CASecretRef:          &v1alpha1.KeyRef{Name: "tls", Key: "ca.crt"}}}
 }
 
 func TestSecretsAreReadOnlyDirectoriesOfThePod(t *testing.T) {
@@ -25,7 +28,9 @@ func TestSecretsAreReadOnlyDirectoriesOfThePod(t *testing.T) {
 			mounted[mount.Name] = mount.MountPath
 		}
 	}
-	if want := map[string]string{"postgres": "/etc/dittofs-secrets/postgres", "s3": "/etc/dittofs-secrets/s3", "s3-ca": "/etc/dittofs-secrets/s3-ca"}; !reflect.DeepEqual(mounted, want) {
+	if want := map[string]string{
+		"postgres": "/etc/dittofs-secrets/postgres", "s3": "/etc/dittofs-secrets/s3", "s3-ca": "/etc/dittofs-secrets/s3-ca",
+	}; !reflect.DeepEqual(mounted, want) {
 		t.Errorf("mounts are %v, not %v", mounted, want)
 	}
 	secrets := map[string]string{}
@@ -38,7 +43,8 @@ func TestSecretsAreReadOnlyDirectoriesOfThePod(t *testing.T) {
 			t.Errorf("volume %s is %+v", volume.Name, volume.Secret)
 		}
 		// A Secret with a CA often has its private key, too.
-		if items := volume.Secret.Items; (volume.Name == "s3-ca") != (len(items) == 1) || len(items) == 1 && items[0].Key != "ca.crt" {
+		if items := volume.Secret.Items; (volume.Name == "s3-ca") != (len(items) == 1) || len(items) == 1 &&
+			items[0].Key != "ca.crt" {
 			t.Errorf("volume %s shows %v", volume.Name, items)
 		}
 	}
@@ -62,7 +68,8 @@ func TestServerOfStoresElsewhereWaitsForThemAndStaysInTheService(t *testing.T) {
 		"elsewhere":  {elsewhere, "serve --config /etc/dittofs/config.yaml --wait-for-stores", "/readyz?exclude=metadata&exclude=content"},
 	} {
 		c := made(t, test.change).Spec.Template.Spec.Containers[0]
-		if got := strings.Join(c.Args, " "); got != test.args || c.ReadinessProbe.HTTPGet.Path != test.probe || c.StartupProbe.HTTPGet.Path != "/healthz" {
+		if got := strings.Join(c.Args, " "); got != test.args || c.ReadinessProbe.HTTPGet.Path != test.probe ||
+			c.StartupProbe.HTTPGet.Path != "/healthz" {
 			t.Errorf("%s: arguments are %q, the probe is %s", name, got, c.ReadinessProbe.HTTPGet.Path)
 		}
 	}

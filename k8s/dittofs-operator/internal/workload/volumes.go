@@ -39,7 +39,8 @@ func referenceVolume(r stores.Reference) *corev1ac.VolumeApplyConfiguration {
 		items = append(items, corev1ac.KeyToPath().WithKey(r.Only).WithPath(r.Only))
 	}
 	if r.Kind == stores.ConfigMap {
-		return corev1ac.Volume().WithName(r.Volume).WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(r.Name).WithItems(items...))
+		return corev1ac.Volume().WithName(
+			r.Volume).WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(r.Name).WithItems(items...))
 	}
 	return corev1ac.Volume().WithName(r.Volume).WithSecret(corev1ac.SecretVolumeSource().
 		WithSecretName(r.Name).WithDefaultMode(secretMode).WithItems(items...))

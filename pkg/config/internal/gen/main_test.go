@@ -121,7 +121,10 @@ func TestReadersSeeTheNamesOfKeysAndNoneOfGo(t *testing.T) {
 	if compounds < 15 {
 		t.Fatalf("only %d names were looked for", compounds)
 	}
-	for _, words := range []string{"everything under `path`", "lets commands use `listen` too", "the time of `shutdown_timeout` begins", "Default: the environment"} {
+	for _, words := range []string{
+		"everything under `path`", "lets commands use `listen` too", "the time of `shutdown_timeout` begins",
+		"Default: the environment",
+	} {
 		if !strings.Contains(prose, words) {
 			t.Errorf("no %q in the prose", words)
 		}
@@ -141,7 +144,8 @@ func TestTheColumnOfDefaultsIsWhatTheLoaderFillsIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]*) \\|").FindAllStringSubmatch(string(renderReference(comments)), -1)
+		rows := regexp.MustCompile(
+			"(?m)^\\| `([^`]+)` \\| ([^|]*) \\|").FindAllStringSubmatch(string(renderReference(comments)), -1)
 		if len(rows) < 50 {
 			t.Fatalf("only %d rows", len(rows))
 		}
@@ -151,7 +155,9 @@ func TestTheColumnOfDefaultsIsWhatTheLoaderFillsIn(t *testing.T) {
 				continue
 			}
 			v := valueAt(loaded, key)
-			other := v.IsZero() && key != "metadata.type" && (strings.HasPrefix(key, "metadata.") || strings.HasPrefix(key, "content.")) // a key of the other store
+			// a key of the other store
+			other := v.IsZero() && key != "metadata.type" &&
+				(strings.HasPrefix(key, "metadata.") || strings.HasPrefix(key, "content."))
 			if _, ok := spoken[key]; ok || v.Kind() == reflect.Struct || other {
 				if shown == "`0`" || shown == "`\"\"`" {
 					t.Errorf("the default of %s is shown as %s", key, shown)
@@ -165,7 +171,8 @@ func TestTheColumnOfDefaultsIsWhatTheLoaderFillsIn(t *testing.T) {
 				continue
 			}
 			got := strings.Trim(fmt.Sprint(v), "[]")
-			if want := strings.Trim(shown, "`[]"); got != strings.Trim(want, `"`) && key != "metadata.type" && key != "content.type" {
+			if want := strings.Trim(shown, "`[]"); got != strings.Trim(want, `"`) && key != "metadata.type" &&
+				key != "content.type" {
 				t.Errorf("the default of %s is shown as %s, the loader fills in %s", key, shown, got)
 			}
 		}

@@ -71,7 +71,8 @@ func renderReference(c comments) []byte {
 	fmt.Fprintf(&b, "```yaml config\n%s```\n\n## Keys\n\n", full)
 	b.WriteString("| key | default | applies | meaning |\n|---|---|---|---|\n")
 	rows(&b, c, reflect.ValueOf(*config.Default()), "")
-	b.WriteString("\nA size is a number of bytes, or a number with KiB, MiB, GiB, TiB, PiB (powers of\n1024), kB, MB, GB, TB or PB (powers of 1000). A duration is written as 30s or\n1m30s.\n\n")
+	b.WriteString("\nA size is a number of bytes, or a number with KiB, MiB, GiB, TiB, PiB (powers of\n1024), kB, MB, " +
+		"GB, TB or PB (powers of 1000). A duration is written as 30s or\n1m30s.\n\n")
 	b.WriteString(environment)
 	return []byte(b.String())
 }

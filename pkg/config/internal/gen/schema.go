@@ -38,7 +38,9 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 			{Type: "string", Pattern: `^[0-9]+ *([KMGTP]iB|[kMGTP]?B)?$`},
 		}, Examples: []any{"64MiB", "10GiB", "5GB"}}
 	case reflect.TypeFor[config.Duration]():
-		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`, Examples: []any{"30s", "1m30s"}}
+		return &jsonschema.Schema{
+			Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`, Examples: []any{"30s", "1m30s"},
+		}
 	}
 	return nil
 }

@@ -64,27 +64,7 @@ func openStores(
 	}); err != nil {
 		return s, err
 	}
-	var cache *paircache.Cache
-	if size := int64(cfg.Metadata.Cache); size > 0 {
-		if cache, err = paircache.New(size); err != nil {
-			return s, atField("metadata.cache", err)
-		}
-	}
-	// Not ctx: commits go on while the server stops.
-	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, layout.CachedKeys)
-	s.generation, err = backup.Inspect(ctx, s.log)
-	if errors.Is(err, backup.ErrIncomplete) {
-		err = atField(metadataField(cfg), err)
-	}
-	if err != nil {
-		return s, err
-	}
-	instance, err := instanceOf(ctx, s.log, cfg)
-	if err != nil {
-		return s, err
-	}
-	s.instance = instance
-	if err := checkOwners(cfg, instance); err != nil {
+	if err = s.openLog(ctx, cfg); err != nil {
 		return s, err
 	}
 	o.state.set(health.Metadata, nil)
@@ -95,7 +75,7 @@ func openStores(
 	}); err != nil {
 		return s, err
 	}
-	s.backup = newMaker(cfg, s, instance, logger)
+	s.backup = newMaker(cfg, s, s.instance, logger)
 	s.fs, err = vfs.Open(ctx, vfs.Options{
 		Log: s.log, Logger: logger, Capacity: s.capacity(cfg), Reserve: s.reserve,
 		Remote: cfg.Durability == config.DurabilityRemote,
@@ -110,6 +90,29 @@ func openStores(
 		},
 	})
 	return s, err
+}
+
+// openLog begins the group commit over the metadata store, and finds out whose it is.
+func (s *stores) openLog(ctx context.Context, cfg *config.Config) (err error) {
+	var cache *paircache.Cache
+	if size := int64(cfg.Metadata.Cache); size > 0 {
+		if cache, err = paircache.New(size); err != nil {
+			return atField("metadata.cache", err)
+		}
+	}
+	// Not ctx: commits go on while the server stops.
+	s.log = commit.NewCached(context.WithoutCancel(ctx), s.meta, cache, layout.CachedKeys)
+	s.generation, err = backup.Inspect(ctx, s.log)
+	if errors.Is(err, backup.ErrIncomplete) {
+		err = atField(metadataField(cfg), err)
+	}
+	if err != nil {
+		return err
+	}
+	if s.instance, err = instanceOf(ctx, s.log, cfg); err != nil {
+		return err
+	}
+	return checkOwners(cfg, s.instance)
 }
 
 // watch keeps the state of the stores up to date. Metadata and a cache that are

@@ -87,22 +87,16 @@ func wccFailure(e *env) {
 		}
 	}
 	steps := []change{
-		{
-			"write without permission", f, func() (vfs.WCC, error) {
-				return fileWCC(e.FS.Write(carol, f, 0, []byte("x"), vfs.FileSync))
-			},
-		},
-		{
-			"write too far", f, func() (vfs.WCC, error) {
-				return fileWCC(e.FS.Write(alice, f, 1<<63, []byte("x"), vfs.FileSync))
-			},
-		},
+		{"write without permission", f, func() (vfs.WCC, error) {
+			return fileWCC(e.FS.Write(carol, f, 0, []byte("x"), vfs.FileSync))
+		}},
+		{"write too far", f, func() (vfs.WCC, error) {
+			return fileWCC(e.FS.Write(alice, f, 1<<63, []byte("x"), vfs.FileSync))
+		}},
 		{"chmod without permission", f, func() (vfs.WCC, error) { return e.FS.SetAttr(carol, f, mode(0), nil) }},
-		{
-			"write of a directory", d, func() (vfs.WCC, error) {
-				return fileWCC(e.FS.Write(alice, d, 0, []byte("x"), vfs.FileSync))
-			},
-		},
+		{"write of a directory", d, func() (vfs.WCC, error) {
+			return fileWCC(e.FS.Write(alice, d, 0, []byte("x"), vfs.FileSync))
+		}},
 		{"create of what exists", d, func() (vfs.WCC, error) {
 			return dirWCC(e.FS.Create(alice, d, "f", vfs.CreateGuarded, mode(0o600), vfs.Verifier{}))
 		}},
@@ -113,11 +107,9 @@ func wccFailure(e *env) {
 		{"mkdir of a name too long", d, func() (vfs.WCC, error) {
 			return dirWCC(e.FS.Mkdir(alice, d, fmt.Sprintf("%0300d", 1), mode(0o700)))
 		}},
-		{
-			"symlink of what exists", d, func() (vfs.WCC, error) {
-				return dirWCC(e.FS.Symlink(alice, d, "f", "t", vfs.SetAttr{}))
-			},
-		},
+		{"symlink of what exists", d, func() (vfs.WCC, error) {
+			return dirWCC(e.FS.Symlink(alice, d, "f", "t", vfs.SetAttr{}))
+		}},
 		{"link of what exists", d, func() (vfs.WCC, error) { return dirWCC(e.FS.Link(alice, f, d, "full")) }},
 		{"remove of what is absent", d, func() (vfs.WCC, error) { return e.FS.Remove(alice, d, "n") }},
 		{"remove of a directory", d, func() (vfs.WCC, error) { return e.FS.Remove(alice, d, "full") }},

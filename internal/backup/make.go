@@ -203,7 +203,7 @@ func (m *Maker) make(ctx context.Context, progress func(Progress)) (*Manifest, e
 	if err != nil {
 		return nil, fmt.Errorf("content store: %w", err)
 	}
-	release, err := m.data.Hold(ctx)
+	release, err := m.data.PinAll(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -105,23 +105,23 @@ func newWorld(t *testing.T, keep int) *world {
 }
 
 // open serves a metadata store over the world's objects.
-func (w *world) open(store meta.Store, keep int) {
+func (w *world) open(metadata meta.Store, keep int) {
 	w.Helper()
 	logger := slog.New(slog.NewTextHandler(w.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	w.log = commit.New(context.Background(), store)
+	w.log = commit.New(context.Background(), metadata)
 	generation, err := backup.Inspect(w.Context(), w.log)
 	w.fatal(err)
 	w.maker = backup.New(backup.Options{
 		Log: w.log, Content: w.objects, Instance: instance, Generation: generation, Keep: keep, Logger: logger,
 	})
-	w.data, err = data.Open(w.Context(), data.Options{
+	store := data.Options{
 		Dir: w.TempDir(), Content: w.objects, Log: w.log, Instance: instance, Logger: logger,
 		DeleteAfter: time.Nanosecond, SealAfter: time.Hour, FullTimeout: time.Second, RetryEvery: 20 * time.Millisecond,
 		Pinned: w.maker.Pinned,
-	})
+	}
+	w.fs, err = vfs.Open(w.Context(), vfs.Options{Log: w.log, Data: store.Opener(w.Context()), Logger: logger})
 	w.fatal(err)
-	w.fs, err = vfs.Open(w.Context(), vfs.Options{Log: w.log, Data: w.data, Logger: logger})
-	w.fatal(err)
+	w.data = w.fs.Data()
 	ids, err := w.fs.EnsureShares(w.Context(), []vfs.ShareSpec{{Name: "export", Mode: 0o755}})
 	w.fatal(err)
 	w.root, err = w.fs.Root(ids["export"])

@@ -118,12 +118,14 @@ func openInstance(d *crashdisk.Disk, k kind) (i *instance, err error) {
 		do.LayOutRun, do.LayOutPiece, do.LayOutAfter = 2*block, 4*block, time.Nanosecond
 		do.SealAfter, do.CheckpointEvery, do.DeleteAfter = 5*time.Millisecond, 3*time.Millisecond, 3*time.Millisecond
 	}
-	if i.data, err = data.Open(background, do); err != nil {
-		return i, err
-	}
-	if i.fs, err = vfs.Open(background, vfs.Options{
-		Log: i.log, Data: i.data, Logger: logger, MaxNodes: 16, MaxNames: 16, Remote: k.Safe,
-	}); err != nil {
+	i.fs, err = vfs.Open(background, vfs.Options{
+		Log: i.log, Logger: logger, MaxNodes: 16, MaxNames: 16, Remote: k.Safe,
+		Data: func(f data.Files) (*data.Store, error) { // which is closed also if the filesystem cannot be opened
+			i.data, err = do.Opener(background)(f)
+			return i.data, err
+		},
+	})
+	if err != nil {
 		return i, err
 	}
 	ids, err := i.fs.EnsureShares(background, []vfs.ShareSpec{{Name: "main", Mode: 0o755}})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
@@ -31,6 +32,10 @@ func refs(t *testing.T, r meta.Reader) (ids []format.SegmentID) {
 }
 
 func TestWhatASnapshotRefersToStaysAndIsStoredWhileSegmentsAreHeld(t *testing.T) {
+	synctest.Test(t, testWhatASnapshotRefersToStaysAndIsStoredWhileSegmentsAreHeld)
+}
+
+func testWhatASnapshotRefersToStaysAndIsStoredWhileSegmentsAreHeld(t *testing.T) {
 	opts := testOptions()
 	opts.DeleteAfter = time.Nanosecond
 	w := newWorld(t, opts)
@@ -39,7 +44,7 @@ func TestWhatASnapshotRefersToStaysAndIsStoredWhileSegmentsAreHeld(t *testing.T)
 	w.sealAll()
 	w.must(w.write(2, 0, []byte("in the journal")))
 	w.must(w.flush(t.Context(), 2))
-	release, err := w.store.Hold(t.Context())
+	release, err := w.store.PinAll(t.Context())
 	w.must(err)
 	snap, err := w.log.Snapshot(t.Context())
 	w.must(err)
@@ -53,7 +58,7 @@ func TestWhatASnapshotRefersToStaysAndIsStoredWhileSegmentsAreHeld(t *testing.T)
 	if len(stored) != 2 || len(ids) != 2 {
 		t.Fatalf("the snapshot refers to %v, stored are %v", ids, stored)
 	}
-	w.store.collectPass(time.Now().Add(time.Second))
+	w.store.collector.Pass(t.Context(), time.Now().Add(time.Second))
 	for i, g := range stored {
 		size, err := w.objects.Size(t.Context(), g.ID.Object())
 		if err != nil || size != g.Size || g.ID != ids[i] {
@@ -66,6 +71,10 @@ func TestWhatASnapshotRefersToStaysAndIsStoredWhileSegmentsAreHeld(t *testing.T)
 }
 
 func TestAPinnedSegmentStaysUntilItIsNoLonger(t *testing.T) {
+	synctest.Test(t, testAPinnedSegmentStaysUntilItIsNoLonger)
+}
+
+func testAPinnedSegmentStaysUntilItIsNoLonger(t *testing.T) {
 	var pinned atomic.Bool
 	opts := testOptions()
 	opts.DeleteAfter = time.Nanosecond
@@ -76,13 +85,13 @@ func TestAPinnedSegmentStaysUntilItIsNoLonger(t *testing.T) {
 	w.sealAll()
 	pinned.Store(true)
 	w.must(w.truncate(1, 0))
-	w.store.collectPass(time.Now().Add(time.Second))
+	w.store.collector.Pass(t.Context(), time.Now().Add(time.Second))
 	w.reopen()
-	w.store.collectPass(time.Now().Add(time.Second))
+	w.store.collector.Pass(t.Context(), time.Now().Add(time.Second))
 	if n := len(w.objects.names()); n != 1 {
 		t.Fatalf("%d objects; a backup refers to one", n)
 	}
-	if wait := w.store.collectPass(time.Now().Add(time.Second)); wait != 0 {
+	if wait := w.store.collector.Pass(t.Context(), time.Now().Add(time.Second)); wait != 0 {
 		t.Errorf("the collector looks again in %v though nothing has changed", wait)
 	}
 	pinned.Store(false)
@@ -91,6 +100,10 @@ func TestAPinnedSegmentStaysUntilItIsNoLonger(t *testing.T) {
 }
 
 func TestEnsureStoredFailsWhenTheContentStoreTakesNothing(t *testing.T) {
+	synctest.Test(t, testEnsureStoredFailsWhenTheContentStoreTakesNothing)
+}
+
+func testEnsureStoredFailsWhenTheContentStoreTakesNothing(t *testing.T) {
 	opts := testOptions()
 	opts.FullTimeout = time.Second
 	w := newWorld(t, opts)
@@ -107,6 +120,10 @@ func TestEnsureStoredFailsWhenTheContentStoreTakesNothing(t *testing.T) {
 }
 
 func TestTheIndexEntryOfAStoredSegmentIsTheOneThatTheStoreWrites(t *testing.T) {
+	synctest.Test(t, testTheIndexEntryOfAStoredSegmentIsTheOneThatTheStoreWrites)
+}
+
+func testTheIndexEntryOfAStoredSegmentIsTheOneThatTheStoreWrites(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("stored")))
 	w.must(w.flush(t.Context(), 1))

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/dittofs/dittofs/internal/data/journal"
 )
 
 // twoDead makes two segments that nothing refers to and one that is used.
@@ -29,6 +32,10 @@ func collectAll(w *world) (reports []Progress, err error) {
 }
 
 func TestCollectDeletesWhatIsDeadAndSaysSo(t *testing.T) {
+	synctest.Test(t, testCollectDeletesWhatIsDeadAndSaysSo)
+}
+
+func testCollectDeletesWhatIsDeadAndSaysSo(t *testing.T) {
 	w := twoDead(t, 200*time.Millisecond)
 	began := time.Now()
 	reports, err := collectAll(w)
@@ -49,6 +56,10 @@ func TestCollectDeletesWhatIsDeadAndSaysSo(t *testing.T) {
 }
 
 func TestCollectRewritesWhatIsMostlyDeadAndDeletesIt(t *testing.T) {
+	synctest.Test(t, testCollectRewritesWhatIsMostlyDeadAndDeletesIt)
+}
+
+func testCollectRewritesWhatIsMostlyDeadAndDeletesIt(t *testing.T) {
 	opts := compactOptions()
 	opts.DeleteAfter = 200 * time.Millisecond
 	w := newWorld(t, opts)
@@ -78,6 +89,10 @@ func TestCollectRewritesWhatIsMostlyDeadAndDeletesIt(t *testing.T) {
 }
 
 func TestCollectKeepsADeadSegmentForItsReaders(t *testing.T) {
+	synctest.Test(t, testCollectKeepsADeadSegmentForItsReaders)
+}
+
+func testCollectKeepsADeadSegmentForItsReaders(t *testing.T) {
 	w := twoDead(t, time.Hour)
 	stop := errors.New("stop")
 	err := w.store.Collect(t.Context(), 1, func(p Progress) error {
@@ -99,6 +114,10 @@ func TestCollectKeepsADeadSegmentForItsReaders(t *testing.T) {
 }
 
 func TestCollectTellsWhatCouldNotBeDeleted(t *testing.T) {
+	synctest.Test(t, testCollectTellsWhatCouldNotBeDeleted)
+}
+
+func testCollectTellsWhatCouldNotBeDeleted(t *testing.T) {
 	w := twoDead(t, 200*time.Millisecond)
 	away := errors.New("away")
 	w.objects.fail(away)
@@ -125,7 +144,7 @@ func TestLagIsWhatTheContentStoreDoesNotHave(t *testing.T) {
 		t.Errorf("with an open segment: %+v", l)
 	}
 	w.must(w.flush(t.Context(), 1))
-	w.store.closeSegments()
+	w.store.journal.RetireAll()
 	w.eventually("a sealed segment", func() bool { return w.store.Stats().Unsent == 1 })
 	w.must(w.write(1, 10_000, random(newRand(1), 10_000)))
 	if l := w.store.Lag(); l.Segments != 2 || l.Bytes < 20_000 || l.Bytes > 22_000 || l.Oldest.Before(before) || l.Oldest.After(after) {
@@ -146,17 +165,17 @@ func TestLagIsWhatTheContentStoreDoesNotHave(t *testing.T) {
 }
 
 // What may still arrive is not dead: nothing can be deleted.
-func TestWhatIsExpectedIsNotDead(t *testing.T) {
+func TestWhatIsExpectedIsNotDead(t *testing.T) { synctest.Test(t, testWhatIsExpectedIsNotDead) }
+
+func testWhatIsExpectedIsNotDead(t *testing.T) {
 	w := twoDead(t, time.Hour)
 	if dead, expected := w.store.Dead(), w.store.Expected(); dead != 2 || expected != 0 {
 		t.Fatalf("%d dead, %d expected", dead, expected)
 	}
-	w.store.segments.each(func(g *segment) {
-		if g.unused() {
-			g.setState(stateMissing)
-			w.store.expect(g)
-		}
-	})
+	for _, g := range w.store.journal.Segments().Select((*journal.Segment).Unused) {
+		w.store.journal.Recovery().Lost(g)
+		w.store.collector.Expect(g)
+	}
 	if dead, expected := w.store.Dead(), w.store.Expected(); dead != 0 || expected != 2 {
 		t.Fatalf("%d dead, %d expected", dead, expected)
 	}

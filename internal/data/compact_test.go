@@ -8,10 +8,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/gc"
+	"github.com/dittofs/dittofs/internal/data/journal"
 )
 
 func compactOptions() Options {
@@ -51,9 +54,9 @@ func (w *world) stored() (n int) {
 }
 
 // compact makes a pass and waits until what it freed is deleted.
-func (w *world) compact(garbage float64) Compaction {
+func (w *world) compact(garbage float64) gc.Compaction {
 	w.t.Helper()
-	sum, err := w.store.Compact(w.t.Context(), garbage, nil)
+	sum, err := w.store.compactor.Compact(w.t.Context(), garbage, nil)
 	w.must(err)
 	w.awaitDeletion()
 	return sum
@@ -64,8 +67,8 @@ func (w *world) awaitDeletion() {
 	w.t.Helper()
 	w.eventually("deletion", func() bool {
 		unused := 0
-		w.store.segments.each(func(g *segment) {
-			if g.unused() && g.getState() != stateWritable {
+		w.store.journal.Segments().Each(func(g *journal.Segment) {
+			if g.Unused() && g.State() != journal.Writable {
 				unused++
 			}
 		})
@@ -103,7 +106,7 @@ func TestCompactionGivesTheSpaceOfOverwrittenBytesBack(t *testing.T) {
 			w.reopen()
 			w.expect(1, 0, want)
 			w.checkIndex()
-			if again, err := w.store.Compact(t.Context(), 0.1, nil); err != nil || again.Segments != 0 {
+			if again, err := w.store.compactor.Compact(t.Context(), 0.1, nil); err != nil || again.Segments != 0 {
 				t.Errorf("with nothing to do: %+v, %v", again, err)
 			}
 		})
@@ -111,6 +114,10 @@ func TestCompactionGivesTheSpaceOfOverwrittenBytesBack(t *testing.T) {
 }
 
 func TestCompactionMakesOneExtentOfNeighbours(t *testing.T) {
+	synctest.Test(t, testCompactionMakesOneExtentOfNeighbours)
+}
+
+func testCompactionMakesOneExtentOfNeighbours(t *testing.T) {
 	opts := compactOptions()
 	opts.SegmentSize = 256 << 10 // a job fills one
 	w := newWorld(t, opts)
@@ -128,12 +135,16 @@ func TestCompactionMakesOneExtentOfNeighbours(t *testing.T) {
 // Where the disk has no room for a whole segment, one that is smaller takes what
 // lives in some, so that these give theirs back.
 func TestCompactionGetsByWithLessThanASegmentOfADisk(t *testing.T) {
+	synctest.Test(t, testCompactionGetsByWithLessThanASegmentOfADisk)
+}
+
+func testCompactionGetsByWithLessThanASegmentOfADisk(t *testing.T) {
 	opts := compactOptions()
 	var w *world
 	var size atomic.Int64 // of the disk
 	size.Store(1 << 40)
 	opts.MayRewrite = func(n int64) error { // its caller holds the lock of room
-		if used := int64(w.stored()) + w.store.room.Use().Journal; used+n > size.Load() {
+		if used := int64(w.stored()) + w.store.journal.Budget().Use().Journal; used+n > size.Load() {
 			return errors.New("full")
 		}
 		return nil
@@ -143,21 +154,21 @@ func TestCompactionGetsByWithLessThanASegmentOfADisk(t *testing.T) {
 	w.compact(1) // what is dead as a whole is gone
 	before, names := w.stored(), fmt.Sprint(w.objects.names())
 
-	size.Store(int64(before) + segmentRoom(opts.SegmentSize/smallestOutput) - 1)
-	if _, err := w.store.Compact(t.Context(), 0.1, nil); !errors.Is(err, errInTheWay) || fmt.Sprint(w.objects.names()) != names {
+	size.Store(int64(before) + journal.SegmentRoom(opts.SegmentSize/8) - 1)
+	if _, err := w.store.compactor.Compact(t.Context(), 0.1, nil); !errors.Is(err, journal.ErrCrowded) || fmt.Sprint(w.objects.names()) != names {
 		t.Fatalf("without room: %v, objects %v", err, w.objects.names())
 	}
 
-	size.Store(int64(before) + segmentRoom(opts.SegmentSize*5/8))
+	size.Store(int64(before) + journal.SegmentRoom(opts.SegmentSize*5/8))
 	for last := 0; ; {
-		_, err := w.store.Compact(t.Context(), 0.1, nil)
+		_, err := w.store.compactor.Compact(t.Context(), 0.1, nil)
 		w.awaitDeletion()
 		w.eventually("an empty journal", func() bool { return w.store.Stats().JournalBytes == 0 })
 		if err == nil {
 			break
 		}
 		now := w.stored()
-		if !errors.Is(err, errInTheWay) || now == last {
+		if !errors.Is(err, journal.ErrCrowded) || now == last {
 			t.Fatalf("%v, with %d bytes of objects for %d of a file, and %d of a disk", err, now, len(want), size.Load())
 		}
 		last = now
@@ -174,12 +185,16 @@ func TestCompactionGetsByWithLessThanASegmentOfADisk(t *testing.T) {
 // While it copies, files are overwritten, cut and removed: what is current
 // stays so.
 func TestCompactionMovesOnlyWhatIsStillCurrent(t *testing.T) {
+	synctest.Test(t, testCompactionMovesOnlyWhatIsStillCurrent)
+}
+
+func testCompactionMovesOnlyWhatIsStillCurrent(t *testing.T) {
 	w := newWorld(t, compactOptions())
 	want := w.scatter(1, 200, 1)
 	cut := w.scatter(2, 100, 1)
 	w.scatter(3, 100, 1)
 	var once sync.Once
-	w.store.SetMover(func(ctx context.Context, ino uint64, moves []extents.Move) error {
+	w.hooks.move = func(ctx context.Context, ino uint64, moves []extents.Move) error {
 		once.Do(func() {
 			p := bytes.Repeat([]byte("new"), 7000)
 			copy(want[500:], p)
@@ -191,7 +206,7 @@ func TestCompactionMovesOnlyWhatIsStillCurrent(t *testing.T) {
 			w.must(w.truncate(3, 0))
 		})
 		return w.move(ctx, ino, moves)
-	})
+	}
 	w.compact(0.01)
 	w.expect(1, 0, want)
 	w.expect(2, 0, cut[:30_500])
@@ -203,6 +218,10 @@ func TestCompactionMovesOnlyWhatIsStillCurrent(t *testing.T) {
 }
 
 func TestCompactionLeavesDamagedSegmentsAlone(t *testing.T) {
+	synctest.Test(t, testCompactionLeavesDamagedSegmentsAlone)
+}
+
+func testCompactionLeavesDamagedSegmentsAlone(t *testing.T) {
 	w := newWorld(t, compactOptions())
 	want := w.scatter(1, 300, 1)
 	names := w.objects.names()
@@ -211,7 +230,7 @@ func TestCompactionLeavesDamagedSegmentsAlone(t *testing.T) {
 	}
 	damaged := names[1] // its second half is overwritten
 	w.objects.flip(damaged, 20_000)
-	sum, err := w.store.Compact(t.Context(), 0.01, nil)
+	sum, err := w.store.compactor.Compact(t.Context(), 0.01, nil)
 	w.must(err)
 	if sum.Segments == 0 {
 		t.Error("nothing was done")
@@ -237,6 +256,10 @@ func TestCompactionLeavesDamagedSegmentsAlone(t *testing.T) {
 }
 
 func TestCompactionWaitsForWritersAndTheContentStore(t *testing.T) {
+	synctest.Test(t, testCompactionWaitsForWritersAndTheContentStore)
+}
+
+func testCompactionWaitsForWritersAndTheContentStore(t *testing.T) {
 	opts := compactOptions()
 	opts.CacheSize = 1 << 20
 	w := newWorld(t, opts)
@@ -245,7 +268,7 @@ func TestCompactionWaitsForWritersAndTheContentStore(t *testing.T) {
 	for i := range 9 {
 		w.must(w.write(2, uint64(i)*60_000, make([]byte, 60_000)))
 	}
-	if _, err := w.store.Compact(t.Context(), 0.01, nil); !errors.Is(err, errInTheWay) {
+	if _, err := w.store.compactor.Compact(t.Context(), 0.01, nil); !errors.Is(err, journal.ErrCrowded) {
 		t.Fatal(err)
 	}
 	w.objects.fail(nil)
@@ -255,14 +278,16 @@ func TestCompactionWaitsForWritersAndTheContentStore(t *testing.T) {
 	w.expect(1, 0, want)
 }
 
-func TestAStopEndsACompaction(t *testing.T) {
+func TestAStopEndsACompaction(t *testing.T) { synctest.Test(t, testAStopEndsACompaction) }
+
+func testAStopEndsACompaction(t *testing.T) {
 	opts := compactOptions()
 	opts.CompactRate = 1 // for ever
 	w := newWorld(t, opts)
 	want := w.scatter(1, 3000, 1)
 	done := make(chan error)
 	go func() {
-		_, err := w.store.Compact(context.Background(), 0.01, nil)
+		_, err := w.store.compactor.Compact(context.Background(), 0.01, nil)
 		done <- err
 	}()
 	select {
@@ -286,11 +311,15 @@ func TestAStopEndsACompaction(t *testing.T) {
 // An inode that is gone, but has extents until they are reaped, is no reason to
 // rewrite its segment again and again.
 func TestASegmentThatDoesNotGetEmptierIsSpared(t *testing.T) {
+	synctest.Test(t, testASegmentThatDoesNotGetEmptierIsSpared)
+}
+
+func testASegmentThatDoesNotGetEmptierIsSpared(t *testing.T) {
 	w := newWorld(t, compactOptions())
 	w.scatter(1, 300, 1)
 	calls := 0
-	w.store.SetMover(func(context.Context, uint64, []extents.Move) error { calls++; return nil })
-	_, err := w.store.Compact(t.Context(), 0.01, nil)
+	w.hooks.move = func(context.Context, uint64, []extents.Move) error { calls++; return nil }
+	_, err := w.store.compactor.Compact(t.Context(), 0.01, nil)
 	w.must(err)
 	if calls == 0 || calls > 20 {
 		t.Fatalf("%d calls", calls)
@@ -300,6 +329,10 @@ func TestASegmentThatDoesNotGetEmptierIsSpared(t *testing.T) {
 }
 
 func TestTheCompactorWorksWhenBytesAreFreed(t *testing.T) {
+	synctest.Test(t, testTheCompactorWorksWhenBytesAreFreed)
+}
+
+func testTheCompactorWorksWhenBytesAreFreed(t *testing.T) {
 	opts := compactOptions()
 	opts.Garbage = 0.3
 	w := newWorld(t, opts)
@@ -310,6 +343,10 @@ func TestTheCompactorWorksWhenBytesAreFreed(t *testing.T) {
 }
 
 func TestARecordOfTheFormatBeforeIsRead(t *testing.T) {
+	synctest.Test(t, testARecordOfTheFormatBeforeIsRead)
+}
+
+func testARecordOfTheFormatBeforeIsRead(t *testing.T) {
 	r := format.SegmentEntry{State: format.Stored, Size: 5000, FooterCRC: 7, Payload: 4000}
 	if got, err := format.DecodeSegmentEntry(r.Encode()); err != nil || got != r {
 		t.Fatalf("%+v, %v", got, err)
@@ -323,13 +360,17 @@ func TestARecordOfTheFormatBeforeIsRead(t *testing.T) {
 
 // A backup keeps the segment, so that nothing would be gained.
 func TestCompactionLeavesSegmentsOfBackupsAlone(t *testing.T) {
+	synctest.Test(t, testCompactionLeavesSegmentsOfBackupsAlone)
+}
+
+func testCompactionLeavesSegmentsOfBackupsAlone(t *testing.T) {
 	opts := compactOptions()
 	var pinned atomic.Bool
 	pinned.Store(true)
 	opts.Pinned = func(format.SegmentID) bool { return pinned.Load() }
 	w := newWorld(t, opts)
 	want := w.scatter(1, 300, 1)
-	if sum, err := w.store.Compact(t.Context(), 0.01, nil); err != nil || sum.Segments != 0 {
+	if sum, err := w.store.compactor.Compact(t.Context(), 0.01, nil); err != nil || sum.Segments != 0 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	pinned.Store(false)

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
@@ -14,6 +15,10 @@ import (
 // file and a model of its own, over a store that seals, moves, deletes and
 // evicts as fast as it can.
 func TestManyFilesChangeAtOnceWhileSegmentsComeAndGo(t *testing.T) {
+	synctest.Test(t, testManyFilesChangeAtOnceWhileSegmentsComeAndGo)
+}
+
+func testManyFilesChangeAtOnceWhileSegmentsComeAndGo(t *testing.T) {
 	opts := testOptions()
 	store, err := filesystem.Open(filepath.Join(t.TempDir(), "content"))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
@@ -216,6 +217,10 @@ func TestCommittedDataSurvivesAKillAtEveryKindOfMoment(t *testing.T) { testCrash
 func TestCommittedDataSurvivesAPowerCutAtEveryKindOfMoment(t *testing.T) { testCrashes(t, true) }
 
 func TestATornTailIsCutOffAndTheRestIsKept(t *testing.T) {
+	synctest.Test(t, testATornTailIsCutOffAndTheRestIsKept)
+}
+
+func testATornTailIsCutOffAndTheRestIsKept(t *testing.T) {
 	w := newWorld(t, testOptions())
 	rnd := newRand(3)
 	kept := random(rnd, 70_000)
@@ -237,6 +242,10 @@ func TestATornTailIsCutOffAndTheRestIsKept(t *testing.T) {
 }
 
 func TestAReferenceBeyondTheTornTailIsCorruption(t *testing.T) {
+	synctest.Test(t, testAReferenceBeyondTheTornTailIsCorruption)
+}
+
+func testAReferenceBeyondTheTornTailIsCorruption(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("first")))
 	w.must(w.write(1, 5, []byte("second")))
@@ -255,6 +264,10 @@ func TestAReferenceBeyondTheTornTailIsCorruption(t *testing.T) {
 }
 
 func TestARecordThatFailedBeforeOthersDoesNotTakeThemAlong(t *testing.T) {
+	synctest.Test(t, testARecordThatFailedBeforeOthersDoesNotTakeThemAlong)
+}
+
+func testARecordThatFailedBeforeOthersDoesNotTakeThemAlong(t *testing.T) {
 	w := newWorld(t, testOptions())
 	rnd := newRand(4)
 	a, b, c := random(rnd, 3000), random(rnd, 40_000), random(rnd, 3000)
@@ -285,6 +298,10 @@ func TestARecordThatFailedBeforeOthersDoesNotTakeThemAlong(t *testing.T) {
 }
 
 func TestASegmentWithoutReferencesIsRemovedOnOpen(t *testing.T) {
+	synctest.Test(t, testASegmentWithoutReferencesIsRemovedOnOpen)
+}
+
+func testASegmentWithoutReferencesIsRemovedOnOpen(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("never committed")))
 	c := w.crash(nil)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data/format"
@@ -25,6 +26,10 @@ func stored(t *testing.T, p []byte) (*world, string) {
 }
 
 func TestEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless(t *testing.T) {
+	synctest.Test(t, testEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless)
+}
+
+func testEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless(t *testing.T) {
 	p := random(newRand(1), 40_000)
 	w, name := stored(t, p)
 	object := w.objects.m[name]
@@ -51,6 +56,10 @@ func TestEveryFlippedByteOfAStoredSegmentIsCorruptionOrHarmless(t *testing.T) {
 }
 
 func TestDamageOfOnePageLeavesTheOthersReadable(t *testing.T) {
+	synctest.Test(t, testDamageOfOnePageLeavesTheOthersReadable)
+}
+
+func testDamageOfOnePageLeavesTheOthersReadable(t *testing.T) {
 	p := random(newRand(1), 100_000)
 	w, name := stored(t, p)
 	w.objects.flip(name, 2*format.BlockSize+5)
@@ -60,6 +69,10 @@ func TestDamageOfOnePageLeavesTheOthersReadable(t *testing.T) {
 }
 
 func TestAMissingOrShortObjectIsCorruption(t *testing.T) {
+	synctest.Test(t, testAMissingOrShortObjectIsCorruption)
+}
+
+func testAMissingOrShortObjectIsCorruption(t *testing.T) {
 	p := random(newRand(1), 100_000)
 	w, name := stored(t, p)
 	whole := w.objects.m[name]
@@ -74,6 +87,10 @@ func TestAMissingOrShortObjectIsCorruption(t *testing.T) {
 }
 
 func TestAnotherSegmentUnderTheSameNameIsCorruption(t *testing.T) {
+	synctest.Test(t, testAnotherSegmentUnderTheSameNameIsCorruption)
+}
+
+func testAnotherSegmentUnderTheSameNameIsCorruption(t *testing.T) {
 	w, name := stored(t, random(newRand(1), 100_000))
 	other, otherName := stored(t, random(newRand(2), 100_000))
 	w.objects.m[name] = other.objects.m[otherName]
@@ -82,6 +99,10 @@ func TestAnotherSegmentUnderTheSameNameIsCorruption(t *testing.T) {
 }
 
 func TestAFlippedByteInTheJournalIsCorruptionAfterTheNextStart(t *testing.T) {
+	synctest.Test(t, testAFlippedByteInTheJournalIsCorruptionAfterTheNextStart)
+}
+
+func testAFlippedByteInTheJournalIsCorruptionAfterTheNextStart(t *testing.T) {
 	p := random(newRand(1), 5000)
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, p))
@@ -105,6 +126,10 @@ func TestAFlippedByteInTheJournalIsCorruptionAfterTheNextStart(t *testing.T) {
 }
 
 func TestAFlippedByteBetweenWriteAndSealingIsNotSealedAsGood(t *testing.T) {
+	synctest.Test(t, testAFlippedByteBetweenWriteAndSealingIsNotSealedAsGood)
+}
+
+func testAFlippedByteBetweenWriteAndSealingIsNotSealedAsGood(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, random(newRand(1), 5000)))
 	w.must(w.write(2, 0, []byte("neighbour")))
@@ -121,14 +146,16 @@ func TestAFlippedByteBetweenWriteAndSealingIsNotSealedAsGood(t *testing.T) {
 }
 
 func TestASealedLocalSegmentIsVerifiedOnRead(t *testing.T) {
+	synctest.Test(t, testASealedLocalSegmentIsVerifiedOnRead)
+}
+
+func testASealedLocalSegmentIsVerifiedOnRead(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.objects.fail(errors.New("out of order"))
 	p := random(newRand(1), 100_000)
 	w.must(w.write(1, 0, p))
 	w.must(w.flush(t.Context(), 1))
-	w.store.mu.Lock()
-	w.store.retireLocked()
-	w.store.mu.Unlock()
+	w.store.journal.Retire()
 	w.eventually("sealing", func() bool { return w.store.Stats().Sealed == 1 })
 	w.expect(1, 0, p)
 	zero(t, w.journal()[0], 50_000, 1)
@@ -137,6 +164,10 @@ func TestASealedLocalSegmentIsVerifiedOnRead(t *testing.T) {
 }
 
 func TestAMissingJournalFileIsCorruptionAndTheRestStillWorks(t *testing.T) {
+	synctest.Test(t, testAMissingJournalFileIsCorruptionAndTheRestStillWorks)
+}
+
+func testAMissingJournalFileIsCorruptionAndTheRestStillWorks(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("lost")))
 	w.must(w.flush(t.Context(), 1))
@@ -152,6 +183,10 @@ func TestAMissingJournalFileIsCorruptionAndTheRestStillWorks(t *testing.T) {
 }
 
 func TestASegmentThatNobodyKnowsIsCorruption(t *testing.T) {
+	synctest.Test(t, testASegmentThatNobodyKnowsIsCorruption)
+}
+
+func testASegmentThatNobodyKnowsIsCorruption(t *testing.T) {
 	w := newWorld(t, testOptions())
 	unknown := format.Extent{Off: 0, Len: 10, Seg: format.NewSegmentID(1, 12345), Pos: format.HeaderLen + format.RecordHeaderLen}
 	hole := format.Extent{Off: 10, Len: 10}
@@ -168,18 +203,18 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 		want    error
 	}{
 		"a directory with files of something else": {func(w *world) {
-			w.must(os.Remove(w.dir + "/" + instanceName))
+			w.must(os.Remove(w.dir + "/" + "instance"))
 			w.must(os.WriteFile(w.dir+"/letters.txt", nil, 0o600))
 		}, ErrNotOurs},
 		"a journal without its marker": {func(w *world) {
-			w.must(os.Remove(w.dir + "/" + instanceName))
+			w.must(os.Remove(w.dir + "/" + "instance"))
 			w.must(os.WriteFile(w.dir+"/journal/0000000000000001-00000001.seg", nil, 0o600))
 		}, ErrNotOurs},
 		"the directory of another instance": {func(w *world) {
-			w.must(os.WriteFile(w.dir+"/"+instanceName, []byte(markerTitle+strings.Repeat("f", 32)+"\n"), 0o600))
+			w.must(os.WriteFile(w.dir+"/"+"instance", []byte("dittofs journal 1\n"+strings.Repeat("f", 32)+"\n"), 0o600))
 		}, ErrForeign},
 		"a marker of an unknown format": {func(w *world) {
-			w.must(os.WriteFile(w.dir+"/"+instanceName, []byte("dittofs journal 2\n"), 0o600))
+			w.must(os.WriteFile(w.dir+"/"+"instance", []byte("dittofs journal 2\n"), 0o600))
 		}, ErrForeign},
 		"a segment of a later owner": {func(w *world) {
 			w.must(os.WriteFile(w.dir+"/journal/0000000000000063-00000001.seg", nil, 0o600))
@@ -204,6 +239,10 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 }
 
 func TestADirectoryIsUsedByOneProcessAtATime(t *testing.T) {
+	synctest.Test(t, testADirectoryIsUsedByOneProcessAtATime)
+}
+
+func testADirectoryIsUsedByOneProcessAtATime(t *testing.T) {
 	w := newWorld(t, testOptions())
 	second := &world{t: t, dir: w.dir, meta: w.meta, objects: w.objects, opts: w.opts}
 	if err := second.tryOpen(); !errors.Is(err, ErrInUse) {
@@ -212,6 +251,10 @@ func TestADirectoryIsUsedByOneProcessAtATime(t *testing.T) {
 }
 
 func TestAVolatileInstanceReplacesWhatItsPredecessorLeft(t *testing.T) {
+	synctest.Test(t, testAVolatileInstanceReplacesWhatItsPredecessorLeft)
+}
+
+func testAVolatileInstanceReplacesWhatItsPredecessorLeft(t *testing.T) {
 	opts := testOptions()
 	opts.Volatile = true
 	w := newWorld(t, opts)

@@ -18,6 +18,25 @@
 // to the content store. Every byte read is verified, before that by checksums
 // in memory, and what is missing or damaged is ErrCorrupt, never zeros.
 //
-// The package imports the contracts of meta and content and the group commit
-// of meta/commit, and nothing above them.
+// The package puts the parts together and is all that others import of them:
+//
+//	          data        opening, recovery, upload, write-back, reading
+//	            │
+//	            ▼
+//	           gc         collection, compaction, laying out
+//	   ┌────────┼────────┐
+//	   ▼        ▼        ▼
+//	journal  extents  pagecache     segments here; extents of files; segments elsewhere
+//	   └────────┼────────┘
+//	            ▼
+//	     format, worker             layout of what is stored; goroutines
+//
+// None of the three in the middle imports another: journal.Owner, extents.Segments and
+// pagecache.Room are what they need of each other, and wiring.go gives it to them. The
+// package imports the contracts of meta and content and the group commit of meta/commit,
+// and nothing above them; Files is what it needs of the filesystem.
+//
+// Locks: uploader.mu is taken under Journal.mu, and nothing is called with it held but
+// the log. What the parts have is in their comments. A lock of a file (extents.File) is
+// taken before all of them, and none is held while Files is called.
 package data

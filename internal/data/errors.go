@@ -21,5 +21,18 @@ var (
 	// ErrOtherContent: the content store is not the one that was used before.
 	ErrOtherContent = errors.New("the content store is not that of this filesystem")
 	// ErrClosed: the store was closed.
-	ErrClosed = errors.New("data store is closed")
+	ErrClosed = journal.ErrClosed
+	// ErrInUse, ErrForeign and ErrNotOurs are causes of a DirError.
+	ErrInUse   = journal.ErrInUse
+	ErrForeign = journal.ErrForeign
+	ErrNotOurs = journal.ErrNotOurs
 )
+
+// DirError says why the journal's directory (cache.path of the configuration)
+// cannot be used.
+type DirError = journal.DirError
+
+// Inspect returns the instance that owns a journal directory, or "" if nobody
+// does (or one whose metadata was in memory), and changes nothing. A directory
+// with files of something else is an error.
+func Inspect(dir string) (instance string, err error) { return journal.Inspect(dir) }

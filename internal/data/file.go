@@ -58,7 +58,7 @@ func (f *File) noteRead(exts []format.Extent, off, n, size uint64) (from, to uin
 	}
 	r := f.readers.Note(f.s.cache, exts, off, n, size, far)
 	if r.PassedFrom < r.PassedTo {
-		f.noteScattered(r.PassedFrom, r.PassedTo)
+		f.s.compactor.Passed(f.Inode(), r.PassedFrom, r.PassedTo, f.EachLoaded)
 	}
 	return r.From, r.To
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -150,7 +151,9 @@ func TestFilesAgreeWithAModelUnderRandomHistories(t *testing.T) {
 	})
 }
 
-func TestAHoleOfATebibyteIsOneExtent(t *testing.T) {
+func TestAHoleOfATebibyteIsOneExtent(t *testing.T) { synctest.Test(t, testAHoleOfATebibyteIsOneExtent) }
+
+func testAHoleOfATebibyteIsOneExtent(t *testing.T) {
 	w := newWorld(t, testOptions())
 	const size = 1 << 40
 	w.must(w.truncate(5, size))
@@ -169,6 +172,10 @@ func TestAHoleOfATebibyteIsOneExtent(t *testing.T) {
 }
 
 func TestAWriteBeyondTheEndRecordsAHole(t *testing.T) {
+	synctest.Test(t, testAWriteBeyondTheEndRecordsAHole)
+}
+
+func testAWriteBeyondTheEndRecordsAHole(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(5, 10000, []byte("x")))
 	w.expect(5, 0, append(make([]byte, 10000), 'x'))
@@ -184,6 +191,10 @@ func TestAWriteBeyondTheEndRecordsAHole(t *testing.T) {
 }
 
 func TestAGapInTheIndexIsCorruptionAndNotAHole(t *testing.T) {
+	synctest.Test(t, testAGapInTheIndexIsCorruptionAndNotAHole)
+}
+
+func testAGapInTheIndexIsCorruptionAndNotAHole(t *testing.T) {
 	w := newWorld(t, testOptions())
 	for i := range uint64(5) {
 		w.must(w.write(5, i*10, []byte("0123456789")))
@@ -205,6 +216,10 @@ func TestAGapInTheIndexIsCorruptionAndNotAHole(t *testing.T) {
 }
 
 func TestALostTailOfTheIndexIsCorruption(t *testing.T) {
+	synctest.Test(t, testALostTailOfTheIndexIsCorruption)
+}
+
+func testALostTailOfTheIndexIsCorruption(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(5, 0, []byte("0123456789")))
 	w.must(w.write(5, 10, []byte("0123456789")))
@@ -223,6 +238,10 @@ func TestALostTailOfTheIndexIsCorruption(t *testing.T) {
 }
 
 func TestManyExtentsAreLoadedByWindowsAndEvicted(t *testing.T) {
+	synctest.Test(t, testManyExtentsAreLoadedByWindowsAndEvicted)
+}
+
+func testManyExtentsAreLoadedByWindowsAndEvicted(t *testing.T) {
 	opts := testOptions()
 	opts.ExtentMemory = 100 * extentBytes
 	w := newWorld(t, opts)
@@ -249,6 +268,10 @@ func TestManyExtentsAreLoadedByWindowsAndEvicted(t *testing.T) {
 }
 
 func TestNothingIsEvictedBeforeItsBatchIsSubmitted(t *testing.T) {
+	synctest.Test(t, testNothingIsEvictedBeforeItsBatchIsSubmitted)
+}
+
+func testNothingIsEvictedBeforeItsBatchIsSubmitted(t *testing.T) {
 	opts := testOptions()
 	opts.ExtentMemory = 1
 	w := newWorld(t, opts)
@@ -270,6 +293,10 @@ func TestNothingIsEvictedBeforeItsBatchIsSubmitted(t *testing.T) {
 }
 
 func TestDropForgetsDirtyDataAndReapTheRest(t *testing.T) {
+	synctest.Test(t, testDropForgetsDirtyDataAndReapTheRest)
+}
+
+func testDropForgetsDirtyDataAndReapTheRest(t *testing.T) {
 	w := newWorld(t, testOptions())
 	for i := range uint64(10) {
 		w.must(w.write(5, i*100, make([]byte, 100)))
@@ -295,7 +322,9 @@ func TestDropForgetsDirtyDataAndReapTheRest(t *testing.T) {
 	w.checkIndex()
 }
 
-func TestResizeCutsInSteps(t *testing.T) {
+func TestResizeCutsInSteps(t *testing.T) { synctest.Test(t, testResizeCutsInSteps) }
+
+func testResizeCutsInSteps(t *testing.T) {
 	w := newWorld(t, testOptions())
 	for i := range uint64(10) {
 		w.must(w.write(5, i*100, make([]byte, 100)))

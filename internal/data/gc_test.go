@@ -3,12 +3,17 @@ package data
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/meta"
 )
 
 func TestASegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) {
+	synctest.Test(t, testASegmentIsKeptUntilTheBatchThatFreesItIsSubmitted)
+}
+
+func testASegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) {
 	opts := testOptions()
 	opts.DeleteAfter = time.Nanosecond
 	w := newWorld(t, opts)
@@ -18,7 +23,7 @@ func TestASegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) {
 	b := &meta.Batch{}
 	_, err := w.file(1).f.Resize(t.Context(), b, 6, 0, 100_000)
 	w.must(err)
-	w.store.collectPass(time.Now().Add(time.Millisecond))
+	w.store.collector.Pass(t.Context(), time.Now().Add(time.Millisecond))
 	if n := len(w.objects.names()); n != 1 {
 		t.Fatal("a crash now would lose bytes that are still in the index")
 	}
@@ -27,6 +32,10 @@ func TestASegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) {
 }
 
 func TestAJournalSegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) {
+	synctest.Test(t, testAJournalSegmentIsKeptUntilTheBatchThatFreesItIsSubmitted)
+}
+
+func testAJournalSegmentIsKeptUntilTheBatchThatFreesItIsSubmitted(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.objects.fail(errors.New("out of order"))
 	w.must(w.write(1, 0, []byte("in the journal")))

@@ -3,6 +3,7 @@ package data
 import (
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/dittofs/dittofs/internal/disk"
 )
@@ -14,7 +15,7 @@ func uncached(t *testing.T, n uint64, memory int64) (*world, [][]byte) {
 	opts.CacheSize, opts.ReadAhead, opts.fetchMemory = 64<<20, 4<<20, memory
 	w := newWorld(t, opts)
 	blocks := w.fill(n)
-	w.store.room.Evict(1 << 30)
+	w.store.journal.Budget().Evict(1 << 30)
 	return w, blocks
 }
 
@@ -32,6 +33,10 @@ func (w *world) inOrder(blocks [][]byte) (done chan struct{}) {
 }
 
 func TestACacheThatIsTooSlowDoesNotHoldUpReaders(t *testing.T) {
+	synctest.Test(t, testACacheThatIsTooSlowDoesNotHoldUpReaders)
+}
+
+func testACacheThatIsTooSlowDoesNotHoldUpReaders(t *testing.T) {
 	w, blocks := uncached(t, 128, 2<<20)
 	stuck := make(chan struct{})
 	free := sync.OnceFunc(func() { close(stuck) })

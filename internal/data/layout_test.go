@@ -5,10 +5,12 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/journal"
 )
 
 func layOutOptions() Options {
@@ -50,11 +52,15 @@ func (w *world) pieces(ino uint64) int {
 	defer f.mu.Unlock()
 	exts, err := f.f.Map(w.t.Context(), 0, f.stored)
 	w.must(err)
-	c := scattering{s: w.store}
+	var last format.Extent
+	n := 0
 	for _, e := range exts {
-		c.add(e)
+		if e.Seg != last.Seg || uint64(e.Pos) != uint64(last.Pos)+last.Len {
+			n++
+		}
+		last = e
 	}
-	return c.pieces
+	return n
 }
 
 func TestAFileThatIsReadInOrderIsLaidOutAgain(t *testing.T) {
@@ -90,6 +96,10 @@ func TestAFileThatIsReadInOrderIsLaidOutAgain(t *testing.T) {
 }
 
 func TestWhatIsNotScatteredIsNotLaidOut(t *testing.T) {
+	synctest.Test(t, testWhatIsNotScatteredIsNotLaidOut)
+}
+
+func testWhatIsNotScatteredIsNotLaidOut(t *testing.T) {
 	opts := layOutOptions()
 	opts.LayOutAfter = time.Hour
 	w := newWorld(t, opts)
@@ -132,6 +142,10 @@ func TestWhatIsNotScatteredIsNotLaidOut(t *testing.T) {
 }
 
 func TestABackupKeepsAFileFromBeingLaidOut(t *testing.T) {
+	synctest.Test(t, testABackupKeepsAFileFromBeingLaidOut)
+}
+
+func testABackupKeepsAFileFromBeingLaidOut(t *testing.T) {
 	opts := layOutOptions()
 	var pinned atomic.Bool
 	pinned.Store(true)
@@ -150,42 +164,56 @@ func TestABackupKeepsAFileFromBeingLaidOut(t *testing.T) {
 
 // What is overwritten while it is copied stays as it is.
 func TestALayoutMovesOnlyWhatIsStillCurrent(t *testing.T) {
-	opts := layOutOptions()
-	opts.LayOutAfter = time.Hour
-	w := newWorld(t, opts)
+	synctest.Test(t, testALayoutMovesOnlyWhatIsStillCurrent)
+}
+
+func testALayoutMovesOnlyWhatIsStillCurrent(t *testing.T) {
+	w := newWorld(t, layOutOptions())
 	want := w.scatterOnce(1, 300)
-	w.readInOrder(1, want)
-	w.store.SetMover(func(ctx context.Context, ino uint64, moves []extents.Move) error {
+	w.hooks.move = func(ctx context.Context, ino uint64, moves []extents.Move) error {
 		p := random(newRand(7), 20_000)
 		copy(want[500:], p)
 		w.must(w.write(1, 500, p))
 		w.must(w.flush(ctx, 1))
 		w.must(w.truncate(1, 250_000))
 		return w.move(ctx, ino, moves)
-	})
-	w.store.layouts.postpone(1, time.Now())
-	_, err := w.store.layOut(t.Context(), 0.9)
-	w.must(err)
+	}
+	w.readRange(1, uint64(len(want)))
+	w.eventually("layout", func() bool { return w.store.Stats().LaidOutBytes > 0 })
 	w.expect(1, 0, want[:250_000])
 	w.checkIndex()
 	w.reopen()
 	w.expect(1, 0, want[:250_000])
 }
 
+// readRange reads a file as a sequential reader does, and takes what comes.
+func (w *world) readRange(ino, size uint64) {
+	w.t.Helper()
+	const step = 8 << 10
+	for off := uint64(0); off < size; off += step {
+		w.readAhead(ino, off, min(step, size-off))
+	}
+}
+
 func TestALayoutWaitsForTheContentStore(t *testing.T) {
-	opts := layOutOptions()
-	opts.LayOutAfter = time.Hour
-	w := newWorld(t, opts)
+	synctest.Test(t, testALayoutWaitsForTheContentStore)
+}
+
+func testALayoutWaitsForTheContentStore(t *testing.T) {
+	w := newWorld(t, layOutOptions())
 	want := w.scatterOnce(1, 300)
-	w.readInOrder(1, want)
 	w.objects.fail(errors.New("full"))
 	w.must(w.write(2, 0, make([]byte, 60_000)))
 	w.must(w.flush(t.Context(), 2))
 	w.retire()
-	w.eventually("a refusal", w.store.behind)
-	w.store.layouts.postpone(1, time.Now())
-	if _, err := w.store.layOut(t.Context(), 0.9); !errors.Is(err, errInTheWay) {
+	w.eventually("a refusal", w.store.uploader.behind)
+	w.readRange(1, uint64(len(want)))
+	time.Sleep(time.Millisecond) // until it is due
+	if _, err := w.store.compactor.LayOut(t.Context(), 0.9); !errors.Is(err, journal.ErrCrowded) {
 		t.Fatal(err)
+	}
+	if st := w.store.Stats(); st.LaidOutBytes > 0 || st.LayOuts != 1 {
+		t.Fatalf("%d bytes were laid out, %d files wait", st.LaidOutBytes, st.LayOuts)
 	}
 	w.objects.fail(nil)
 	w.eventually("layout", func() bool { return w.store.Stats().LaidOutBytes > 0 })
@@ -193,15 +221,15 @@ func TestALayoutWaitsForTheContentStore(t *testing.T) {
 }
 
 func TestALayoutLeavesDamageWhereItIs(t *testing.T) {
-	opts := layOutOptions()
-	opts.LayOutAfter = time.Hour
-	w := newWorld(t, opts)
+	synctest.Test(t, testALayoutLeavesDamageWhereItIs)
+}
+
+func testALayoutLeavesDamageWhereItIs(t *testing.T) {
+	w := newWorld(t, layOutOptions())
 	want := w.scatterOnce(1, 300)
-	w.readInOrder(1, want)
-	w.objects.flip(w.objects.names()[1], 20_000)
-	w.store.layouts.postpone(1, time.Now())
-	_, err := w.store.layOut(t.Context(), 0.9)
-	w.must(err)
+	w.objects.flip(w.objects.names()[0], 20_000)
+	w.readRange(1, uint64(len(want)))
+	w.eventually("layout", func() bool { return w.store.Stats().LayOuts == 0 })
 	damaged := 0
 	for off := 0; off < len(want); off += 1000 {
 		switch p, err := w.read(1, uint64(off), 1000); {
@@ -216,15 +244,5 @@ func TestALayoutLeavesDamageWhereItIs(t *testing.T) {
 	}
 	if n := w.store.Stats().LayOuts; n != 0 {
 		t.Errorf("%d files wait", n)
-	}
-}
-
-func TestWishesAreBounded(t *testing.T) {
-	var q layoutQueue
-	for ino := range uint64(2 * maxLayouts) {
-		q.add(ino, 0, 1, time.Now())
-	}
-	if q.n.Load() != maxLayouts || len(q.m) != maxLayouts {
-		t.Errorf("%d wishes", len(q.m))
 	}
 }

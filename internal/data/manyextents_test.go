@@ -3,11 +3,16 @@ package data
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 )
 
 // A batch that the metadata store refuses stops the server, so none may grow with
 // what a client has written before.
 func TestABatchReplacesAFewExtentsAtATime(t *testing.T) {
+	synctest.Test(t, testABatchReplacesAFewExtentsAtATime)
+}
+
+func testABatchReplacesAFewExtentsAtATime(t *testing.T) {
 	opts := testOptions()
 	opts.extentsAtOnce, opts.batchBytes = 4, 200
 	w := newWorld(t, opts)
@@ -31,6 +36,10 @@ func TestABatchReplacesAFewExtentsAtATime(t *testing.T) {
 }
 
 func TestACompactionMovesAFewExtentsAtATime(t *testing.T) {
+	synctest.Test(t, testACompactionMovesAFewExtentsAtATime)
+}
+
+func testACompactionMovesAFewExtentsAtATime(t *testing.T) {
 	opts := compactOptions()
 	opts.extentsAtOnce, opts.batchBytes = 4, 200
 	w := newWorld(t, opts)

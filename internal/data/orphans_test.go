@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/dittofs/dittofs/internal/data/format"
 )
@@ -37,6 +38,10 @@ func (w *world) orphans(remove bool) (names []string, sum Orphans) {
 }
 
 func TestOnlySegmentsOfEarlierEpochsThatNobodyKnowsAreOrphans(t *testing.T) {
+	synctest.Test(t, testOnlySegmentsOfEarlierEpochsThatNobodyKnowsAreOrphans)
+}
+
+func testOnlySegmentsOfEarlierEpochsThatNobodyKnowsAreOrphans(t *testing.T) {
 	opts := testOptions()
 	opts.Pinned = func(id format.SegmentID) bool { return id == format.NewSegmentID(1, 0x201) }
 	w := strayed(t, opts,
@@ -53,7 +58,7 @@ func TestOnlySegmentsOfEarlierEpochsThatNobodyKnowsAreOrphans(t *testing.T) {
 	if got := w.objects.names(); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("a list made %v of %v", got, before)
 	}
-	release, err := w.store.Hold(t.Context())
+	release, err := w.store.PinAll(t.Context())
 	w.must(err)
 	if names, sum := w.orphans(true); len(names) != 0 || sum.Kept != 2 {
 		t.Errorf("while a backup is made: %v, %+v", names, sum)
@@ -77,6 +82,10 @@ func TestOnlySegmentsOfEarlierEpochsThatNobodyKnowsAreOrphans(t *testing.T) {
 }
 
 func TestNothingIsAnOrphanWhenTheMetadataIsOlderThanTheContentStore(t *testing.T) {
+	synctest.Test(t, testNothingIsAnOrphanWhenTheMetadataIsOlderThanTheContentStore)
+}
+
+func testNothingIsAnOrphanWhenTheMetadataIsOlderThanTheContentStore(t *testing.T) {
 	w := strayed(t, testOptions(), "segments/0000000000000001/00000200", "segments/0000000000000003/00000001")
 	for _, remove := range []bool{false, true} {
 		sum, err := w.store.Orphans(t.Context(), remove, func(object string, _ int64) error {

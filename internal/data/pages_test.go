@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
@@ -59,7 +60,9 @@ func (w *world) fill(n uint64) (blocks [][]byte) {
 	return blocks
 }
 
-func TestTheCacheNeverExceedsItsSize(t *testing.T) {
+func TestTheCacheNeverExceedsItsSize(t *testing.T) { synctest.Test(t, testTheCacheNeverExceedsItsSize) }
+
+func testTheCacheNeverExceedsItsSize(t *testing.T) {
 	opts := cachedOptions()
 	opts.ReadAhead = 256 << 10
 	opts.SealAfter, opts.CheckpointEvery, opts.DeleteAfter = 5*time.Millisecond, 5*time.Millisecond, time.Millisecond
@@ -77,7 +80,7 @@ func TestTheCacheNeverExceedsItsSize(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				total, free, err := w.store.disk.Statfs(w.dir)
+				total, free, err := w.store.dir.Disk().Statfs(w.dir)
 				if err != nil {
 					t.Error(err)
 					return
@@ -144,7 +147,7 @@ func (w *world) checkRoom() {
 	w.t.Helper()
 	w.sealAll()
 	w.eventually("fetches end", w.noFetches)
-	accounted := w.store.room.Use().Journal + w.store.room.Use().Pages
+	accounted := w.store.journal.Budget().Use().Journal + w.store.journal.Budget().Use().Pages
 	pages := w.store.cache.Stats().PageBytes
 	if accounted != pages {
 		w.t.Errorf("%d bytes accounted for, pages of %d here", accounted, pages)
@@ -155,6 +158,10 @@ func (w *world) checkRoom() {
 }
 
 func TestWhatWasHandedOffIsReadFromTheCache(t *testing.T) {
+	synctest.Test(t, testWhatWasHandedOffIsReadFromTheCache)
+}
+
+func testWhatWasHandedOffIsReadFromTheCache(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(16)
 	before := w.store.Stats().StoreReads
@@ -168,12 +175,16 @@ func TestWhatWasHandedOffIsReadFromTheCache(t *testing.T) {
 }
 
 func TestPagesThatWereNotUsedForLongestGoFirst(t *testing.T) {
+	synctest.Test(t, testPagesThatWereNotUsedForLongestGoFirst)
+}
+
+func testPagesThatWereNotUsedForLongestGoFirst(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(16) // 1 MiB
 	for i := range 4 {
 		w.expect(1, uint64(i)*64<<10, blocks[i]) // used last
 	}
-	w.store.room.Evict(w.store.room.Use().Pages / 2)
+	w.store.journal.Budget().Evict(w.store.journal.Budget().Use().Pages / 2)
 	w.objects.fail(errors.New("out of order"))
 	for i := range 4 {
 		w.expect(1, uint64(i)*64<<10, blocks[i])
@@ -188,7 +199,7 @@ func TestTheCacheOutlivesARestart(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			w := newWorld(t, cachedOptions())
 			blocks := w.fill(16)
-			w.store.room.Evict(256 << 10)
+			w.store.journal.Budget().Evict(256 << 10)
 			if how == "close" {
 				w.reopen()
 			} else {
@@ -208,6 +219,10 @@ func TestTheCacheOutlivesARestart(t *testing.T) {
 }
 
 func TestASmallerCacheShrinksAtTheStart(t *testing.T) {
+	synctest.Test(t, testASmallerCacheShrinksAtTheStart)
+}
+
+func testASmallerCacheShrinksAtTheStart(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(48)
 	w.opts.CacheSize, w.opts.SegmentSize = 1<<20, 128<<10
@@ -221,6 +236,10 @@ func TestASmallerCacheShrinksAtTheStart(t *testing.T) {
 }
 
 func TestASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore(t *testing.T) {
+	synctest.Test(t, testASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore)
+}
+
+func testASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore(t *testing.T) {
 	opts := cachedOptions()
 	opts.MaxWait = 50 * time.Millisecond
 	w := newWorld(t, opts)
@@ -241,9 +260,9 @@ func TestASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore(t *testing.T) 
 	c.objects.fail(nil)
 	c.eventually("the backlog is stored", func() bool { return c.store.Lag().Segments == 0 })
 	c.eventually("uploads end", func() bool {
-		c.store.mu.Lock()
-		defer c.store.mu.Unlock()
-		return len(c.store.uploads.underWay) == 0
+		c.store.uploader.mu.Lock()
+		defer c.store.uploader.mu.Unlock()
+		return len(c.store.uploader.underWay) == 0
 	})
 	if n := c.onDiskBytes(); n > c.opts.CacheSize {
 		t.Errorf("%d bytes in a cache of %d; %d while the content store was away", n, c.opts.CacheSize, before)
@@ -254,6 +273,10 @@ func TestASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore(t *testing.T) 
 }
 
 func TestADamagedPageOfTheCacheIsFetchedAgain(t *testing.T) {
+	synctest.Test(t, testADamagedPageOfTheCacheIsFetchedAgain)
+}
+
+func testADamagedPageOfTheCacheIsFetchedAgain(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(8)
 	for _, path := range w.journal() {
@@ -275,9 +298,13 @@ func TestADamagedPageOfTheCacheIsFetchedAgain(t *testing.T) {
 }
 
 func TestDamageInTheContentStoreIsAnErrorAlsoThroughTheCache(t *testing.T) {
+	synctest.Test(t, testDamageInTheContentStoreIsAnErrorAlsoThroughTheCache)
+}
+
+func testDamageInTheContentStoreIsAnErrorAlsoThroughTheCache(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	w.fill(8)
-	w.store.room.Evict(1 << 30)
+	w.store.journal.Budget().Evict(1 << 30)
 	for _, id := range w.objects.names() {
 		w.objects.flip(id, 10_000)
 	}
@@ -297,7 +324,7 @@ func TestDamageInTheContentStoreIsAnErrorAlsoThroughTheCache(t *testing.T) {
 func TestReadersOfAPageShareItsFetch(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(8)
-	w.store.room.Evict(1 << 30)
+	w.store.journal.Budget().Evict(1 << 30)
 	w.expect(1, 64<<10, blocks[1]) // so that the table of the segment is here
 	before := w.store.Stats()
 	w.objects.mu.Lock() // fetches wait
@@ -314,11 +341,15 @@ func TestReadersOfAPageShareItsFetch(t *testing.T) {
 }
 
 func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
+	synctest.Test(t, testASequentialReaderFindsItsPagesHere)
+}
+
+func testASequentialReaderFindsItsPagesHere(t *testing.T) {
 	opts := cachedOptions()
 	opts.CacheSize, opts.ReadAhead = 64<<20, 1<<20
 	w := newWorld(t, opts)
 	blocks := w.fill(64)
-	w.store.room.Evict(1 << 30)
+	w.store.journal.Budget().Evict(1 << 30)
 	before := w.store.Stats()
 	for i, p := range blocks {
 		off := uint64(i) * 64 << 10
@@ -338,6 +369,10 @@ func TestASequentialReaderFindsItsPagesHere(t *testing.T) {
 }
 
 func TestTheFirstReadOfAFileFetchesNoMoreAheadThanIsAllowed(t *testing.T) {
+	synctest.Test(t, testTheFirstReadOfAFileFetchesNoMoreAheadThanIsAllowed)
+}
+
+func testTheFirstReadOfAFileFetchesNoMoreAheadThanIsAllowed(t *testing.T) {
 	for _, most := range []int64{256 << 10, 4 << 20} {
 		opts := cachedOptions()
 		opts.ReadAhead = most
@@ -352,6 +387,10 @@ func TestTheFirstReadOfAFileFetchesNoMoreAheadThanIsAllowed(t *testing.T) {
 }
 
 func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
+	synctest.Test(t, testReadersAtDifferentPlacesEachFindTheirPagesHere)
+}
+
+func testReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 	opts := cachedOptions()
 	opts.CacheSize, opts.ReadAhead = 64<<20, 1<<20
 	w := newWorld(t, opts)
@@ -361,7 +400,7 @@ func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 	}
 	w.must(w.flush(t.Context(), 1))
 	w.sealAll()
-	w.store.room.Evict(1 << 30)
+	w.store.journal.Budget().Evict(1 << 30)
 	before := w.store.Stats()
 	for i := range uint64(32) {
 		for reader := range uint64(3) {
@@ -381,6 +420,10 @@ func TestReadersAtDifferentPlacesEachFindTheirPagesHere(t *testing.T) {
 // What was fetched ahead and is gone when its reader comes is fetched together
 // again, by one request for all that was wanted.
 func TestPagesThatAReaderHasLostComeBackTogether(t *testing.T) {
+	synctest.Test(t, testPagesThatAReaderHasLostComeBackTogether)
+}
+
+func testPagesThatAReaderHasLostComeBackTogether(t *testing.T) {
 	opts := cachedOptions()
 	opts.CacheSize, opts.SegmentSize, opts.ReadAhead = 64<<20, 16<<20, 4<<20
 	opts.keepFetched = time.Nanosecond
@@ -388,7 +431,7 @@ func TestPagesThatAReaderHasLostComeBackTogether(t *testing.T) {
 	blocks := w.fill(32)
 	empty := func() {
 		w.eventually("fetches", w.noFetches)
-		w.store.room.Evict(1 << 30)
+		w.store.journal.Budget().Evict(1 << 30)
 	}
 	empty()
 	exts, err := w.file(1).f.Map(t.Context(), 0, 32<<16)
@@ -408,12 +451,16 @@ func TestPagesThatAReaderHasLostComeBackTogether(t *testing.T) {
 // A record's header shifts its bytes, so that a piece of the file ends in the
 // middle of a page, which the piece before it has asked for already.
 func TestPiecesOfARequestAreFetchedByOneEach(t *testing.T) {
+	synctest.Test(t, testPiecesOfARequestAreFetchedByOneEach)
+}
+
+func testPiecesOfARequestAreFetchedByOneEach(t *testing.T) {
 	opts := cachedOptions()
 	opts.CacheSize, opts.SegmentSize, opts.ReadAhead = 128<<20, 64<<20, 32<<20
 	w := newWorld(t, opts)
 	const pieces = 6
 	w.fill(pieces * (4 << 20) >> 16)
-	w.store.room.Evict(1 << 30)
+	w.store.journal.Budget().Evict(1 << 30)
 	before := w.store.Stats().StoreReads
 	for i := range uint64(pieces) {
 		exts, err := w.file(1).f.Map(t.Context(), i*(4<<20), (4 << 20))

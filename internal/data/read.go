@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/dittofs/dittofs/internal/data/format"
-	"github.com/dittofs/dittofs/internal/disk"
+	"github.com/dittofs/dittofs/internal/data/journal"
 )
 
 // Read returns the bytes of contiguous extents as Map returned them; holes are
@@ -27,7 +27,7 @@ func (s *Store) Read(ctx context.Context, exts []format.Extent, noWait bool) (*B
 		b.Release()
 		return nil, err
 	}
-	s.stats.read.Add(n)
+	s.read.Add(n)
 	return b, nil
 }
 
@@ -67,33 +67,16 @@ func (s *Store) readPart(ctx context.Context, e format.Extent, dst []byte, noWai
 // readExtent reads an extent into mem, which has room for the rest of its
 // first and last page, and returns the part of mem that holds it.
 func (s *Store) readExtent(ctx context.Context, e format.Extent, mem []byte, noWait bool) ([]byte, error) {
-	g := s.segment(e.Seg)
+	g := s.journal.Segments().Get(e.Seg)
 	if g == nil {
 		return nil, fmt.Errorf("segment %v does not exist: %w", e.Seg, format.ErrCorrupt)
 	}
-	if f := g.acquire(); f != nil {
+	if f := g.Acquire(); f != nil {
 		defer f.Unref()
-		return s.readLocal(g, f, e, mem)
+		return g.Read(f, s.opts.Instance, e, mem)
 	}
-	if st := g.getState(); st == stateMissing || st == stateWritable || g.rec.Size == 0 {
-		return nil, fmt.Errorf("segment %v is missing: %w", g.id, format.ErrCorrupt)
+	if st := g.State(); st == journal.Missing || st == journal.Writable || g.Entry().Size == 0 {
+		return nil, fmt.Errorf("segment %v is missing: %w", g.ID, format.ErrCorrupt)
 	}
-	return s.cache.Read(ctx, g.stored(), e, mem, noWait)
-}
-
-// readLocal reads from the journal, verified by what is known of an open segment
-// or by the footer of a sealed one.
-func (s *Store) readLocal(g *segment, f *disk.Shared, e format.Extent, mem []byte) ([]byte, error) {
-	if sums := g.sums.Load(); sums != nil {
-		return sums.read(f.ReadAt, g.id, e, mem)
-	}
-	t := g.table.Load()
-	if t == nil {
-		var err error
-		if t, err = format.ReadFooter(f.ReadAt, g.id, g.rec, s.opts.Instance); err != nil {
-			return nil, err
-		}
-		g.table.CompareAndSwap(nil, t)
-	}
-	return format.ReadExtent(f.ReadAt, t, e, mem)
+	return s.cache.Read(ctx, cached(g), e, mem, noWait)
 }

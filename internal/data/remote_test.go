@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
@@ -21,6 +22,10 @@ func remoteOptions() Options {
 }
 
 func TestSyncWithRemoteReturnsWhenTheContentStoreHasTheData(t *testing.T) {
+	synctest.Test(t, testSyncWithRemoteReturnsWhenTheContentStoreHasTheData)
+}
+
+func testSyncWithRemoteReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 	w := newWorld(t, remoteOptions())
 	const writers = 40
 	for i := range uint64(writers) {
@@ -48,6 +53,10 @@ func TestSyncWithRemoteReturnsWhenTheContentStoreHasTheData(t *testing.T) {
 }
 
 func TestSyncWithRemoteFailsWhileTheContentStoreIsOut(t *testing.T) {
+	synctest.Test(t, testSyncWithRemoteFailsWhileTheContentStoreIsOut)
+}
+
+func testSyncWithRemoteFailsWhileTheContentStoreIsOut(t *testing.T) {
 	opts := remoteOptions()
 	opts.FullTimeout, opts.MaxWait = 50*time.Millisecond, 20*time.Millisecond
 	w := newWorld(t, opts)
@@ -65,6 +74,10 @@ func TestSyncWithRemoteFailsWhileTheContentStoreIsOut(t *testing.T) {
 }
 
 func TestThoseWhoWaitHearAtOnceThatTheStoreHasFailed(t *testing.T) {
+	synctest.Test(t, testThoseWhoWaitHearAtOnceThatTheStoreHasFailed)
+}
+
+func testThoseWhoWaitHearAtOnceThatTheStoreHasFailed(t *testing.T) {
 	opts := remoteOptions()
 	opts.FullTimeout, opts.MaxWait = time.Hour, time.Hour
 	w := newWorld(t, opts)
@@ -80,7 +93,7 @@ func TestThoseWhoWaitHearAtOnceThatTheStoreHasFailed(t *testing.T) {
 		t.Fatalf("before it failed: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	w.store.fail(cause)
+	w.store.failure.Fail(cause)
 	for range 2 {
 		if err := <-waits; !errors.Is(err, cause) {
 			t.Error(err)
@@ -94,7 +107,7 @@ func TestWhatWasAcknowledgedOutlivesTheJournalWhileItIsOverwritten(t *testing.T)
 	for name, early := range map[string]func(*world){
 		"waiting for its time":       func(*world) {},
 		"when its segment is sealed": func(w *world) { w.retire() },
-		"when it is checkpointed":    func(w *world) { w.store.checkpoint(time.Now().Add(2 * time.Hour)) },
+		"when it is checkpointed":    func(w *world) { w.store.writeback.checkpoint(context.Background(), time.Now().Add(2*time.Hour)) },
 		"when a client waits for it": func(w *world) {
 			if err := w.flush(t.Context(), 1); !errors.Is(err, ErrNotStored) {
 				t.Error(err)
@@ -128,6 +141,10 @@ func TestWhatWasAcknowledgedOutlivesTheJournalWhileItIsOverwritten(t *testing.T)
 }
 
 func TestUnstableDataIsCommittedOnceItsSegmentIsStored(t *testing.T) {
+	synctest.Test(t, testUnstableDataIsCommittedOnceItsSegmentIsStored)
+}
+
+func testUnstableDataIsCommittedOnceItsSegmentIsStored(t *testing.T) {
 	w := newWorld(t, remoteOptions())
 	w.must(w.write(1, 0, []byte("older")))
 	w.must(w.write(2, 0, []byte("other")))
@@ -145,6 +162,10 @@ func TestUnstableDataIsCommittedOnceItsSegmentIsStored(t *testing.T) {
 // A segment whose bytes were overwritten, or given up, before they came into
 // the index leaves nothing behind; one on its way to the index stays.
 func TestASegmentGoesWhenNothingOfItWillBeCommitted(t *testing.T) {
+	synctest.Test(t, testASegmentGoesWhenNothingOfItWillBeCommitted)
+}
+
+func testASegmentGoesWhenNothingOfItWillBeCommitted(t *testing.T) {
 	opts := remoteOptions()
 	opts.DeleteAfter = time.Nanosecond
 	w := newWorld(t, opts)
@@ -154,14 +175,14 @@ func TestASegmentGoesWhenNothingOfItWillBeCommitted(t *testing.T) {
 	if n := len(w.objects.names()); n != 1 {
 		t.Fatalf("%d objects", n)
 	}
-	w.store.collectPass(time.Now().Add(time.Second))
+	w.store.collector.Pass(t.Context(), time.Now().Add(time.Second))
 	if n := len(w.objects.names()); n != 1 {
 		t.Fatal("the bytes of a write on its way are lost")
 	}
 	f := w.file(1)
 	_, err = f.f.Insert(t.Context(), e)
 	w.must(err)
-	w.store.collectPass(time.Now().Add(time.Second))
+	w.store.collector.Pass(t.Context(), time.Now().Add(time.Second))
 	w.expect(1, 0, []byte("on its way"))
 	w.must(w.write(1, 0, []byte("over all of it")))
 	w.must(w.flush(t.Context(), 1))
@@ -170,6 +191,10 @@ func TestASegmentGoesWhenNothingOfItWillBeCommitted(t *testing.T) {
 }
 
 func TestASegmentGoesWhenItsLastDirtyBytesAreGivenUp(t *testing.T) {
+	synctest.Test(t, testASegmentGoesWhenItsLastDirtyBytesAreGivenUp)
+}
+
+func testASegmentGoesWhenItsLastDirtyBytesAreGivenUp(t *testing.T) {
 	opts := remoteOptions()
 	opts.DeleteAfter = time.Nanosecond
 	w := newWorld(t, opts)
@@ -194,6 +219,10 @@ func TestASegmentGoesWhenItsLastDirtyBytesAreGivenUp(t *testing.T) {
 
 // The object of a hand-off that a crash cut short goes with the segment.
 func TestAnObjectThatNobodyCommittedGoesAfterACrash(t *testing.T) {
+	synctest.Test(t, testAnObjectThatNobodyCommittedGoesAfterACrash)
+}
+
+func testAnObjectThatNobodyCommittedGoesAfterACrash(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		opts := remoteOptions()
 		opts.DeleteAfter = time.Nanosecond
@@ -226,6 +255,10 @@ func TestAnObjectThatNobodyCommittedGoesAfterACrash(t *testing.T) {
 // A server that was held while it put an object may go on when another has
 // looked for it in vain.
 func TestAnObjectThatComesLateGoesWithTheNextStart(t *testing.T) {
+	synctest.Test(t, testAnObjectThatComesLateGoesWithTheNextStart)
+}
+
+func testAnObjectThatComesLateGoesWithTheNextStart(t *testing.T) {
 	opts := remoteOptions()
 	opts.DeleteAfter = time.Nanosecond
 	w := newWorld(t, opts)
@@ -250,6 +283,10 @@ func TestAnObjectThatComesLateGoesWithTheNextStart(t *testing.T) {
 // Data that was acknowledged when it was in the journal alone is waited for
 // after the change to remote durability.
 func TestSyncWithRemoteCoversWhatTheIndexReferredToBefore(t *testing.T) {
+	synctest.Test(t, testSyncWithRemoteCoversWhatTheIndexReferredToBefore)
+}
+
+func testSyncWithRemoteCoversWhatTheIndexReferredToBefore(t *testing.T) {
 	opts := testOptions()
 	opts.FullTimeout = 50 * time.Millisecond
 	w := newWorld(t, opts)
@@ -269,10 +306,14 @@ func TestSyncWithRemoteCoversWhatTheIndexReferredToBefore(t *testing.T) {
 
 // What waits for the content store is in memory.
 func TestWritersWaitWhenTooManyExtentsAreDirty(t *testing.T) {
+	synctest.Test(t, testWritersWaitWhenTooManyExtentsAreDirty)
+}
+
+func testWritersWaitWhenTooManyExtentsAreDirty(t *testing.T) {
 	opts := remoteOptions()
 	opts.MaxWait = 50 * time.Millisecond
+	opts.maxDirty = 10
 	w := newWorld(t, opts)
-	w.store.maxDirty = 10
 	w.objects.fail(errors.New("out of order"))
 	for i := range uint64(10) {
 		w.must(w.write(1, i*10, []byte("x")))
@@ -294,6 +335,10 @@ func TestWritersWaitWhenTooManyExtentsAreDirty(t *testing.T) {
 }
 
 func TestAnEpochThatComesAgainUsesNoNameTwice(t *testing.T) {
+	synctest.Test(t, testAnEpochThatComesAgainUsesNoNameTwice)
+}
+
+func testAnEpochThatComesAgainUsesNoNameTwice(t *testing.T) {
 	w := newWorld(t, testOptions())
 	old := w.meta.clone(w)
 	old.epoch = w.meta.epoch
@@ -315,6 +360,10 @@ func TestAnEpochThatComesAgainUsesNoNameTwice(t *testing.T) {
 // An empty store in the place of the right one, such as the bucket of that
 // name at another endpoint, must not be taken for one whose objects are lost.
 func TestANewContentStoreInThePlaceOfTheRightOneIsRefused(t *testing.T) {
+	synctest.Test(t, testANewContentStoreInThePlaceOfTheRightOneIsRefused)
+}
+
+func testANewContentStoreInThePlaceOfTheRightOneIsRefused(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("data")))
 	w.must(w.flush(t.Context(), 1))

@@ -4,11 +4,16 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 // Writes that wait hold memory that readers need as well.
 func TestOnlySoManyWritersWaitForAJournalThatStaysFull(t *testing.T) {
+	synctest.Test(t, testOnlySoManyWritersWaitForAJournalThatStaysFull)
+}
+
+func testOnlySoManyWritersWaitForAJournalThatStaysFull(t *testing.T) {
 	opts := testOptions()
 	opts.CacheSize, opts.SegmentSize, opts.MaxWait = 16<<20, 2<<20, time.Minute
 	w := newWorld(t, opts)
@@ -24,7 +29,7 @@ func TestOnlySoManyWritersWaitForAJournalThatStaysFull(t *testing.T) {
 	}
 	const many = 31 << 20 // bytes of writers that wait: one more MiB is too many
 	w.eventually("the journal stays full", func() bool {
-		use := w.store.room.Use()
+		use := w.store.journal.Budget().Use()
 		return use.Waiting >= many && !use.FullSince.IsZero() && time.Since(use.FullSince) > 1100*time.Millisecond
 	})
 	for i := range 10 {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,10 @@ func TestWantOfDescriptorsIsNoFaultOfTheJournal(t *testing.T) {
 }
 
 func TestACopyThatCannotBeOpenedForWantOfDescriptorsStays(t *testing.T) {
+	synctest.Test(t, testACopyThatCannotBeOpenedForWantOfDescriptorsStays)
+}
+
+func testACopyThatCannotBeOpenedForWantOfDescriptorsStays(t *testing.T) {
 	w := newWorld(t, cachedOptions())
 	blocks := w.fill(8)
 	w.store.cache.Close() // only the files that are open
@@ -73,6 +78,10 @@ func TestACopyThatCannotBeOpenedForWantOfDescriptorsStays(t *testing.T) {
 }
 
 func TestAJournalOfManySegmentsIsFullBeforeItTakesAllDescriptors(t *testing.T) {
+	synctest.Test(t, testAJournalOfManySegmentsIsFullBeforeItTakesAllDescriptors)
+}
+
+func testAJournalOfManySegmentsIsFullBeforeItTakesAllDescriptors(t *testing.T) {
 	opts := testOptions()
 	opts.CacheSize, opts.SegmentSize, opts.MaxFiles, opts.MaxWait = 64<<20, 64<<10, 32, 50*time.Millisecond
 	w := newWorld(t, opts)
@@ -97,9 +106,7 @@ func TestAJournalOfManySegmentsIsFullBeforeItTakesAllDescriptors(t *testing.T) {
 	w.eventually("there is room again", func() bool { return w.write(2, 0, p) == nil })
 	w.must(w.flush(t.Context(), 2))
 	w.sealAll()
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
-	if n := w.store.room.Use().Files; n != 0 {
+	if n := w.store.journal.Budget().Use().Files; n != 0 {
 		t.Errorf("%d segments are counted in an empty journal", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/content/filesystem"
@@ -19,6 +20,10 @@ import (
 )
 
 func TestReadersInFlightSeeTheSameBytesWhileSegmentsMoveByRename(t *testing.T) {
+	synctest.Test(t, testReadersInFlightSeeTheSameBytesWhileSegmentsMoveByRename)
+}
+
+func testReadersInFlightSeeTheSameBytesWhileSegmentsMoveByRename(t *testing.T) {
 	opts := testOptions()
 	store, err := filesystem.Open(filepath.Join(t.TempDir(), "content"))
 	if err != nil {
@@ -70,6 +75,10 @@ func TestReadersInFlightSeeTheSameBytesWhileSegmentsMoveByRename(t *testing.T) {
 }
 
 func TestDirtyDataIsCommittedBeforeItsSegmentIsSealed(t *testing.T) {
+	synctest.Test(t, testDirtyDataIsCommittedBeforeItsSegmentIsSealed)
+}
+
+func testDirtyDataIsCommittedBeforeItsSegmentIsSealed(t *testing.T) {
 	opts := testOptions()
 	opts.SegmentSize = 64 << 10
 	w := newWorld(t, opts)
@@ -85,15 +94,17 @@ func TestDirtyDataIsCommittedBeforeItsSegmentIsSealed(t *testing.T) {
 }
 
 func TestASegmentWaitsForExtentsThatWillBeInserted(t *testing.T) {
+	synctest.Test(t, testASegmentWaitsForExtentsThatWillBeInserted)
+}
+
+func testASegmentWaitsForExtentsThatWillBeInserted(t *testing.T) {
 	w := newWorld(t, testOptions())
 	e, err := w.store.Append(t.Context(), 1, 0, []byte("not yet inserted"))
 	w.must(err)
 	d, err := w.store.Append(t.Context(), 1, 0, []byte("never inserted"))
 	w.must(err)
-	w.store.mu.Lock()
-	w.store.retireLocked()
-	w.store.mu.Unlock()
-	w.store.sealPass()
+	w.store.journal.Retire()
+	w.store.journal.SealRetired(t.Context())
 	if st := w.store.Stats(); st.Sealed != 0 || st.Segments != 1 {
 		t.Fatalf("sealed too early: %+v", st)
 	}
@@ -105,6 +116,10 @@ func TestASegmentWaitsForExtentsThatWillBeInserted(t *testing.T) {
 }
 
 func TestAnIdleSegmentIsSealedAndThenNothingHappens(t *testing.T) {
+	synctest.Test(t, testAnIdleSegmentIsSealedAndThenNothingHappens)
+}
+
+func testAnIdleSegmentIsSealedAndThenNothingHappens(t *testing.T) {
 	opts := testOptions()
 	opts.SealAfter, opts.CheckpointEvery = 20*time.Millisecond, 5*time.Millisecond
 	w := newWorld(t, opts)
@@ -122,6 +137,10 @@ func TestAnIdleSegmentIsSealedAndThenNothingHappens(t *testing.T) {
 }
 
 func TestOverwrittenSegmentsAreDeletedFromTheContentStore(t *testing.T) {
+	synctest.Test(t, testOverwrittenSegmentsAreDeletedFromTheContentStore)
+}
+
+func testOverwrittenSegmentsAreDeletedFromTheContentStore(t *testing.T) {
 	opts := testOptions()
 	opts.DeleteAfter = time.Millisecond
 	w := newWorld(t, opts)
@@ -147,12 +166,16 @@ func TestOverwrittenSegmentsAreDeletedFromTheContentStore(t *testing.T) {
 }
 
 func TestDeletionThatACrashInterruptedIsFinished(t *testing.T) {
+	synctest.Test(t, testDeletionThatACrashInterruptedIsFinished)
+}
+
+func testDeletionThatACrashInterruptedIsFinished(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("x")))
 	w.must(w.flush(t.Context(), 1))
 	w.sealAll()
 	w.must(w.truncate(1, 0))
-	w.must(w.store.putRecord(w.store.segment(format.NewSegmentID(1, 1)), format.Dead))
+	w.must(w.store.journal.PutEntry(w.store.journal.Segments().Get(format.NewSegmentID(1, 1)), format.Dead))
 	c := w.crash(nil)
 	c.opts.DeleteAfter = time.Millisecond
 	c.open()
@@ -160,6 +183,10 @@ func TestDeletionThatACrashInterruptedIsFinished(t *testing.T) {
 }
 
 func TestAJournalSegmentThatWasOverwrittenIsNeverSent(t *testing.T) {
+	synctest.Test(t, testAJournalSegmentThatWasOverwrittenIsNeverSent)
+}
+
+func testAJournalSegmentThatWasOverwrittenIsNeverSent(t *testing.T) {
 	opts := testOptions()
 	opts.SegmentSize = 32 << 10
 	w := newWorld(t, opts)
@@ -177,6 +204,10 @@ func TestAJournalSegmentThatWasOverwrittenIsNeverSent(t *testing.T) {
 }
 
 func TestAFullJournalHoldsWritersUntilTheContentStoreIsBack(t *testing.T) {
+	synctest.Test(t, testAFullJournalHoldsWritersUntilTheContentStoreIsBack)
+}
+
+func testAFullJournalHoldsWritersUntilTheContentStoreIsBack(t *testing.T) {
 	opts := testOptions()
 	opts.CacheSize, opts.SegmentSize = 1<<20, 128<<10
 	w := newWorld(t, opts)
@@ -210,6 +241,10 @@ func TestAFullJournalHoldsWritersUntilTheContentStoreIsBack(t *testing.T) {
 }
 
 func TestAFullJournalRefusesWritesAfterABoundedTime(t *testing.T) {
+	synctest.Test(t, testAFullJournalRefusesWritesAfterABoundedTime)
+}
+
+func testAFullJournalRefusesWritesAfterABoundedTime(t *testing.T) {
 	opts := testOptions()
 	opts.CacheSize, opts.SegmentSize = 1<<20, 128<<10
 	opts.MaxWait, opts.FullTimeout = 20*time.Millisecond, 200*time.Millisecond
@@ -263,6 +298,10 @@ func TestAWriterGivesUpWhenItsContextEnds(t *testing.T) {
 }
 
 func TestAWriteThatIsTooLargeForTheJournalIsRefused(t *testing.T) {
+	synctest.Test(t, testAWriteThatIsTooLargeForTheJournalIsRefused)
+}
+
+func testAWriteThatIsTooLargeForTheJournalIsRefused(t *testing.T) {
 	opts := testOptions()
 	opts.CacheSize = 512 << 10
 	w := newWorld(t, opts)
@@ -285,6 +324,10 @@ func TestAWriteThatIsTooLargeForTheJournalIsRefused(t *testing.T) {
 }
 
 func TestAFailedSyncStopsTheStoreForGood(t *testing.T) {
+	synctest.Test(t, testAFailedSyncStopsTheStoreForGood)
+}
+
+func testAFailedSyncStopsTheStoreForGood(t *testing.T) {
 	opts := testOptions()
 	var failures atomic.Int32
 	opts.OnFailure = func(error) { failures.Add(1) }
@@ -320,6 +363,10 @@ func TestAFailedSyncStopsTheStoreForGood(t *testing.T) {
 }
 
 func TestAWriteThatTheDiskCutsShortNeverBecomesAnExtent(t *testing.T) {
+	synctest.Test(t, testAWriteThatTheDiskCutsShortNeverBecomesAnExtent)
+}
+
+func testAWriteThatTheDiskCutsShortNeverBecomesAnExtent(t *testing.T) {
 	w := newWorld(t, testOptions())
 	var broken atomic.Int64 // writes that are to be cut short
 	w.hooks.write = func(f disk.File, n int, off int64, write func() error) error {
@@ -353,6 +400,10 @@ func TestAWriteThatTheDiskCutsShortNeverBecomesAnExtent(t *testing.T) {
 }
 
 func TestADiskThatIsFullRefusesWritesAndKeepsWhatItHas(t *testing.T) {
+	synctest.Test(t, testADiskThatIsFullRefusesWritesAndKeepsWhatItHas)
+}
+
+func testADiskThatIsFullRefusesWritesAndKeepsWhatItHas(t *testing.T) {
 	dir := smallDisk(t, 1<<20)
 	opts := testOptions()
 	opts.SegmentSize = 256 << 10
@@ -390,7 +441,9 @@ func TestADiskThatIsFullRefusesWritesAndKeepsWhatItHas(t *testing.T) {
 	w.close()
 }
 
-func TestASyncIsSharedByAllWhoWait(t *testing.T) {
+func TestASyncIsSharedByAllWhoWait(t *testing.T) { synctest.Test(t, testASyncIsSharedByAllWhoWait) }
+
+func testASyncIsSharedByAllWhoWait(t *testing.T) {
 	w := newWorld(t, testOptions())
 	gate := make(chan struct{})
 	var syncs atomic.Int32
@@ -422,6 +475,10 @@ func TestASyncIsSharedByAllWhoWait(t *testing.T) {
 }
 
 func TestReadsThatWouldLeaveTheMachineCanBeRefused(t *testing.T) {
+	synctest.Test(t, testReadsThatWouldLeaveTheMachineCanBeRefused)
+}
+
+func testReadsThatWouldLeaveTheMachineCanBeRefused(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("data")))
 	w.must(w.flush(t.Context(), 1))
@@ -438,6 +495,10 @@ func TestReadsThatWouldLeaveTheMachineCanBeRefused(t *testing.T) {
 }
 
 func TestCloseKeepsInTheJournalWhatTheContentStoreDoesNotTake(t *testing.T) {
+	synctest.Test(t, testCloseKeepsInTheJournalWhatTheContentStoreDoesNotTake)
+}
+
+func testCloseKeepsInTheJournalWhatTheContentStoreDoesNotTake(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.objects.fail(errors.New("out of order"))
 	p := random(newRand(1), 10_000)
@@ -457,15 +518,17 @@ func TestCloseKeepsInTheJournalWhatTheContentStoreDoesNotTake(t *testing.T) {
 }
 
 func TestAnObjectOfTheSameNameIsNotOverwritten(t *testing.T) {
+	synctest.Test(t, testAnObjectOfTheSameNameIsNotOverwritten)
+}
+
+func testAnObjectOfTheSameNameIsNotOverwritten(t *testing.T) {
 	w := newWorld(t, testOptions())
 	p := random(newRand(1), 10_000)
 	w.must(w.write(1, 0, p))
 	w.must(w.flush(t.Context(), 1))
 	name := format.NewSegmentID(1, 1).Object()
 	w.objects.m[name] = []byte("somebody else's")
-	w.store.mu.Lock()
-	w.store.retireLocked()
-	w.store.mu.Unlock()
+	w.store.journal.Retire()
 	w.eventually("refusal", func() bool { return w.store.Stats().StoreErrors > 0 })
 	if string(w.objects.m[name]) != "somebody else's" {
 		t.Fatal("the object was overwritten")

@@ -1,18 +1,6 @@
 package data
 
-import (
-	"sync/atomic"
-)
-
-// counters are what happened since Open, and the bytes now dirty.
-type counters struct {
-	appended, read, syncs, waits atomic.Uint64
-	sealed, stored, deleted      atomic.Uint64
-	storeErrors, storedBytes     atomic.Uint64
-	compacted, rewritten         atomic.Uint64
-	laidOut                      atomic.Uint64
-	deletedBytes, orphans        atomic.Uint64
-}
+import "github.com/dittofs/dittofs/internal/data/journal"
 
 // Stats are figures for metrics. Those named after things done count since
 // Open; the others are of now.
@@ -41,29 +29,28 @@ type Stats struct {
 
 // Stats returns the current figures.
 func (s *Store) Stats() Stats {
-	cached, use := s.cache.Stats(), s.room.Use()
+	cached, use, j, gc := s.cache.Stats(), s.journal.Budget().Use(), s.journal.Stats(), s.compactor.Stats()
 	st := Stats{
-		JournalLimit: use.Limit, JournalBytes: use.Journal, PageBytes: use.Pages, DirtyBytes: s.extents.DirtyBytes(),
+		JournalLimit: use.Limit, JournalBytes: use.Journal, PageBytes: use.Pages,
+		DirtyBytes: s.extents.DirtyBytes(), DirtyFiles: s.extents.Dirty().Files(),
 		ExtentBytes: s.extents.Memory(), FooterBytes: cached.FooterBytes,
-		AppendedBytes: s.stats.appended.Load(), ReadBytes: s.stats.read.Load(),
-		Syncs: s.stats.syncs.Load(), Waits: s.stats.waits.Load(),
-		Sealed: s.stats.sealed.Load(), Stored: s.stats.stored.Load(), Deleted: s.stats.deleted.Load(),
-		StoreReads: cached.StoreReads, StoreErrors: s.stats.storeErrors.Load() + cached.StoreErrors,
-		FooterMisses: cached.FooterMisses,
-		StoredBytes:  s.stats.storedBytes.Load(), FetchedBytes: cached.FetchedBytes,
+		Segments: s.journal.Segments().Len(), Unsealed: j.Unsealed, Unsent: j.Unsent,
+		AppendedBytes: j.Appended, ReadBytes: s.read.Load(), Syncs: j.Syncs, Waits: j.Waits,
+		Sealed: j.Sealed, Stored: s.uploader.stored.Load(), Deleted: j.Deleted,
+		StoreReads: cached.StoreReads, FooterMisses: cached.FooterMisses,
+		StoreErrors: s.uploader.errors.Load() + s.collector.Errors() + cached.StoreErrors,
+		StoredBytes: s.uploader.bytes.Load(), FetchedBytes: cached.FetchedBytes,
 		PageHits: cached.PageHits, PageMisses: cached.PageMisses,
 		PagesEvicted: cached.PagesEvicted, PagesDamaged: cached.PagesDamaged,
-		Compacted: s.stats.compacted.Load(), RewrittenBytes: s.stats.rewritten.Load(),
-		LaidOutBytes: s.stats.laidOut.Load(), LayOuts: s.layouts.n.Load(),
-		Orphans: s.stats.orphans.Load(),
+		Compacted: gc.Compacted, RewrittenBytes: gc.Rewritten, LaidOutBytes: gc.LaidOut, LayOuts: gc.LayOuts,
+		Orphans: s.collector.OrphansDeleted(),
 	}
-	st.PayloadBytes, st.LiveBytes = s.usage()
-	st.DirtyFiles = s.extents.Dirty().Files()
-	s.segments.mu.RLock()
-	st.Segments = len(s.segments.m)
-	s.segments.mu.RUnlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Unsealed, st.Unsent = len(s.toSeal), len(s.toStore)
+	st.PayloadBytes, st.LiveBytes = s.compactor.Usage()
 	return st
 }
+
+// Lag is what the content store does not have yet.
+type Lag = journal.Lag
+
+// Lag returns how far the content store is behind the journal.
+func (s *Store) Lag() Lag { return s.journal.Lag() }

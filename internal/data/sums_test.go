@@ -4,11 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/dittofs/dittofs/internal/data/format"
 )
+
+// partSize is the longest part of a record that has a checksum of its own, in bytes.
+const partSize = 4 << 10
 
 // flipBit flips a bit of a byte of a file.
 func flipBit(t *testing.T, path string, at int64, bit int) {
@@ -99,20 +105,28 @@ func expectRightOrCorrupt(t *testing.T, w *world, content map[uint64][]byte, wha
 	return refused
 }
 
+// eachPart calls f for the part of each record that has a checksum of its own.
+func (w *world) eachPart(f func(from, to int64)) {
+	for _, e := range w.ends {
+		for from, end := int64(e.Pos), int64(e.Pos)+int64(e.Len); from < end; from += partSize {
+			f(from, min(from+partSize, end))
+		}
+	}
+}
+
 // isRecordByte says which bytes of an open segment are of records, not of headers.
 func isRecordByte(w *world) func(at int64) bool {
-	parts := w.store.active.sums.Load().parts
-	return func(at int64) bool {
-		for _, p := range parts {
-			if uint64(p.pos) <= uint64(at) && uint64(at) < p.end() {
-				return true
-			}
-		}
-		return false
+	return func(at int64) (is bool) {
+		w.eachPart(func(from, to int64) { is = is || from <= at && at < to })
+		return is
 	}
 }
 
 func TestAFlippedBitOfAnOpenSegmentIsNeverRead(t *testing.T) {
+	synctest.Test(t, testAFlippedBitOfAnOpenSegmentIsNeverRead)
+}
+
+func testAFlippedBitOfAnOpenSegmentIsNeverRead(t *testing.T) {
 	w, content := openWorld(t, testOptions())
 	if n := expectRightOrCorrupt(t, w, content, "nothing flipped"); n > 0 {
 		t.Fatalf("%d reads of a whole segment were refused", n)
@@ -120,15 +134,15 @@ func TestAFlippedBitOfAnOpenSegmentIsNeverRead(t *testing.T) {
 	path, ofRecord := w.journal()[0], isRecordByte(w)
 	// The last byte of each header and of each part, and the first one behind it.
 	places := map[int64]bool{}
-	for _, p := range w.store.active.sums.Load().parts {
-		for _, at := range []int64{int64(p.pos) - format.RecordHeaderLen, int64(p.pos) - 1, int64(p.pos), int64(p.end()) - 1, int64(p.end())} {
+	w.eachPart(func(from, to int64) {
+		for _, at := range []int64{from - format.RecordHeaderLen, from - 1, from, to - 1, to} {
 			places[at] = true
 		}
-	}
-	for at := int64(0); at < w.store.active.size; at += 997 {
+	})
+	for at := int64(0); at < w.tail(); at += 997 {
 		places[at] = true
 	}
-	delete(places, w.store.active.size)
+	delete(places, w.tail())
 	noticed := 0
 	for at := range places {
 		bit := int(at % 8)
@@ -165,7 +179,7 @@ func TestSealingMakesNoGoodChecksumOfAFlippedBit(t *testing.T) {
 			refused, flips := 0, 0
 			for at := int64(format.HeaderLen + 13); ; at += 9001 {
 				w, content := openWorld(t, testOptions())
-				if at >= w.store.active.size {
+				if at >= w.tail() {
 					break
 				}
 				flipBit(t, w.journal()[0], at, int(at%8))
@@ -200,15 +214,19 @@ func (f *fickle) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestTheTableOfASegmentIsOfTheBytesThatWereVerified(t *testing.T) {
+	synctest.Test(t, testTheTableOfASegmentIsOfTheBytesThatWereVerified)
+}
+
+func testTheTableOfASegmentIsOfTheBytesThatWereVerified(t *testing.T) {
 	w, _ := openWorld(t, testOptions())
 	whole, err := os.ReadFile(w.journal()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := w.store.active.size
+	size := w.tail()
 	damaged := bytes.Clone(whole)
 	damaged[size-1] ^= 1
-	table, err := format.Scan(&fickle{p: whole, from: int(size - 1)}, size, w.store.active.id, testInstance, nil)
+	table, err := format.Scan(&fickle{p: whole, from: int(size - 1)}, size, format.NewSegmentID(1, 1), testInstance, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,34 +239,24 @@ func TestTheTableOfASegmentIsOfTheBytesThatWereVerified(t *testing.T) {
 	}
 }
 
-func TestTheChecksumOfARecordIsThatOfAllItsParts(t *testing.T) {
-	p := random(newRand(3), 3*partSize+10)
-	for _, n := range []int{1, partSize - 1, partSize, partSize + 1, 2 * partSize, 2*partSize + 1, 3 * partSize, len(p)} {
-		sums, whole := appendSums(nil, p[:n])
-		if whole != format.Checksum(p[:n]) {
-			t.Errorf("%d bytes: %08x, want %08x", n, whole, format.Checksum(p[:n]))
-		}
-		if want := (n + partSize - 1) / partSize; len(sums) != want {
-			t.Errorf("%d bytes: %d parts, want %d", n, len(sums), want)
-		}
-	}
+func TestASegmentOfManyTinyRecordsIsFullBeforeItsChecksumsTakeMuchMemory(t *testing.T) {
+	synctest.Test(t, testASegmentOfManyTinyRecordsIsFullBeforeItsChecksumsTakeMuchMemory)
 }
 
-func TestASegmentOfManyTinyRecordsIsFullBeforeItsChecksumsTakeMuchMemory(t *testing.T) {
-	w := newWorld(t, testOptions())
-	w.store.maxParts = 100
+func testASegmentOfManyTinyRecordsIsFullBeforeItsChecksumsTakeMuchMemory(t *testing.T) {
+	opts := testOptions()
+	opts.maxParts = 100
+	w := newWorld(t, opts)
 	for i := range uint64(350) {
 		w.must(w.write(1, i, []byte{byte(i)}))
 	}
-	most, segments := 0, 0
-	w.store.segments.each(func(g *segment) {
-		segments++
-		if sums := g.sums.Load(); sums != nil { // a sealed one has none any more
-			most = max(most, len(sums.parts))
-		}
-	})
-	if most > 100 || segments < 4 {
-		t.Errorf("350 records in %d segments, %d checksums of one; want at least 4, with at most 100", segments, most)
+	records := map[format.SegmentID]int{}
+	for _, e := range w.ends {
+		records[e.Seg]++
+	}
+	most := slices.Max(slices.Collect(maps.Values(records)))
+	if most != 100 || len(records) != 4 {
+		t.Errorf("350 records in %d segments, %d in one; want 4, with at most 100", len(records), most)
 	}
 	for i := range uint64(350) {
 		w.expect(1, i, []byte{byte(i)})

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -34,19 +36,22 @@ func tree(t *testing.T, dir string) map[string]string {
 
 // The server that took over may use the object: only who owns the metadata knows.
 func TestAServerThatLostItsMetadataDeletesNoObject(t *testing.T) {
+	synctest.Test(t, testAServerThatLostItsMetadataDeletesNoObject)
+}
+
+func testAServerThatLostItsMetadataDeletesNoObject(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, []byte("x")))
 	w.must(w.flush(t.Context(), 1))
-	g := w.store.segment(format.NewSegmentID(1, 1))
+	g := w.store.journal.Segments().Get(format.NewSegmentID(1, 1))
 	w.must(w.truncate(1, 0))
-	w.eventually("the segment is unused", g.unused)
-	w.must(w.objects.Put(t.Context(), g.id.Object(), strings.NewReader("x"), 1))
-	g.offered = true // a hand-off whose answer was lost
-	g.rec.Size = 200
+	w.eventually("the segment is unused", g.Unused)
+	w.must(w.objects.Put(t.Context(), g.ID.Object(), strings.NewReader("x"), 1))
+	w.store.journal.Offer(g) // a hand-off whose answer was lost
 	w.frozen.Lock()
 	w.meta.fail = meta.ErrFenced
 	w.frozen.Unlock()
-	if dropped, err := w.store.dropUnused(g); dropped || !errors.Is(err, meta.ErrFenced) {
+	if dropped, err := w.store.journal.DropUnused(t.Context(), g); dropped || !errors.Is(err, meta.ErrFenced) {
 		t.Errorf("dropped %v, %v", dropped, err)
 	}
 	if n := len(w.objects.names()); n != 1 {
@@ -56,7 +61,7 @@ func TestAServerThatLostItsMetadataDeletesNoObject(t *testing.T) {
 
 func TestAServerThatLostItsJournalDirectoryChangesNothingThere(t *testing.T) {
 	for how, take := range map[string]func(dir string) error{
-		"the lock file was removed":    func(dir string) error { return os.Remove(filepath.Join(dir, lockName)) },
+		"the lock file was removed":    func(dir string) error { return os.Remove(filepath.Join(dir, "lock")) },
 		"another directory took place": func(dir string) error { return os.Rename(dir, dir+".old") },
 	} {
 		t.Run(how, func(t *testing.T) {
@@ -72,11 +77,11 @@ func TestAServerThatLostItsJournalDirectoryChangesNothingThere(t *testing.T) {
 			w.must(w.flush(t.Context(), 1))
 			w.must(take(w.dir))
 			// The other one: the same instance, as after a lease has lapsed.
-			lock, err := lockDir(disk.OS{}, w.dir, testInstance, false)
+			lock, err := journal.OpenDir(disk.OS{}, w.dir, testInstance, false, nil)
 			w.must(err)
 			defer lock.Close()
 			id := format.NewSegmentID(w.log.Epoch(), 2) // the next that the old one would make
-			w.must(os.WriteFile(filepath.Join(w.dir, format.JournalDir, filepath.Base(w.store.segmentPath(id))), []byte("another's"), 0o600))
+			w.must(os.WriteFile(filepath.Join(w.dir, format.JournalDir, filepath.Base(w.store.dir.Path(id))), []byte("another's"), 0o600))
 			before := tree(t, w.dir)
 
 			if err := w.write(1, 0, random(newRand(2), 200_000)); !errors.Is(err, disk.ErrReplaced) {

@@ -8,9 +8,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/fault"
 	"github.com/dittofs/dittofs/internal/fsck/segments"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -56,6 +58,10 @@ func manySegments(t *testing.T) *world {
 }
 
 func TestSegmentsAreExaminedInGroupsThatFitIntoMemory(t *testing.T) {
+	synctest.Test(t, testSegmentsAreExaminedInGroupsThatFitIntoMemory)
+}
+
+func testSegmentsAreExaminedInGroupsThatFitIntoMemory(t *testing.T) {
 	w := manySegments(t)
 	for i, name := range w.objects.names() {
 		if i%3 == 0 {
@@ -107,6 +113,10 @@ func (d *distant) ReadAt(ctx context.Context, id string, p []byte, off int64) (i
 }
 
 func TestAFarStoreIsAskedForFootersAloneUnlessAllIsRead(t *testing.T) {
+	synctest.Test(t, testAFarStoreIsAskedForFootersAloneUnlessAllIsRead)
+}
+
+func testAFarStoreIsAskedForFootersAloneUnlessAllIsRead(t *testing.T) {
 	w := manySegments(t)
 	d := &distant{objects: w.objects}
 	source := &segments.Source{Dir: w.dir, Content: d, Instance: testInstance, CachePages: true}
@@ -119,6 +129,10 @@ func TestAFarStoreIsAskedForFootersAloneUnlessAllIsRead(t *testing.T) {
 }
 
 func TestBytesThatTheDiskDoesNotGiveAreDamagedAndAStoreThatIsAwayIsAnError(t *testing.T) {
+	synctest.Test(t, testBytesThatTheDiskDoesNotGiveAreDamagedAndAStoreThatIsAwayIsAnError)
+}
+
+func testBytesThatTheDiskDoesNotGiveAreDamagedAndAStoreThatIsAwayIsAnError(t *testing.T) {
 	w := manySegments(t)
 	sick := errors.New("input/output error")
 	d := &distant{objects: w.objects, broken: func(off int64, n int) error {
@@ -142,6 +156,10 @@ func TestBytesThatTheDiskDoesNotGiveAreDamagedAndAStoreThatIsAwayIsAnError(t *te
 }
 
 func TestBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
+	synctest.Test(t, testBytesThatWereDamagedBeforeTheyWereSealedAreNamed)
+}
+
+func testBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
 	w := newWorld(t, testOptions())
 	w.must(w.write(1, 0, random(newRand(1), 5000)))
 	w.must(w.write(2, 0, []byte("neighbour")))
@@ -163,6 +181,10 @@ func TestBytesThatWereDamagedBeforeTheyWereSealedAreNamed(t *testing.T) {
 }
 
 func TestADamagedHeaderDoesNotHideTheRecordsBehindIt(t *testing.T) {
+	synctest.Test(t, testADamagedHeaderDoesNotHideTheRecordsBehindIt)
+}
+
+func testADamagedHeaderDoesNotHideTheRecordsBehindIt(t *testing.T) {
 	w := manySegments(t)
 	name := w.objects.names()[0]
 	at := int(format.HeaderLen + 5*(format.RecordHeaderLen+10_000)) // the sixth record's
@@ -174,11 +196,15 @@ func TestADamagedHeaderDoesNotHideTheRecordsBehindIt(t *testing.T) {
 }
 
 func TestAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
+	synctest.Test(t, testAMissingSegmentIsLookedForWhereItMayHaveGone)
+}
+
+func testAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
 	w := manySegments(t)
 	// A snapshot from before segments were sealed and stored: no records.
 	old := w.meta.clone(w)
 	ids, b := []format.SegmentID{}, &meta.Batch{}
-	w.store.segments.each(func(g *segment) { ids = append(ids, g.id) })
+	w.store.journal.Segments().Each(func(g *journal.Segment) { ids = append(ids, g.ID) })
 	for _, id := range ids {
 		b.Delete(format.SegmentKey(id))
 	}
@@ -200,6 +226,10 @@ func TestAMissingSegmentIsLookedForWhereItMayHaveGone(t *testing.T) {
 
 // A backup may refer to what no file has: also a server that runs names the damage, until it deletes the segment.
 func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
+	synctest.Test(t, testDamageThatCostsNoFileIsNamedUntilItsSegmentGoes)
+}
+
+func testDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 	opts := testOptions()
 	var pinned atomic.Bool
 	pinned.Store(true)
@@ -219,7 +249,7 @@ func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 		faults, _ := w.examine(x)
 		return faults
 	}
-	for what, current := range map[string]meta.Reader{"stopped": nil, "running": w.store.log} {
+	for what, current := range map[string]meta.Reader{"stopped": nil, "running": w.log} {
 		if faults := examine(segments.Examination{Current: current}); len(faults) != 1 || faults[0].Kind != segments.FaultPage || !faults[0].Unused || faults[0].Inode != 0 {
 			t.Errorf("%s: %+v", what, faults)
 		}
@@ -231,7 +261,7 @@ func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 	for what, old := range map[string]*fencedMeta{"was used in the snapshot": before, "was not": after} {
 		var faults []segments.Fault
 		x := segments.Examination{
-			Index: old, Current: w.store.log, Deep: true, Source: &segments.Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
+			Index: old, Current: w.log, Deep: true, Source: &segments.Source{Dir: w.dir, Content: w.objects, Instance: testInstance},
 			Report: func(f segments.Fault) { faults = append(faults, f) },
 		}
 		if _, err := segments.Examine(t.Context(), x); err != nil || len(faults) > 0 {
@@ -240,7 +270,9 @@ func TestDamageThatCostsNoFileIsNamedUntilItsSegmentGoes(t *testing.T) {
 	}
 }
 
-func TestReadingKeepsToItsRate(t *testing.T) {
+func TestReadingKeepsToItsRate(t *testing.T) { synctest.Test(t, testReadingKeepsToItsRate) }
+
+func testReadingKeepsToItsRate(t *testing.T) {
 	w := manySegments(t)
 	began := time.Now()
 	_, seen := w.examine(segments.Examination{Deep: true, Rate: 4 << 20})

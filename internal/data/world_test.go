@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/commit"
@@ -43,6 +44,19 @@ type world struct {
 
 	mu    sync.Mutex
 	files map[uint64]*testFile
+	ends  []format.Extent // of all records that were appended
+}
+
+// worldFiles are the files of a world, for its store.
+type worldFiles struct{ w *world }
+
+func (f worldFiles) Flush(ctx context.Context, ino uint64) error { return f.w.flushInode(ctx, ino) }
+
+func (f worldFiles) Move(ctx context.Context, ino uint64, moves []extents.Move) error {
+	if f.w.hooks.move != nil {
+		return f.w.hooks.move(ctx, ino, moves)
+	}
+	return f.w.move(ctx, ino, moves)
 }
 
 // testFile is an inode: the size that the index covers, and the File.
@@ -155,7 +169,7 @@ func (w *world) tryOpen() error {
 	w.log = commit.New(context.Background(), w.meta)
 	opts := w.opts
 	opts.Logger = slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	opts.Dir, opts.Log, opts.Instance, opts.Flush = w.dir, w.log, testInstance, w.flushInode
+	opts.Dir, opts.Log, opts.Instance, opts.Files = w.dir, w.log, testInstance, worldFiles{w}
 	if opts.Content == nil {
 		opts.Content = frozenObjects{w.objects, &w.frozen, &w.point}
 	}
@@ -168,7 +182,6 @@ func (w *world) tryOpen() error {
 		w.log.Close()
 		return err
 	}
-	w.store.SetMover(w.move)
 	store, log := w.store, w.log
 	w.t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -233,11 +246,11 @@ func (w *world) cloneDir(dir string, powerCut *rand.Rand) {
 	if err := os.Mkdir(filepath.Join(dir, format.JournalDir), 0o700); err != nil {
 		w.t.Fatal(err)
 	}
-	marker, err := os.ReadFile(filepath.Join(w.dir, instanceName))
+	marker, err := os.ReadFile(filepath.Join(w.dir, "instance"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, instanceName), marker, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "instance"), marker, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	for _, path := range w.journal() {

@@ -1,10 +1,12 @@
 package data
 
 import (
+	"context"
 	"io"
 	"strings"
 	"sync/atomic"
 
+	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
@@ -18,6 +20,8 @@ type hooks struct {
 	// left is told how many bytes of a segment a sync has to write.
 	left  func(n int64)
 	write func(f disk.File, n int, off int64, write func() error) error
+	// move is in the place of world.move.
+	move func(ctx context.Context, ino uint64, moves []extents.Move) error
 }
 
 // worldDisk is the operating system's, except that a sync only remembers what

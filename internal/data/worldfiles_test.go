@@ -12,6 +12,7 @@ import (
 	"github.com/dittofs/dittofs/internal/content"
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/meta"
 	"github.com/dittofs/dittofs/internal/meta/keys"
 )
@@ -51,6 +52,9 @@ func (w *world) write(ino, off uint64, p []byte) error {
 	if err != nil {
 		return err
 	}
+	w.mu.Lock()
+	w.ends = append(w.ends, e)
+	w.mu.Unlock()
 	f := w.file(ino)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,6 +64,16 @@ func (w *world) write(ino, off uint64, p []byte) error {
 	}
 	f.used += delta
 	return err
+}
+
+// tail is where the records end in the only segment of a world.
+func (w *world) tail() (end int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.ends {
+		end = max(end, int64(e.Pos)+int64(e.Len))
+	}
+	return end
 }
 
 // flush makes the file's dirty data durable.
@@ -216,7 +230,7 @@ func (w *world) expect(ino, off uint64, want []byte) {
 
 // retire leaves no segment open.
 func (w *world) retire() {
-	w.store.closeSegments()
+	w.store.journal.RetireAll()
 }
 
 // sealAll retires the active segment and waits until all are sealed and, if
@@ -226,8 +240,8 @@ func (w *world) sealAll() {
 	w.retire()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	w.store.waitEmpty(ctx)
-	if err := errors.Join(ctx.Err(), w.store.failure()); err != nil {
+	w.store.journal.WaitEmpty(ctx)
+	if err := errors.Join(ctx.Err(), w.store.failure.Err()); err != nil {
 		w.t.Fatalf("sealing: %v", err)
 	}
 }
@@ -282,15 +296,15 @@ func (w *world) checkIndex() {
 			w.t.Fatalf("inode %d: extents end at %d, the size is %d", ino, end, f.stored)
 		}
 	}
-	w.store.segments.each(func(g *segment) {
-		n, err := w.log.Counter(ctx, format.LiveKey(g.id))
+	w.store.journal.Segments().Each(func(g *journal.Segment) {
+		n, err := w.log.Counter(ctx, format.LiveKey(g.ID))
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if n != live[g.id] || g.live.Load() != n {
-			w.t.Fatalf("segment %v: %d live bytes, counter %d, in memory %d", g.id, live[g.id], n, g.live.Load())
+		if n != live[g.ID] || g.Live() != n {
+			w.t.Fatalf("segment %v: %d live bytes, counter %d, in memory %d", g.ID, live[g.ID], n, g.Live())
 		}
-		delete(live, g.id)
+		delete(live, g.ID)
 	})
 	if len(live) > 0 {
 		w.t.Fatalf("extents point at unknown segments: %v", live)

@@ -72,15 +72,15 @@ func (m *image) start() {
 	m.t.Helper()
 	m.log = commit.New(context.Background(), m.meta)
 	logger := slog.New(slog.NewTextHandler(m.t.Output(), nil))
-	var err error
-	m.data, err = data.Open(m.t.Context(), data.Options{
+	opts := data.Options{
 		Dir: filepath.Join(m.dir, "cache"), CacheSize: 64 << 20, SegmentSize: 256 << 10, Content: m.objects(), Log: m.log,
 		Instance: instance, Logger: logger, SealAfter: time.Hour, CheckpointEvery: time.Hour,
 		Pinned: func(format.SegmentID) bool { return m.kept },
-	})
+	}
+	var err error
+	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: opts.Opener(m.t.Context()), Logger: logger})
 	m.must(err)
-	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: logger})
-	m.must(err)
+	m.data = m.fs.Data()
 	ids, err := m.fs.EnsureShares(m.t.Context(), []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	m.must(err)
 	m.top, err = m.fs.Root(ids["main"])

@@ -70,12 +70,12 @@ func (m *image) makeMany(n int) {
 	m.must(err)
 	m.log = commit.New(context.Background(), store)
 	quiet := slog.New(slog.DiscardHandler)
-	m.data, err = data.Open(m.t.Context(), data.Options{
+	opts := data.Options{
 		Dir: filepath.Join(m.dir, "cache"), Content: m.objects(), Log: m.log, Instance: instance, Logger: quiet,
-	})
+	}
+	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: opts.Opener(m.t.Context()), Logger: quiet})
 	m.must(err)
-	m.fs, err = vfs.Open(m.t.Context(), vfs.Options{Log: m.log, Data: m.data, Logger: quiet})
-	m.must(err)
+	m.data = m.fs.Data()
 	ids, err := m.fs.EnsureShares(m.t.Context(), []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	m.must(err)
 	m.top, err = m.fs.Root(ids["main"])

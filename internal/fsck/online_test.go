@@ -43,16 +43,16 @@ func checkUnderLoad(t *testing.T, isFar, remote bool) {
 		objects = far{objects}
 	}
 	// Everything moves: segments of 256 KiB, in a cache that holds few.
-	m.data, err = data.Open(t.Context(), data.Options{
+	opts := data.Options{
 		Dir: filepath.Join(m.dir, "cache"), CacheSize: 2 << 20, SegmentSize: 256 << 10, Content: objects, Log: m.log,
 		Instance: instance, Logger: slog.New(slog.DiscardHandler), Remote: remote, CachePages: isFar, PageSize: 64 << 10,
 		SealAfter: 5 * time.Millisecond, CheckpointEvery: 5 * time.Millisecond, DeleteAfter: time.Millisecond, Garbage: 0.05,
-	})
-	m.must(err)
+	}
 	m.fs, err = vfs.Open(t.Context(), vfs.Options{
-		Log: m.log, Data: m.data, Logger: slog.New(slog.DiscardHandler), Remote: remote,
+		Log: m.log, Data: opts.Opener(t.Context()), Logger: slog.New(slog.DiscardHandler), Remote: remote,
 	})
 	m.must(err)
+	m.data = m.fs.Data()
 	defer m.stop()
 	ids, err := m.fs.EnsureShares(t.Context(), []vfs.ShareSpec{{Name: "main", Mode: 0o755}})
 	m.must(err)

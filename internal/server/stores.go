@@ -96,15 +96,18 @@ func openStores(
 		return s, err
 	}
 	s.backup = newMaker(cfg, s, instance, logger)
-	if err = o.open(ctx, "content: "+contentPlace(cfg), func() error {
-		return s.openData(ctx, cfg, instance, logger, fail)
-	}); err != nil {
-		return s, err
-	}
-	o.state.set(health.Content, nil)
 	s.fs, err = vfs.Open(ctx, vfs.Options{
-		Log: s.log, Data: s.data, Logger: logger, Capacity: s.capacity(cfg), Reserve: s.reserve,
+		Log: s.log, Logger: logger, Capacity: s.capacity(cfg), Reserve: s.reserve,
 		Remote: cfg.Durability == config.DurabilityRemote,
+		Data: func(files data.Files) (*data.Store, error) {
+			err := o.open(ctx, "content: "+contentPlace(cfg), func() error {
+				return s.openData(ctx, cfg, files, logger, fail)
+			})
+			if err == nil {
+				o.state.set(health.Content, nil)
+			}
+			return s.data, err
+		},
 	})
 	return s, err
 }
@@ -154,7 +157,7 @@ func contentField(t config.ContentType) string {
 }
 
 func (s *stores) openData(
-	ctx context.Context, cfg *config.Config, instance string, logger *slog.Logger, fail func(error),
+	ctx context.Context, cfg *config.Config, files data.Files, logger *slog.Logger, fail func(error),
 ) (err error) {
 	far := cfg.Content.Type == config.ContentS3
 	var pinned func(format.SegmentID) bool
@@ -171,7 +174,7 @@ func (s *stores) openData(
 		return atField(contentField(cfg.Content.Type), err)
 	case owner == "" && cfg.Metadata.ExpectedInstance != "" && cfg.Content.Type != config.ContentMemory:
 		return notExpected(cfg, contentField(cfg.Content.Type), "the content store holds no filesystem")
-	case owner != "" && owner != instance:
+	case owner != "" && owner != s.instance:
 		return dataFault(cfg, content.ErrForeign)
 	}
 	// Data elsewhere has at least its index on the disk of the metadata.
@@ -182,7 +185,7 @@ func (s *stores) openData(
 	}
 	s.data, err = data.Open(ctx, data.Options{
 		Dir: cfg.Cache.Path, CacheSize: int64(cfg.Cache.Size), Content: s.content, Log: s.log,
-		Instance: instance, Volatile: backendOf(cfg).Volatile, Logger: logger, OnFailure: fail,
+		Instance: s.instance, Files: files, Volatile: backendOf(cfg).Volatile, Logger: logger, OnFailure: fail,
 		Forgetful: cfg.Content.Type == config.ContentMemory,
 		Remote:    cfg.Durability == config.DurabilityRemote, FullTimeout: time.Duration(cfg.Cache.FullTimeout),
 		SealAfter: time.Duration(cfg.Cache.FlushInterval), Transfers: int(cfg.Content.ParallelTransfers),

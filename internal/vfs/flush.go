@@ -12,6 +12,38 @@ import (
 	"github.com/dittofs/dittofs/internal/vfs/layout"
 )
 
+// dataFiles are the files as the data store asks for them, also while it is being
+// opened: it waits until the filesystem is ready.
+type dataFiles struct {
+	fs    *FS
+	ready chan struct{}
+}
+
+func (f dataFiles) wait(ctx context.Context) error {
+	select {
+	case <-f.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Flush implements data.Files.
+func (f dataFiles) Flush(ctx context.Context, ino uint64) error {
+	if err := f.wait(ctx); err != nil {
+		return err
+	}
+	return f.fs.flushInode(ctx, ino)
+}
+
+// Move implements data.Files.
+func (f dataFiles) Move(ctx context.Context, ino uint64, moves []extents.Move) error {
+	if err := f.wait(ctx); err != nil {
+		return err
+	}
+	return f.fs.moveExtents(ctx, ino, moves)
+}
+
 // flushInode commits dirty data for the data store, which calls it when data
 // stays dirty for long, its segment is to be sealed, or with durability
 // "remote" is in the content store.
@@ -96,7 +128,7 @@ func (fs *FS) commitStored(ctx context.Context, n *node) error {
 	return ticket.Wait()
 }
 
-// moveExtents is the data store's Mover.
+// moveExtents makes the places current to which a compaction has copied extents.
 func (fs *FS) moveExtents(ctx context.Context, ino uint64, moves []extents.Move) error {
 	n, err := fs.nodes.get(ctx, ino)
 	if errors.Is(err, ESTALE) {

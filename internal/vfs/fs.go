@@ -23,8 +23,10 @@ import (
 
 // Options are the parts that an FS is made of.
 type Options struct {
-	Log    *commit.Log
-	Data   *data.Store
+	Log *commit.Log
+	// Data opens the store of the bytes of these files. Who opens it closes it, after
+	// the FS.
+	Data   data.Opener
 	Logger *slog.Logger
 	// Now is the clock; default time.Now.
 	Now func() time.Time
@@ -100,7 +102,6 @@ func Open(ctx context.Context, opt Options) (*FS, error) {
 	}
 	fs := &FS{
 		log:        opt.Log,
-		data:       opt.Data,
 		logger:     opt.Logger,
 		now:        func() Time { return TimeOf(clock()) },
 		capacity:   opt.Capacity,
@@ -113,14 +114,21 @@ func Open(ctx context.Context, opt Options) (*FS, error) {
 	if _, err := rand.Read(fs.verifier[:]); err != nil {
 		return nil, err
 	}
+	files := dataFiles{fs, make(chan struct{})}
+	var err error
+	if fs.data, err = opt.Data(files); err != nil {
+		return nil, err
+	}
 	if err := fs.loadSettings(ctx); err != nil {
 		return nil, err
 	}
-	fs.data.SetFlush(fs.flushInode)
-	fs.data.SetMover(fs.moveExtents)
+	close(files.ready)
 	fs.startReaper()
 	return fs, nil
 }
+
+// Data is the store of the bytes.
+func (fs *FS) Data() *data.Store { return fs.data }
 
 // Close stops the background work. The stores are closed by their owner.
 func (fs *FS) Close() {

@@ -249,21 +249,18 @@ func upToReply(all []string) []string { return slices.Compact(all) }
 func openOrdered(t *testing.T, log *events, remote bool) (*vfs.FS, vfs.ID) {
 	ctx := context.Background()
 	l := commit.New(ctx, orderedStore{metamemory.Open(), log})
-	store, err := data.Open(ctx, data.Options{
+	opts := data.Options{
 		Dir: t.TempDir(), Content: orderedContent{contentmemory.Open(), log}, Log: l, Remote: remote, Instance: "00112233445566778899aabbccddeeff",
 		Disk: orderedDisk{events: log}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		CacheSize: 64 << 20, SealAfter: time.Hour, CheckpointEvery: time.Hour, Garbage: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	fs, err := vfs.Open(ctx, vfs.Options{Log: l, Data: store, Remote: remote})
+	fs, err := vfs.Open(ctx, vfs.Options{Log: l, Data: opts.Opener(ctx), Remote: remote})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		fs.Close()
-		for _, err := range []error{store.Close(ctx), l.Close()} {
+		for _, err := range []error{fs.Data().Close(ctx), l.Close()} {
 			if err != nil {
 				t.Error(err)
 			}

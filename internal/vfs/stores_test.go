@@ -227,10 +227,10 @@ func (h home) start(t testing.TB) (r running, err error) {
 		opt.ExtentMemory, opt.FooterMemory = 64<<10, 64<<10
 		vopt.MaxNodes, vopt.MaxNames = 64, 64
 	}
-	if r.data, err = data.Open(ctx, opt); err != nil {
-		return r, err
+	vopt.Data = func(f data.Files) (*data.Store, error) { // which is closed also if the filesystem cannot be opened
+		r.data, err = opt.Opener(ctx)(f)
+		return r.data, err
 	}
-	vopt.Data = r.data
 	r.fs, err = vfs.Open(ctx, vopt)
 	return r, err
 }

@@ -124,15 +124,18 @@ func (s *Server) open(logger *slog.Logger) (err error) {
 		}
 	}
 	s.log = commit.NewCached(context.Background(), store, cache, layout.CachedKeys)
-	s.data, err = data.Open(context.Background(), data.Options{
+	opts := data.Options{
 		Dir: filepath.Join(s.dir, "cache"), Content: objects, Log: s.log, Instance: instance,
 		Volatile: s.kind == Memory, Logger: logger, OnFailure: func(err error) { s.Errorf("data store: %v", err) },
+	}
+	s.FS, err = vfs.Open(context.Background(), vfs.Options{
+		Log: s.log, Data: opts.Opener(context.Background()), Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
-	s.FS, err = vfs.Open(context.Background(), vfs.Options{Log: s.log, Data: s.data, Logger: logger})
-	return err
+	s.data = s.FS.Data()
+	return nil
 }
 
 func (s *Server) listen(logger *slog.Logger) (err error) {

@@ -1,4 +1,4 @@
-package data
+package journal
 
 // A sync of bytes that replace others is one write to the disk. A sync of
 // bytes that make a file longer, or that come into space which was only
@@ -18,16 +18,16 @@ var zeros [fillStep]byte
 
 // fill writes zeros behind the last record, where nobody writes yet. The end
 // of the records is found by their checksums, never by the file's size. The
-// caller holds Store.mu.
-func (g *segment) fill() {
-	end := min(g.size+fillStep, g.capacity)
-	if end <= g.size {
+// caller holds Journal.mu.
+func (g *Segment) fill() {
+	t := &g.tail
+	end := min(t.size+fillStep, t.capacity)
+	if end <= t.size {
 		return
 	}
-	f := g.local.Load()
-	if _, err := f.WriteAt(zeros[:end-g.size], g.size); err != nil {
-		g.sparing = false // the next record meets the error, if it lasts
+	if _, err := g.local.Load().WriteAt(zeros[:end-t.size], t.size); err != nil {
+		t.sparing = false // the next record meets the error, if it lasts
 		return
 	}
-	g.filled = end
+	t.filled = end
 }

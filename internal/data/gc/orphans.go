@@ -1,4 +1,4 @@
-package data
+package gc
 
 import (
 	"context"
@@ -34,14 +34,16 @@ type orphan struct {
 // Objects of a later epoch say that the metadata is older than the content store,
 // as after a volume was rolled back: then nothing is an orphan, and the error
 // says so.
-func (s *Store) Orphans(ctx context.Context, remove bool, each func(object string, size int64) error) (Orphans, error) {
+func (c *Collector) Orphans(
+	ctx context.Context, remove bool, each func(object string, size int64) error,
+) (Orphans, error) {
 	var sum Orphans
-	found, err := s.findOrphans(ctx)
+	found, err := c.findOrphans(ctx)
 	if err != nil {
 		return sum, err
 	}
 	for _, o := range found {
-		gone, err := s.orphaned(ctx, o.id, remove)
+		gone, err := c.orphaned(ctx, o.id, remove)
 		if err != nil {
 			return sum, err
 		}
@@ -59,14 +61,16 @@ func (s *Store) Orphans(ctx context.Context, remove bool, each func(object strin
 }
 
 // findOrphans lists the segments of earlier epochs that the index does not have.
-func (s *Store) findOrphans(ctx context.Context) (found []orphan, err error) {
-	err = s.content.List(ctx, format.SegmentPrefix, func(name string, size int64) error {
+func (c *Collector) findOrphans(ctx context.Context) (found []orphan, err error) {
+	epoch := c.opts.Index.Epoch()
+	err = c.opts.Content.List(ctx, format.SegmentPrefix, func(name string, size int64) error {
 		id, ok := format.ParseObject(name)
 		switch {
 		case !ok || id.Epoch() == 0:
-		case id.Epoch() > s.log.Epoch():
-			return fmt.Errorf("%s is of epoch %d and this server of %d: the metadata is older than the content store, and nothing there is an orphan", name, id.Epoch(), s.log.Epoch())
-		case id.Epoch() < s.log.Epoch() && s.segment(id) == nil && len(found) < maxOrphans:
+		case id.Epoch() > epoch:
+			return fmt.Errorf("%s is of epoch %d and this server of %d: "+
+				"the metadata is older than the content store, and nothing there is an orphan", name, id.Epoch(), epoch)
+		case id.Epoch() < epoch && c.opts.Journal.Segments().Get(id) == nil && len(found) < maxOrphans:
 			found = append(found, orphan{id, size})
 		}
 		return nil
@@ -78,28 +82,28 @@ func (s *Store) findOrphans(ctx context.Context) (found []orphan, err error) {
 }
 
 // orphaned says whether a segment is an orphan, and deletes it if remove is set.
-func (s *Store) orphaned(ctx context.Context, id format.SegmentID, remove bool) (bool, error) {
-	if err := s.failure(); err != nil {
+func (c *Collector) orphaned(ctx context.Context, id format.SegmentID, remove bool) (bool, error) {
+	if err := c.opts.Failure.Err(); err != nil {
 		return false, err
 	}
-	got, err := s.log.Get(ctx, format.SegmentKey(id), format.LiveKey(id))
+	got, err := c.opts.Index.Get(ctx, format.SegmentKey(id), format.LiveKey(id))
 	if err != nil {
 		return false, err
 	}
-	if got[0] != nil || got[1] != nil || s.pinned(id) {
+	if got[0] != nil || got[1] != nil || c.opts.Pins.Pinned(id) {
 		return false, nil
 	}
 	if !remove {
 		return true, nil
 	}
-	deleted, ok := s.mayDelete(id)
+	deleted, ok := c.opts.Pins.MayDelete(id)
 	if !ok {
 		return false, nil
 	}
 	defer deleted()
-	if err := s.content.Delete(ctx, id.Object()); err != nil {
+	if err := c.opts.Content.Delete(ctx, id.Object()); err != nil {
 		return false, fmt.Errorf("content store: %w", err)
 	}
-	s.stats.orphans.Add(1)
+	c.orphans.Add(1)
 	return true, nil
 }

@@ -1,4 +1,4 @@
-package data
+package journal
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dittofs/dittofs/internal/data/format"
+	"github.com/dittofs/dittofs/internal/data/worker"
 	"github.com/dittofs/dittofs/internal/disk"
 	"golang.org/x/sys/unix"
 )
@@ -43,25 +44,73 @@ const (
 	maxMarker    = 256 // bytes, more than any has
 )
 
-// lockDir makes the directory ready for the instance and locks it until what
-// it returns is closed. What a volatile instance left behind is removed by
-// the next one, since its metadata is gone.
-func lockDir(d disk.FS, dir, instance string, volatile bool) (disk.Lock, error) {
-	if err := errors.Join(disk.MkdirAll(d, dir), checkEntries(d, dir)); err != nil {
-		return nil, &DirError{dir, err}
+// Dir is the directory of a journal, locked. Safe for concurrent use.
+type Dir struct {
+	path    string
+	disk    disk.FS // refuses what it is asked once the directory is another's
+	lock    disk.Lock
+	failure *worker.Failure
+}
+
+// OpenDir makes the directory ready for the instance and locks it until Close.
+// What a volatile instance left behind is removed by the next one, since its
+// metadata is gone. failure is what a lost directory ends.
+func OpenDir(d disk.FS, path, instance string, volatile bool, failure *worker.Failure) (*Dir, error) {
+	lock, err := lockDir(d, path, instance, volatile)
+	if err != nil {
+		return nil, &DirError{path, err}
 	}
-	lock, err := d.Lock(filepath.Join(dir, lockName))
+	dir := &Dir{path: path, lock: lock, failure: failure}
+	dir.disk = disk.Owned(d, dir.Held)
+	return dir, nil
+}
+
+func lockDir(d disk.FS, path, instance string, volatile bool) (disk.Lock, error) {
+	if err := errors.Join(disk.MkdirAll(d, path), checkEntries(d, path)); err != nil {
+		return nil, err
+	}
+	lock, err := d.Lock(filepath.Join(path, lockName))
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrInUse
 	}
 	if err != nil {
-		return nil, &DirError{dir, err}
+		return nil, err
 	}
-	if err := claimDir(d, dir, instance, volatile); err != nil {
-		return nil, &DirError{dir, errors.Join(err, lock.Close())}
+	if err := claimDir(d, path, instance, volatile); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
 }
+
+// Held fails the store for good once the directory is another's.
+func (d *Dir) Held() error {
+	err := d.lock.Held()
+	if errors.Is(err, disk.ErrReplaced) {
+		err = &DirError{d.path, err}
+		d.failure.Fail(err)
+	}
+	return err
+}
+
+// Disk is the filesystem of the directory, for what is in it.
+func (d *Dir) Disk() disk.FS { return d.disk }
+
+// Segments is the directory in which the segments are.
+func (d *Dir) Segments() string { return filepath.Join(d.path, format.JournalDir) }
+
+// Path is that of a segment's file.
+func (d *Dir) Path(id format.SegmentID) string { return filepath.Join(d.Segments(), id.FileName()) }
+
+// Sync makes the names of the segments durable.
+func (d *Dir) Sync() error {
+	if err := d.disk.SyncDir(d.Segments()); err != nil {
+		return fmt.Errorf("sync of the journal directory: %w", err)
+	}
+	return nil
+}
+
+// Close unlocks the directory.
+func (d *Dir) Close() { _ = d.lock.Close() } // nothing was written through it
 
 // checkEntries refuses a directory without a marker that holds anything else
 // than what a start leaves behind.

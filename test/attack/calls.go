@@ -22,21 +22,18 @@ var procedures = []procedure{
 	{"read-tail", "READ of 4 GiB at the file's last 4 KiB", false, func(f *files) []byte {
 		return nfs(nfsclient.ProcRead, readArgs(f.big, bigSize-4096, 1<<32-1))
 	}},
-	{
-		"readdir", "READDIR of 256 KiB", false, func(f *files) []byte {
-			return nfs(nfsclient.ProcReaddir, listArgs(f.many, 256<<10))
-		},
-	},
+	{"readdir", "READDIR of 256 KiB", false, func(f *files) []byte {
+		return nfs(nfsclient.ProcReaddir, listArgs(f.many, 256<<10))
+	}},
 	{"readdirplus", "READDIRPLUS of 256 KiB", true, func(f *files) []byte {
 		return nfs(nfsclient.ProcReaddirPlus, listArgs(f.many, 256<<10, 256<<10))
 	}},
 	{"readdirplus-huge", "READDIRPLUS of 4 GiB", false, func(f *files) []byte {
 		return nfs(nfsclient.ProcReaddirPlus, listArgs(f.many, 1<<32-1, 1<<32-1))
 	}},
-	{
-		"readlink", "READLINK of a target of 4000 bytes", false,
-		func(f *files) []byte { return nfs(nfsclient.ProcReadlink, handleArgs(f.link)) },
-	},
+	{"readlink", "READLINK of a target of 4000 bytes", false, func(f *files) []byte {
+		return nfs(nfsclient.ProcReadlink, handleArgs(f.link))
+	}},
 	{"dump", "MOUNT's DUMP of 1024 long paths", true, func(*files) []byte { return mount(nfsclient.ProcDump, nil) }},
 	{"export", "MOUNT's EXPORT of 60 shares", false, func(*files) []byte { return mount(nfsclient.ProcExport, nil) }},
 	{"mnt", "MOUNT's MNT", false, func(*files) []byte { return mount(nfsclient.ProcMnt, stringArgs("/export")) }},
@@ -46,10 +43,9 @@ var procedures = []procedure{
 	{"commit", "COMMIT", false, func(f *files) []byte { return nfs(nfsclient.ProcCommit, readArgs(f.big, 0, 0)) }},
 	{"null", "NULL", false, func(*files) []byte { return nfs(nfsclient.ProcNull, nil) }},
 	{"errors", "calls that are answered with an error of RPC", false, func(*files) []byte { return mistakes() }},
-	{
-		"stale", "GETATTR of a handle that is none", false,
-		func(*files) []byte { return nfs(nfsclient.ProcGetAttr, handleArgs(make([]byte, 32))) },
-	},
+	{"stale", "GETATTR of a handle that is none", false, func(*files) []byte {
+		return nfs(nfsclient.ProcGetAttr, handleArgs(make([]byte, 32)))
+	}},
 	{"duplicates", "one REMOVE again and again, answered from the duplicate-request cache", false, func(f *files) []byte {
 		return nfs(nfsclient.ProcRemove, entryArgs(f.own, "none"))
 	}},

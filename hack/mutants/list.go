@@ -53,7 +53,7 @@ var storage = []mutant{
 		pkg: "./internal/meta/pebble", run: "TestAServerThatLostItsDirectoryChangesNothingThere",
 	},
 	{
-		name: "smaller-cache-not-kept-after-uploads", file: "internal/data/journal/queue.go",
+		name: "smaller-cache-not-kept-after-uploads", file: "internal/data/journal/send.go",
 		old: "j.budget.Leave(g.tail.room, fate == Keep)\n\tj.budget.Fit()",
 		new: "j.budget.Leave(g.tail.room, fate == Keep)",
 		pkg: "./internal/data", run: "TestASmallerCacheIsKeptAsSoonAsTheBacklogIsInTheContentStore",
@@ -71,7 +71,7 @@ var storage = []mutant{
 		pkg: "./internal/data", run: "TestAJournalOfManySegmentsIsFullBeforeItTakesAllDescriptors",
 	},
 	{
-		name: "journal-of-another-changed", file: "internal/data/journal/dir.go",
+		name: "journal-of-another-changed", file: "internal/data/cachedir/dir.go",
 		old: "dir.disk = disk.Owned(d, dir.Held)",
 		new: "dir.disk = d",
 		pkg: "./internal/data", run: "TestAServerThatLostItsJournalDirectoryChangesNothingThere",
@@ -449,8 +449,8 @@ var storage = []mutant{
 		pkg: "./internal/crashtest", run: "TestASegmentIsWrittenAgainAfterAFailedSync",
 	},
 	{
-		name: "journal-directory-not-synced", file: "internal/data/journal/create.go",
-		old: "return j.dir.Sync()\n}",
+		name: "journal-directory-not-synced", file: "internal/data/journal/maker.go",
+		old: "return m.j.dir.Sync()\n}",
 		new: "return nil\n}",
 		pkg: "./internal/crashtest", run: crashSearch, args: crashArgs,
 	},

@@ -29,14 +29,14 @@
 //	journal  extents  pagecache     segments here; extents of files; segments elsewhere
 //	   └────────┼────────┘
 //	            ▼
-//	     format, worker             layout of what is stored; goroutines
+//	 format, worker, cachedir       layout of what is stored; goroutines; the directory
 //
 // None of the three in the middle imports another: journal.Owner, extents.Segments and
 // pagecache.Room are what they need of each other, and wiring.go gives it to them. The
 // package imports the contracts of meta and content and the group commit of meta/commit,
 // and nothing above them; Files is what it needs of the filesystem.
 //
-// Locks: uploader.mu is taken under Journal.mu, and nothing is called with it held but
+// Locks: uploader.mu is taken under the queue's lock, and nothing is called with it held but
 // the log. What the parts have is in their comments. A lock of a file (extents.File) is
 // taken before all of them, and none is held while Files is called.
 package data

@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 
+	"github.com/dittofs/dittofs/internal/data/cachedir"
 	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/data/pagecache"
 )
@@ -23,16 +24,16 @@ var (
 	// ErrClosed: the store was closed.
 	ErrClosed = journal.ErrClosed
 	// ErrInUse, ErrForeign and ErrNotOurs are causes of a DirError.
-	ErrInUse   = journal.ErrInUse
-	ErrForeign = journal.ErrForeign
-	ErrNotOurs = journal.ErrNotOurs
+	ErrInUse   = cachedir.ErrInUse
+	ErrForeign = cachedir.ErrForeign
+	ErrNotOurs = cachedir.ErrNotOurs
 )
 
 // DirError says why the journal's directory (cache.path of the configuration)
 // cannot be used.
-type DirError = journal.DirError
+type DirError = cachedir.Error
 
 // Inspect returns the instance that owns a journal directory, or "" if nobody
 // does (or one whose metadata was in memory), and changes nothing. A directory
 // with files of something else is an error.
-func Inspect(dir string) (instance string, err error) { return journal.Inspect(dir) }
+func Inspect(dir string) (instance string, err error) { return cachedir.Inspect(dir) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/dittofs/dittofs/internal/data/cachedir"
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/gc"
 	"github.com/dittofs/dittofs/internal/data/journal"
@@ -18,7 +19,7 @@ import (
 // Store is the data of all files. Safe for concurrent use.
 type Store struct {
 	opts      Options
-	dir       *journal.Dir
+	dir       *cachedir.Dir
 	journal   *journal.Journal
 	extents   *extents.Table
 	cache     *pagecache.Cache
@@ -49,7 +50,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 			opts.OnFailure(err)
 		}
 	})
-	dir, err := journal.OpenDir(opts.Disk, opts.Dir, opts.Instance, opts.Volatile, failure)
+	dir, err := cachedir.Open(opts.Disk, opts.Dir, opts.Instance, opts.Volatile, failure)
 	if err != nil {
 		return nil, err
 	}

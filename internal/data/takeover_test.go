@@ -10,8 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/dittofs/dittofs/internal/data/cachedir"
 	"github.com/dittofs/dittofs/internal/data/format"
-	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta"
 )
@@ -77,11 +77,11 @@ func TestAServerThatLostItsJournalDirectoryChangesNothingThere(t *testing.T) {
 			w.must(w.flush(t.Context(), 1))
 			w.must(take(w.dir))
 			// The other one: the same instance, as after a lease has lapsed.
-			lock, err := journal.OpenDir(disk.OS{}, w.dir, testInstance, false, nil)
+			lock, err := cachedir.Open(disk.OS{}, w.dir, testInstance, false, nil)
 			w.must(err)
 			defer lock.Close()
 			id := format.NewSegmentID(w.log.Epoch(), 2) // the next that the old one would make
-			w.must(os.WriteFile(filepath.Join(w.dir, format.JournalDir, filepath.Base(w.store.dir.Path(id))),
+			w.must(os.WriteFile(filepath.Join(w.dir, format.JournalDir, filepath.Base(w.store.dir.File(id))),
 				[]byte("another's"), 0o600))
 			before := tree(t, w.dir)
 

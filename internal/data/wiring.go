@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 
+	"github.com/dittofs/dittofs/internal/data/cachedir"
 	"github.com/dittofs/dittofs/internal/data/extents"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/data/gc"
@@ -12,7 +13,7 @@ import (
 )
 
 // newStore puts the parts together, of which none works yet.
-func newStore(o Options, dir *journal.Dir, failure *worker.Failure) *Store {
+func newStore(o Options, dir *cachedir.Dir, failure *worker.Failure) *Store {
 	s := &Store{opts: o, dir: dir, failure: failure, tasks: worker.NewTasks(), pins: gc.NewPins(o.Pinned)}
 	s.journal = journal.New(journal.Options{
 		Dir: dir, Instance: o.Instance, Index: o.Log, Owner: owner{s}, Tasks: s.tasks, Failure: failure, Logger: o.Logger,
@@ -50,7 +51,7 @@ func (s *Store) tableOptions() extents.Options {
 
 func (s *Store) cacheOptions() pagecache.Options {
 	return pagecache.Options{
-		Content: s.opts.Content, Instance: s.opts.Instance, Disk: s.dir.Disk(), Path: s.dir.Path,
+		Content: s.opts.Content, Instance: s.opts.Instance, Disk: s.dir.Disk(), Path: s.dir.File,
 		Room: s.journal.Budget(), Stored: s.storedSegment, Run: s.background, Logger: s.opts.Logger,
 		Far: s.opts.CachePages, PageSize: s.opts.PageSize, ReadAhead: s.opts.ReadAhead,
 		FooterMemory: s.opts.FooterMemory, OpenFiles: s.opts.copyFiles(),

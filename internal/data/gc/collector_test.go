@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/dittofs/dittofs/internal/content"
+	"github.com/dittofs/dittofs/internal/data/cachedir"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/data/journal"
 	"github.com/dittofs/dittofs/internal/data/pagecache"
@@ -59,7 +60,7 @@ func newParts(t *testing.T, c content.Store, pinned func(format.SegmentID) bool)
 	const instance = "0123456789abcdef0123456789abcdef"
 	failure, tasks := worker.NewFailure(func(err error) { t.Error(err) }), worker.NewTasks()
 	t.Cleanup(tasks.Close)
-	dir, err := journal.OpenDir(disk.OS{}, t.TempDir(), instance, false, failure)
+	dir, err := cachedir.Open(disk.OS{}, t.TempDir(), instance, false, failure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func newParts(t *testing.T, c content.Store, pinned func(format.SegmentID) bool)
 	if err := j.Recovery().Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	cache := pagecache.New(pagecache.Options{Content: c, Disk: disk.OS{}, Path: dir.Path, Room: j.Budget()})
+	cache := pagecache.New(pagecache.Options{Content: c, Disk: disk.OS{}, Path: dir.File, Room: j.Budget()})
 	pins := NewPins(pinned)
 	return in,
 		NewCollector(CollectorOptions{

@@ -18,7 +18,7 @@ var zeros [fillStep]byte
 
 // fill writes zeros behind the last record, where nobody writes yet. The end
 // of the records is found by their checksums, never by the file's size. The
-// caller holds Journal.mu.
+// caller holds appender.mu.
 func (g *Segment) fill() {
 	t := &g.tail
 	end := min(t.size+fillStep, t.capacity)

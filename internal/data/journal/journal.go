@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/dittofs/dittofs/internal/data/cachedir"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/data/worker"
-	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta"
 	"golang.org/x/sys/unix"
 )
@@ -53,7 +52,7 @@ type Owner interface {
 
 // Options of a Journal. All but MaxParts and the booleans are required.
 type Options struct {
-	Dir      *Dir
+	Dir      *cachedir.Dir
 	Instance string
 	Index    Index
 	Owner    Owner
@@ -82,21 +81,17 @@ type Options struct {
 // and the table of all others. Safe for concurrent use.
 type Journal struct {
 	opts   Options
-	dir    *Dir
+	dir    *cachedir.Dir
 	budget *Budget
 	table  Table
 	stats  counters
 
-	sealer, keeper worker.Signal
-	stopping       chan struct{} // closed, with mu held, when no more is written
+	maker    maker
+	appender appender
+	queue    queue
 
-	mu       sync.Mutex
-	active   *Segment
-	spare    *Segment      // made in advance to follow the active one
-	creating chan struct{} // closed when the segment that is being made has been
-	number   uint32        // of the last segment made
-	toSeal   []*Segment    // retired; in their order
-	toStore  []*Segment    // sealed
+	sealer   worker.Signal
+	stopping chan struct{} // closed, with appender.mu held, when no more is written
 }
 
 // counters are what happened since New.
@@ -110,8 +105,10 @@ type counters struct {
 func New(o Options) *Journal {
 	j := &Journal{
 		opts: o, dir: o.Dir,
-		sealer: worker.NewSignal(), keeper: worker.NewSignal(), stopping: make(chan struct{}),
+		sealer: worker.NewSignal(), stopping: make(chan struct{}),
 	}
+	j.maker.j = j
+	j.appender.init(j)
 	if o.MaxParts == 0 {
 		j.opts.MaxParts = maxParts
 	}
@@ -126,7 +123,7 @@ func New(o Options) *Journal {
 // Start begins the work in the background.
 func (j *Journal) Start() {
 	j.opts.Tasks.Go(j.runSealer)
-	j.opts.Tasks.Go(j.runKeeper)
+	j.opts.Tasks.Go(j.appender.runKeeper)
 }
 
 // Segments is the table of all segments, of the journal and of the content store.
@@ -140,8 +137,8 @@ func (j *Journal) Stopping() <-chan struct{} { return j.stopping }
 
 // Stop refuses further writes (ErrClosed).
 func (j *Journal) Stop() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.appender.mu.Lock()
+	defer j.appender.mu.Unlock()
 	if !j.stopped() {
 		close(j.stopping)
 	}
@@ -185,12 +182,6 @@ func (j *Journal) Stats() Stats {
 	return st
 }
 
-// Deleted counts a segment of n bytes that was deleted from the content store.
-func (j *Journal) countDeleted(n int64) {
-	j.stats.deleted.Add(1)
-	j.stats.deletedBytes.Add(uint64(max(n, 0)))
-}
-
 // PutEntry makes the state of a segment durable, and with it that the index knows
 // the segment.
 func (j *Journal) PutEntry(g *Segment, state format.EntryState) error {
@@ -224,7 +215,8 @@ func (j *Journal) Forget(g *Segment) error {
 	}
 	g.setState(Dead)
 	j.table.remove(g.ID)
-	j.countDeleted(max(g.tail.size, g.entry.Size))
+	j.stats.deleted.Add(1)
+	j.stats.deletedBytes.Add(uint64(max(g.tail.size, g.entry.Size)))
 	return nil
 }
 
@@ -232,19 +224,6 @@ func (j *Journal) Forget(g *Segment) error {
 // that is kept with the extents.
 func (j *Journal) Referred(ctx context.Context, id format.SegmentID) (n int64, err error) {
 	return j.opts.Index.Counter(ctx, format.LiveKey(id))
-}
-
-func (j *Journal) removeFile(f *disk.Shared) {
-	if err := j.dir.Disk().Remove(f.Name()); err != nil {
-		j.opts.Logger.Warn("the local copy of a segment could not be removed", "file", f.Name(), "error", err)
-	}
-}
-
-func (j *Journal) newID() format.SegmentID {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.number++
-	return format.NewSegmentID(j.opts.Index.Epoch(), j.number)
 }
 
 // noSpace makes the errors of a full disk ErrNoSpace.

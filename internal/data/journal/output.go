@@ -79,15 +79,15 @@ func (o *Output) Append(ino, off uint64, p []byte) (format.Extent, error) {
 }
 
 func (o *Output) takes(n int64) bool {
-	o.j.mu.Lock()
-	defer o.j.mu.Unlock()
-	return o.j.takes(o.open, n)
+	o.j.appender.mu.Lock()
+	defer o.j.appender.mu.Unlock()
+	return o.j.appender.takes(o.open, n)
 }
 
 func (o *Output) extend(n int64, length int) (pos int64) {
-	o.j.mu.Lock()
-	defer o.j.mu.Unlock()
-	return o.j.extend(o.open, n, length, o.sums)
+	o.j.appender.mu.Lock()
+	defer o.j.appender.mu.Unlock()
+	return o.j.appender.extend(o.open, n, length, o.sums)
 }
 
 // writeBack brings what was written to the disk, in steps.
@@ -117,10 +117,10 @@ func (o *Output) next(n, smallest int64) error {
 	}
 	usual := j.opts.SegmentSize
 	capacity := max(usual, format.HeaderLen+n)
-	g, err := j.newSegment(capacity, fits)
+	g, err := j.maker.newSegment(capacity, fits)
 	for step := usual / 8; errors.Is(err, unix.ENOSPC) && capacity-step >= max(smallest, format.HeaderLen+n); {
 		capacity -= step
-		g, err = j.newSegment(capacity, fits)
+		g, err = j.maker.newSegment(capacity, fits)
 	}
 	if errors.Is(err, ErrNoSpace) {
 		return ErrCrowded
@@ -137,20 +137,18 @@ func (o *Output) next(n, smallest int64) error {
 
 // retire gives the open segment to the sealer, if there is anything in it.
 func (o *Output) retire() {
-	o.j.mu.Lock()
-	defer o.j.mu.Unlock()
 	if o.open.tail.size == format.HeaderLen {
 		o.discard()
 		return
 	}
-	o.j.toSealer(o.open)
+	o.j.queue.retire(o.open)
+	o.j.sealer.Send()
 	o.open = nil
 }
 
-// discard removes the open segment, which is the last one. The caller holds
-// Journal.mu.
+// discard removes the open segment, which is the last one.
 func (o *Output) discard() {
-	o.j.discard(o.open)
+	o.j.maker.discard(o.open)
 	o.open, o.all = nil, o.all[:len(o.all)-1]
 }
 
@@ -177,15 +175,9 @@ func (o *Output) Finish(ctx context.Context) error {
 // Close lets go of the segments: those that nothing refers to are dropped.
 func (o *Output) Close() {
 	if o.open != nil {
-		o.drop()
+		o.discard()
 	}
 	for _, g := range o.all {
 		o.j.settle(g)
 	}
-}
-
-func (o *Output) drop() {
-	o.j.mu.Lock()
-	defer o.j.mu.Unlock()
-	o.discard()
 }

@@ -1,27 +1,78 @@
 package journal
 
 import (
-	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 )
 
-// Waiting counts the segments that wait to be sealed, and those that wait for the
-// content store.
-func (j *Journal) Waiting() (unsealed, unsent int) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.toSeal), len(j.toStore)
+// queue holds the segments that are no longer open, and that the content store does
+// not have yet. Safe for concurrent use.
+type queue struct {
+	mu      sync.Mutex // taken under appender.mu
+	retired []*Segment // in their order; they wait for the sealer
+	sealed  []*Segment // they wait for the content store
 }
 
-// NextUnsent returns the oldest segment that waits for the content store and that
-// skip does not name, or nil. skip is called with the journal's lock held.
-func (j *Journal) NextUnsent(skip func(*Segment) bool) *Segment {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, g := range j.toStore {
+func (q *queue) retire(g *Segment) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	g.retired.Store(true)
+	q.retired = append(q.retired, g)
+}
+
+// seal moves a segment to those that wait for the content store. Its file has shrunk
+// by what it returns.
+func (q *queue) seal(g *Segment) (freed int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.retired = without(q.retired, g)
+	q.sealed = append(q.sealed, g)
+	kept := disk.OnDisk(g.entry.Size)
+	freed, g.tail.room = g.tail.room-kept, kept
+	return freed
+}
+
+// inherit takes a sealed segment that an earlier process left.
+func (q *queue) inherit(g *Segment) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sealed = append(q.sealed, g)
+}
+
+// remove takes a segment out, wherever it is.
+func (q *queue) remove(g *Segment) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.retired, q.sealed = without(q.retired, g), without(q.sealed, g)
+}
+
+func without(list []*Segment, g *Segment) []*Segment {
+	return slices.DeleteFunc(list, func(o *Segment) bool { return o == g })
+}
+
+// toSeal returns those that wait for the sealer.
+func (q *queue) toSeal() []*Segment {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.retired)
+}
+
+func (q *queue) len() (retired, sealed int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.retired), len(q.sealed)
+}
+
+// next returns the oldest that waits for the content store and that skip, which is
+// called with the lock held, does not name; or nil.
+func (q *queue) next(skip func(*Segment) bool) *Segment {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range q.sealed {
 		if !skip(g) {
 			return g
 		}
@@ -29,85 +80,13 @@ func (j *Journal) NextUnsent(skip func(*Segment) bool) *Segment {
 	return nil
 }
 
-// Offer returns the file of a sealed segment, and notes that the content store may
-// have it from now on. One caller has a segment at a time, see NextUnsent.
-func (j *Journal) Offer(g *Segment) *disk.Shared {
-	g.offered = true
-	return g.local.Load()
-}
-
-// Fate is what becomes of a segment's local file when the content store has it.
-type Fate int
-
-// Fates of a local file.
-const (
-	Remove Fate = iota // it is not needed
-	Keep               // it is a copy of pages now
-	Moved              // the content store has taken it
-)
-
-// Sent says that a segment is in the content store, and the index says so too. Its
-// room goes to who waits for it.
-func (j *Journal) Sent(g *Segment, fate Fate) {
-	f := g.local.Load()
-	g.setState(Stored)
-	g.dropLocal()
-	if fate == Remove {
-		j.removeFile(f)
-	}
-	j.leaveQueue(g)
-	j.budget.Leave(g.tail.room, fate == Keep)
-	j.budget.Fit()
-}
-
-func (j *Journal) leaveQueue(g *Segment) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.toStore = without(j.toStore, g)
-}
-
-// OnTheirWay sees to it that the segments of the targets are handed off, and
-// returns a channel that is closed when to look again; nil if the journal alone
-// has none of them. Those who come while a segment is on its way share the next
-// one.
-func (j *Journal) OnTheirWay(targets []Target) <-chan struct{} {
-	freed := j.budget.Freed() // before anything is looked at
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	waiting := false
-	for _, t := range targets {
-		g := j.table.Get(t.ID)
-		waiting = waiting || g != nil && g.Unsent()
-	}
-	for _, g := range j.toStore {
-		waiting = waiting || g.inherited
-	}
-	if !waiting {
-		return nil
-	}
-	if len(j.toSeal) == 0 && len(j.toStore) == 0 {
-		j.retire()
-	}
-	return freed
-}
-
-// WaitEmpty waits until all segments that are not open are in the content store, as
-// long as ctx allows, and returns how many are not.
-func (j *Journal) WaitEmpty(ctx context.Context) (left int) {
-	for {
-		freed := j.budget.Freed()
-		unsealed, unsent := j.Waiting()
-		left = unsealed + unsent
-		if left == 0 || j.opts.Failure.Err() != nil {
-			return left
-		}
-		select {
-		case <-freed:
-		case <-j.opts.Failure.Failed():
-		case <-ctx.Done():
-			return left
-		}
-	}
+// state says whether it is empty, and whether it has a segment to which the index
+// referred when the store was opened.
+func (q *queue) state() (empty, inherited bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	inherited = slices.ContainsFunc(q.sealed, func(g *Segment) bool { return g.inherited })
+	return len(q.retired)+len(q.sealed) == 0, inherited
 }
 
 // Lag is what the content store does not have yet.
@@ -119,21 +98,15 @@ type Lag struct {
 	Segments int
 }
 
-// Lag returns how far the content store is behind the journal.
-func (j *Journal) Lag() Lag {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	var l Lag
-	if g := j.active; g != nil {
+func (q *queue) addTo(l *Lag) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range q.retired {
 		l.addOpen(g)
 	}
-	for _, g := range j.toSeal {
-		l.addOpen(g)
-	}
-	for _, g := range j.toStore {
+	for _, g := range q.sealed {
 		l.add(g, g.entry.Size)
 	}
-	return l
 }
 
 func (l *Lag) addOpen(g *Segment) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/dittofs/dittofs/internal/data/cachedir"
 	"github.com/dittofs/dittofs/internal/data/format"
 	"github.com/dittofs/dittofs/internal/disk"
 	"github.com/dittofs/dittofs/internal/meta"
@@ -75,7 +76,7 @@ func (r Recovery) eachKey(ctx context.Context, prefix byte, f func(format.Segmen
 // Taken keeps the number of a segment from being used again within an epoch.
 func (r Recovery) Taken(id format.SegmentID) {
 	if id.Epoch() == r.j.opts.Index.Epoch() {
-		r.j.number = max(r.j.number, id.Number())
+		r.j.maker.number.Store(max(r.j.maker.number.Load(), id.Number()))
 	}
 }
 
@@ -94,8 +95,7 @@ func (r Recovery) Files() ([]format.SegmentID, error) {
 			j.opts.Logger.Warn("an unknown file in the journal is left alone", "name", e.Name())
 			continue
 		case id.Epoch() > epoch:
-			return nil, &DirError{j.dir.path,
-				fmt.Errorf("segment %v is newer than the metadata (epoch %d): %w", id, epoch, ErrForeign)}
+			return nil, &cachedir.Error{Dir: j.dir.Path(), Err: fmt.Errorf("segment %v is newer than the metadata (epoch %d): %w", id, epoch, cachedir.ErrForeign)}
 		}
 		r.Taken(id)
 		ids = append(ids, id)
@@ -109,7 +109,7 @@ func (r Recovery) Files() ([]format.SegmentID, error) {
 // it; nil if nothing is left to decide.
 func (r Recovery) Open(id format.SegmentID) (*Segment, *disk.Shared, error) {
 	g := r.j.table.Get(id)
-	path := r.j.dir.Path(id)
+	path := r.j.dir.File(id)
 	if g == nil || g.State() == Missing && g.Live() <= 0 || g.State() == Dead {
 		return nil, nil, r.j.dir.Disk().Remove(path)
 	}
@@ -180,9 +180,7 @@ func (r Recovery) queue(g *Segment) {
 	g.inherited = j.opts.Remote && g.Live() > 0
 	g.tail.room = disk.OnDisk(g.entry.Size)
 	j.budget.Inherit(g.tail.room)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.toStore = append(j.toStore, g)
+	j.queue.inherit(g)
 }
 
 // LetGo closes the file of a stored segment, which the caller removes or keeps as a

@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/dittofs/dittofs/internal/data/format"
@@ -28,10 +27,7 @@ func (j *Journal) runSealer(ctx context.Context) {
 // SealRetired seals every retired segment that is ready, and says whether some
 // are left.
 func (j *Journal) SealRetired(ctx context.Context) (left bool) {
-	j.mu.Lock()
-	retired := slices.Clone(j.toSeal)
-	j.mu.Unlock()
-	for _, g := range retired {
+	for _, g := range j.queue.toSeal() {
 		if j.opts.Failure.Err() != nil {
 			return false
 		}
@@ -84,7 +80,7 @@ func (j *Journal) seal(ctx context.Context, g *Segment) error {
 	if err := j.complete(g, f, t); err != nil {
 		return err
 	}
-	j.sealed(g)
+	j.budget.Shrink(j.queue.seal(g))
 	j.opts.Owner.Sealed()
 	return nil
 }
@@ -117,21 +113,6 @@ func (j *Journal) complete(g *Segment, f *disk.Shared, t *format.Footer) error {
 	return nil
 }
 
-// sealed moves a segment to those that wait for the content store.
-func (j *Journal) sealed(g *Segment) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.toSeal = without(j.toSeal, g)
-	j.toStore = append(j.toStore, g)
-	kept := disk.OnDisk(g.entry.Size)
-	j.budget.Shrink(g.tail.room - kept)
-	g.tail.room = kept
-}
-
-func without(queue []*Segment, g *Segment) []*Segment {
-	return slices.DeleteFunc(queue, func(o *Segment) bool { return o == g })
-}
-
 // DropUnused removes a segment of the journal that nothing refers to, neither
 // durably nor in batches on their way.
 func (j *Journal) DropUnused(ctx context.Context, g *Segment) (bool, error) {
@@ -158,12 +139,10 @@ func (j *Journal) DropUnused(ctx context.Context, g *Segment) (bool, error) {
 		return false, err
 	}
 	if f := g.local.Load(); f != nil {
-		j.removeFile(f)
+		j.maker.removeFile(f)
 	}
 	g.dropLocal()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.toSeal, j.toStore = without(j.toSeal, g), without(j.toStore, g)
+	j.queue.remove(g)
 	j.budget.Leave(g.tail.room, false)
 	return true, nil
 }

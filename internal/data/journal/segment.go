@@ -26,7 +26,7 @@ type Segment struct {
 	ID    format.SegmentID
 	state atomic.Int32
 	uses  uses
-	tail  tail // of a writable segment; under Journal.mu
+	tail  tail // of a writable segment; under appender.mu
 
 	// synced is the position before which everything is durable.
 	synced atomic.Int64

@@ -23,7 +23,7 @@ const (
 )
 
 // recordSums are the checksums of an open segment. Safe for concurrent use,
-// except that parts are added under Journal.mu.
+// except that parts are added under appender.mu.
 type recordSums struct {
 	mu    sync.RWMutex
 	parts []partSum // in the order of their places; those that are there never change

@@ -78,7 +78,7 @@ func (j *Journal) syncSegment(t Target) error {
 
 // datasync syncs a segment and notes up to where it is durable as a whole.
 func (j *Journal) datasync(g *Segment, f *disk.Shared) error {
-	size, whole := j.beginSync(g)
+	size, whole := j.appender.beginSync(g)
 	j.stats.syncs.Add(1)
 	if err := f.Datasync(); err != nil {
 		return err
@@ -87,14 +87,4 @@ func (j *Journal) datasync(g *Segment, f *disk.Shared) error {
 		g.synced.Store(size)
 	}
 	return nil
-}
-
-// beginSync returns the size of a segment, whether all of that is written, and notes
-// whether little came since the last sync.
-func (j *Journal) beginSync(g *Segment) (size int64, whole bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	t := &g.tail
-	t.sparing, t.asked = t.size-t.asked <= fewBytes, t.size
-	return t.size, g.uses.writing.Load() == 0
 }

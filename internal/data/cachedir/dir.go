@@ -1,4 +1,4 @@
-package journal
+package cachedir
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Causes of a DirError, matched with errors.Is.
+// Causes of a Error, matched with errors.Is.
 var (
 	// ErrInUse: another process holds the directory.
 	ErrInUse = errors.New("in use by another process")
@@ -24,17 +24,17 @@ var (
 	ErrNotOurs = errors.New("holds files of something else")
 )
 
-// DirError says why the journal's directory (cache.path of the
+// Error says why the journal's directory (cache.path of the
 // configuration) cannot be used.
-type DirError struct {
+type Error struct {
 	Dir string
 	Err error
 }
 
-func (e *DirError) Error() string { return fmt.Sprintf("journal directory %s: %v", e.Dir, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("journal directory %s: %v", e.Dir, e.Err) }
 
 // Unwrap returns the cause.
-func (e *DirError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 const (
 	lockName     = "lock"
@@ -44,7 +44,7 @@ const (
 	maxMarker    = 256 // bytes, more than any has
 )
 
-// Dir is the directory of a journal, locked. Safe for concurrent use.
+// Dir is a directory that is locked. Safe for concurrent use.
 type Dir struct {
 	path    string
 	disk    disk.FS // refuses what it is asked once the directory is another's
@@ -52,13 +52,13 @@ type Dir struct {
 	failure *worker.Failure
 }
 
-// OpenDir makes the directory ready for the instance and locks it until Close.
+// Open makes the directory ready for the instance and locks it until Close.
 // What a volatile instance left behind is removed by the next one, since its
 // metadata is gone. failure is what a lost directory ends.
-func OpenDir(d disk.FS, path, instance string, volatile bool, failure *worker.Failure) (*Dir, error) {
+func Open(d disk.FS, path, instance string, volatile bool, failure *worker.Failure) (*Dir, error) {
 	lock, err := lockDir(d, path, instance, volatile)
 	if err != nil {
-		return nil, &DirError{path, err}
+		return nil, &Error{path, err}
 	}
 	dir := &Dir{path: path, lock: lock, failure: failure}
 	dir.disk = disk.Owned(d, dir.Held)
@@ -82,11 +82,14 @@ func lockDir(d disk.FS, path, instance string, volatile bool) (disk.Lock, error)
 	return lock, nil
 }
 
+// Path is that of the directory.
+func (d *Dir) Path() string { return d.path }
+
 // Held fails the store for good once the directory is another's.
 func (d *Dir) Held() error {
 	err := d.lock.Held()
 	if errors.Is(err, disk.ErrReplaced) {
-		err = &DirError{d.path, err}
+		err = &Error{d.path, err}
 		d.failure.Fail(err)
 	}
 	return err
@@ -98,8 +101,8 @@ func (d *Dir) Disk() disk.FS { return d.disk }
 // Segments is the directory in which the segments are.
 func (d *Dir) Segments() string { return filepath.Join(d.path, format.JournalDir) }
 
-// Path is that of a segment's file.
-func (d *Dir) Path(id format.SegmentID) string { return filepath.Join(d.Segments(), id.FileName()) }
+// File is the path of a segment's file.
+func (d *Dir) File(id format.SegmentID) string { return filepath.Join(d.Segments(), id.FileName()) }
 
 // Sync makes the names of the segments durable.
 func (d *Dir) Sync() error {

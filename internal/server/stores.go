@@ -272,8 +272,11 @@ func (s *stores) close(ctx context.Context) error {
 	if s.content != nil {
 		errs = append(errs, wrap("content store", s.content.Close()))
 	}
-	if s.log != nil {
+	switch {
+	case s.log != nil: // with the store under it
 		errs = append(errs, wrap("metadata store", s.log.Close()))
+	case s.meta != nil:
+		errs = append(errs, wrap("metadata store", s.meta.Close()))
 	}
 	return errors.Join(errs...)
 }

@@ -196,7 +196,7 @@ func (f *File) tail(
 		if err != nil {
 			return nil, 0, err
 		}
-		exts, err := f.decode(pairs)
+		exts, err := decodeExtents(pairs, f.ino)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -137,7 +137,7 @@ func (f *File) loadEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	exts, err := f.decode(pairs)
+	exts, err := decodeExtents(pairs, f.ino)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (f *File) load(ctx context.Context, lo, hi uint64) error {
 		if err != nil {
 			return err
 		}
-		exts, err := f.decode(pairs)
+		exts, err := decodeExtents(pairs, f.ino)
 		if err != nil {
 			return err
 		}
@@ -202,10 +202,10 @@ func (f *File) floor(ctx context.Context, off uint64) (format.Extent, error) {
 	return format.DecodeExtent(pairs[0].Key, pairs[0].Value, f.ino)
 }
 
-func (f *File) decode(pairs []meta.Pair) ([]format.Extent, error) {
+func decodeExtents(pairs []meta.Pair, ino uint64) ([]format.Extent, error) {
 	exts := make([]format.Extent, 0, len(pairs)+1)
 	for _, p := range pairs {
-		e, err := format.DecodeExtent(p.Key, p.Value, f.ino)
+		e, err := format.DecodeExtent(p.Key, p.Value, ino)
 		if err != nil {
 			return nil, err
 		}

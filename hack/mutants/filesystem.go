@@ -40,9 +40,51 @@ var filesystem = []mutant{
 	},
 	{
 		name: "damaged-orphan-stops-all", file: "internal/vfs/reaper.go",
-		old: "		if first == nil {\n			first = err\n		}\n		return ctx.Err()",
-		new: "		return err",
+		old: "		return ctx.Err()\n	})",
+		new: "		return fs.reapKey(ctx, p.Key)\n	})",
 		pkg: "./internal/vfs", run: "TestAnOrphanThatCannotBeReclaimedStopsNoOther",
+	},
+	{
+		name: "reaper-tells-of-no-orphan", file: "internal/vfs/reaper.go",
+		old: "err != nil && ctx.Err() == nil {\n			fs.logger.Error(\"cannot reclaim",
+		new: "err != nil && false {\n			fs.logger.Error(\"cannot reclaim",
+		pkg: "./internal/vfs", run: "TestAnOrphanThatCannotBeReclaimedStopsNoOther",
+	},
+	{
+		name: "held-file-counts-no-more", file: "internal/vfs/remove.go",
+		old: "then the orphan is reclaimed\n",
+		new: "then the orphan is reclaimed\n		fs.share(n.rec.Share).usedInodes.Add(-1)\n",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "held-file-counts-no-more-in-the-store", file: "internal/vfs/remove.go",
+		old: "then the orphan is reclaimed\n",
+		new: "then the orphan is reclaimed\n		b.Add(layout.UsageKey(n.rec.Share, 'i'), -1)\n",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "usage-is-read-beside-the-reaper", file: "internal/vfs/reaper.go",
+		old: "	fs.loading.Lock() // so that no share reads its usage between here and the batch\n	defer fs.loading.Unlock()\n",
+		new: "",
+		pkg: "./internal/vfs", run: "TestAnOrphanIsTakenOffOnceWhenTheUsageIsReadMeanwhile",
+	},
+	{
+		name: "release-counts-twice", file: "internal/vfs/hold.go",
+		old: "return sync.OnceFunc(func() {",
+		new: "return (func(f func()) func() { _ = sync.OnceFunc(f); return f })(func() {",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "file-without-a-name-is-linked", file: "internal/vfs/create.go",
+		old: "case n.rec.Nlink == 0: // link(2)",
+		new: "case false: // link(2)",
+		pkg: "./internal/vfs", run: heldSuite,
+	},
+	{
+		name: "orphan-that-counts-links-is-held", file: "internal/fsck/tree/check.go",
+		old: "n.typ == layout.TypeRegular && n.nlink == 0 && n.names == 0:",
+		new: "n.typ == layout.TypeRegular && n.names == 0:",
+		pkg: "./internal/fsck", run: "TestAFileThatCountsLinksIsNotHeld",
 	},
 	{
 		name: "held-file-is-a-fault", file: "internal/fsck/tree/checkinode.go",

@@ -297,6 +297,9 @@ func (p *player) rename() {
 	p.change("rename "+from+" to "+to, next, func() error {
 		fromDir, fromBase := p.split(from)
 		toDir, toBase := p.split(to)
+		if p.rnd.IntN(3) == 0 {
+			p.hold(toDir, toBase)
+		}
 		_, _, err := p.i.fs.Rename(asRoot, fromDir, fromBase, toDir, toBase)
 		return err
 	})

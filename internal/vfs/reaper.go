@@ -26,7 +26,7 @@ func (fs *FS) startReaper() {
 	fs.stopped.Go(func() {
 		for {
 			if err := fs.sweep(ctx); err != nil && ctx.Err() == nil {
-				fs.logger.Error("cannot reclaim the data of removed files; trying again with the next one", "error", err)
+				fs.logger.Error("cannot list removed files; trying again with the next one", "error", err)
 			}
 			select {
 			case <-ctx.Done():
@@ -48,18 +48,12 @@ func (fs *FS) wake() {
 // sweep reclaims the orphans that the store lists. One that cannot be reclaimed does
 // not stop the others.
 func (fs *FS) sweep(ctx context.Context) error {
-	var first error
-	err := meta.Each(ctx, fs.log, meta.PrefixRange([]byte{keys.Orphan}), 256, func(p meta.Pair) error {
-		err := fs.reapKey(ctx, p.Key)
-		if first == nil {
-			first = err
+	return meta.Each(ctx, fs.log, meta.PrefixRange([]byte{keys.Orphan}), 256, func(p meta.Pair) error {
+		if err := fs.reapKey(ctx, p.Key); err != nil && ctx.Err() == nil {
+			fs.logger.Error("cannot reclaim a removed file; trying again with the next one", "error", err)
 		}
 		return ctx.Err()
 	})
-	if err != nil {
-		return err
-	}
-	return first
 }
 
 func (fs *FS) reapKey(ctx context.Context, key []byte) error {

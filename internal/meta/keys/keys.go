@@ -12,7 +12,7 @@ const (
 	Inode  = 'i' // be64(inode) -> inode record
 	Dirent = 'd' // be64(directory) name -> be64(inode) be64(cookie) type
 	List   = 'l' // be64(directory) be64(cookie) -> be64(inode) type name
-	Orphan = 'o' // be64(inode) -> data to reclaim
+	Orphan = 'o' // be64(inode) -> inode without a name, or the extents left of one, to reclaim
 	Share  = 'h' // name -> be32(id) be64(root inode)
 	Usage  = 'u' // be32(share) 'b' or 'i' -> bytes or inodes of a share, a counter
 )

@@ -95,6 +95,23 @@ var heldTests = []behaviour{
 			e.Fatalf("%d extents are left", len(extents))
 		}
 	}},
+	{"AHeldFileCountsAgainstTheQuota", func(e *env) {
+		top := e.limited(1000, 3)
+		f := e.create(super, top, "f", 0o644)
+		e.write(f, 0, strings.Repeat("x", 600), vfs.FileSync)
+		release := e.hold(f)
+		e.remove(top, "f")
+		g := e.create(super, top, "g", 0o644)
+		_, _, err := e.FS.Create(super, top, "h", vfs.CreateGuarded, mode(0o644), vfs.Verifier{})
+		e.want(err, vfs.EDQUOT, "an inode in the place of one that is held")
+		e.want(e.grow(g, 0, 500), vfs.EDQUOT, "bytes in the place of those that are held")
+		e.want(e.grow(f, 600, 500), vfs.EDQUOT, "bytes of a file that is held")
+		e.ok(e.grow(f, 600, 400), "bytes of a file that is held, under the quota")
+		release()
+		e.reclaimed(0)
+		e.create(super, top, "h", 0o644)
+		e.ok(e.grow(g, 0, 1000), "bytes in the place of those that were released")
+	}},
 	{"EachHolderKeepsIt", func(e *env) {
 		f := e.create(super, e.top, "f", 0o644)
 		first, second := e.hold(f), e.hold(f)
@@ -120,6 +137,23 @@ var heldTests = []behaviour{
 		if e.lookup(e.top, "f") != g {
 			e.Fatal("the name leads to the old file")
 		}
+		e.holds(f, "old")
+		release()
+		e.reclaimed(0)
+		_, err := e.FS.GetAttr(super, f)
+		e.want(err, vfs.ESTALE, "getattr")
+	}},
+	{"AReplacedFileKeepsItsOtherName", func(e *env) {
+		f, g := e.create(super, e.top, "f", 0o644), e.create(super, e.top, "g", 0o644)
+		e.write(f, 0, "old", vfs.FileSync)
+		e.link(f, e.top, "other")
+		release := e.hold(f)
+		e.rename(e.top, "g", e.top, "f")
+		if a := e.attr(f); a.Nlink != 1 || e.lookup(e.top, "f") != g {
+			e.Fatalf("with one name left it is %+v", a)
+		}
+		e.reclaimed(0) // nothing is an orphan that has a name
+		e.remove(e.top, "other")
 		e.holds(f, "old")
 		release()
 		e.reclaimed(0)
@@ -161,6 +195,26 @@ var heldTests = []behaviour{
 		e.want(err, vfs.EINVAL, "hold of a FIFO")
 	}},
 	{"AStopEndsAllHolds", func(e *env) { heldUntil(e, (*env).restart) }},
+	{"AReleaseAfterAStopIsNothing", func(e *env) {
+		top := e.limited(1<<30, 100)
+		named, unnamed := e.create(super, top, "named", 0o644), e.create(super, top, "unnamed", 0o644)
+		e.write(named, 0, "named", vfs.FileSync)
+		releases := []func(){e.hold(named), e.hold(unnamed)}
+		e.remove(top, "unnamed")
+		e.restart()
+		e.limited(1<<30, 100)
+		e.reclaimed(0)
+		release := e.hold(named)
+		e.remove(top, "named")
+		for _, r := range releases {
+			r()
+		}
+		e.holds(named, "named")
+		e.uses(top, 5, 2, "while one is held")
+		release()
+		e.reclaimed(0)
+		e.uses(top, 0, 1, "when all are gone")
+	}},
 	{"ACrashEndsAllHolds", func(e *env) { heldUntil(e, (*env).crash) }},
 	{"FilesAreHeldAndRemovedByManyAtOnce", func(e *env) {
 		top := e.limited(1<<30, 1<<20)

@@ -24,7 +24,7 @@ var filesystem = []mutant{
 		name: "released-file-stays", file: "internal/vfs/hold.go",
 		old: "return n.holds == 0 && n.rec.Nlink == 0",
 		new: "return false",
-		pkg: "./internal/vfs", run: heldSuite,
+		pkg: "./internal/vfs", run: heldSuite + "/AHeldFileLivesWithoutAName",
 	},
 	{
 		name: "reaped-file-counts-on", file: "internal/vfs/reaper.go",

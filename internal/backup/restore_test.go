@@ -157,8 +157,8 @@ func TestAFileThatWasHeldIsReclaimedAfterARestore(t *testing.T) {
 			t.Fatal("it is not reclaimed")
 		}
 	}
-	if u := w.fs.Usage(w.root.Share); u.Inodes != 2 {
-		t.Errorf("%+v", u)
+	if u := w.fs.Usage(w.root.Share); u.Inodes != 2 || u.Bytes != int64(len(body(1))) {
+		t.Errorf("the share counts %+v", u)
 	}
 }
 

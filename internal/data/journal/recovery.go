@@ -95,7 +95,8 @@ func (r Recovery) Files() ([]format.SegmentID, error) {
 			j.opts.Logger.Warn("an unknown file in the journal is left alone", "name", e.Name())
 			continue
 		case id.Epoch() > epoch:
-			return nil, &cachedir.Error{Dir: j.dir.Path(), Err: fmt.Errorf("segment %v is newer than the metadata (epoch %d): %w", id, epoch, cachedir.ErrForeign)}
+			err := fmt.Errorf("segment %v is newer than the metadata (epoch %d): %w", id, epoch, cachedir.ErrForeign)
+			return nil, &cachedir.Error{Dir: j.dir.Path(), Err: err}
 		}
 		r.Taken(id)
 		ids = append(ids, id)
